@@ -1,0 +1,102 @@
+//! What an edge needs to know before it starts. Reading files, environment and flags is the program's task.
+
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use skerry_proto::join::JoinToken;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How an edge is set up.
+#[derive(Debug, Clone)]
+pub struct EdgeConfig {
+    /// Folder for everything that the edge keeps; made with mode 0700 where it is missing.
+    pub data: PathBuf,
+    /// What people call this edge.
+    pub name: String,
+    /// Addresses of the HTTPS listeners, TCP and UDP. With port 0 the first one picks a free port, which the others then use too.
+    pub https_addresses: Vec<SocketAddr>,
+    /// Certificate and key of the HTTPS listeners.
+    pub identity: Arc<ServerIdentity>,
+    /// Port of the HTTPS listeners as clients see it, for `Alt-Svc`; the bound one where it is `None`.
+    pub public_port: Option<u16>,
+    /// Domain that a request for no known host shows. Only for development, on loopback.
+    pub fallback_domain: Option<String>,
+    /// Threads that serve connections, each with listening sockets and a runtime of its own.
+    pub worker_count: usize,
+    /// Memory and disk for slices.
+    pub cache: CacheConfig,
+    /// Bounds on what clients may take up.
+    pub limits: ListenLimits,
+    /// How long the lease lasts after the ping that was answered; the same number as at the origin.
+    pub lease: Duration,
+    /// How long requests may take to finish at a stop.
+    pub drain_time_max: Duration,
+}
+
+/// Where an edge gets everything from.
+#[derive(Debug, Clone)]
+pub struct OriginAddress {
+    /// URL of the origin's gRPC listener, `https://host:port`.
+    pub url: String,
+    /// Needed once, by an edge that has no certificate yet.
+    pub join_token: Option<JoinToken>,
+}
+
+/// A certificate chain and its private key.
+pub struct ServerIdentity {
+    /// Leaf first.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// Key of the leaf.
+    pub key: PrivateKeyDer<'static>,
+}
+
+impl std::fmt::Debug for ServerIdentity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ServerIdentity").field("certificates", &self.chain.len()).finish_non_exhaustive()
+    }
+}
+
+/// Memory and disk for slices.
+#[derive(Debug, Clone, Copy)]
+pub struct CacheConfig {
+    /// Bytes of slices in memory.
+    pub memory_size: u64,
+    /// Bytes on disk.
+    pub disk_size: u64,
+    /// Bytes on their way to disk.
+    pub write_buffer_size: u64,
+}
+
+/// Bounds on what clients may take up.
+#[derive(Debug, Clone, Copy)]
+pub struct ListenLimits {
+    /// Connections in all, TCP and QUIC together.
+    pub connection_count_max: usize,
+    /// Streams that one HTTP/2 or HTTP/3 connection may have open.
+    pub stream_count_max: u32,
+    /// Time for a TLS handshake.
+    pub handshake_time_max: Duration,
+    /// Time for the head of a request.
+    pub head_time_max: Duration,
+    /// Time without a request after which a connection is closed.
+    pub idle_time_max: Duration,
+}
+
+impl Default for ListenLimits {
+    fn default() -> Self {
+        Self {
+            connection_count_max: 10_000,
+            stream_count_max: 128,
+            handshake_time_max: Duration::from_secs(10),
+            head_time_max: Duration::from_secs(10),
+            idle_time_max: Duration::from_secs(75),
+        }
+    }
+}
+
+impl Default for CacheConfig {
+    fn default() -> Self {
+        Self { memory_size: 256 << 20, disk_size: 10 << 30, write_buffer_size: 32 << 20 }
+    }
+}

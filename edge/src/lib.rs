@@ -1,0 +1,20 @@
+//! The edge of Skerry: terminates HTTPS, decides what a request means, and serves it from memory, disk or an upstream.
+//!
+//! In reading order:
+//!
+//! - [`config`], [`run`]: how an edge is set up, and its life
+//! - [`listen`]: from sockets to requests, and back; no policy
+//! - [`serve`]: from a request to a response
+//! - [`cache`]: slices in memory and on disk
+//! - [`fill`]: what the cache misses, from an upstream
+//! - [`control`]: identity, the watch stream, and what each domain shows
+//! - [`metrics`]: every figure of an edge
+
+pub mod cache;
+pub mod config;
+pub mod control;
+pub mod fill;
+pub mod listen;
+pub mod metrics;
+pub mod run;
+pub mod serve;

@@ -1,0 +1,243 @@
+//! Every figure of an edge: registered once, then touched through cached handles.
+//!
+//! Each edge has a recorder of its own, so that several edges in one process do not add up. Label values come from enums; no path,
+//! host, tenant or hash is ever one.
+
+use crate::serve::Protocol;
+use metrics::{
+    Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge,
+    histogram,
+};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+
+/// Buckets of durations, seconds: a memory hit takes microseconds, a large download minutes.
+const DURATION_BUCKETS: [f64; 16] =
+    [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0];
+
+/// How a listener's connection attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HandshakeOutcome {
+    /// TLS 1.3 over TCP.
+    Tls13,
+    /// TLS 1.2 over TCP.
+    Tls12,
+    /// QUIC.
+    Quic,
+    /// It failed.
+    Failed,
+    /// It took too long.
+    TimedOut,
+}
+
+/// Where the first byte of a response came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CacheResult {
+    /// No slice was needed: an error, HEAD, 304, an empty asset.
+    None,
+    /// Memory.
+    Memory,
+    /// Disk.
+    Disk,
+    /// An upstream.
+    Miss,
+}
+
+/// Where bytes came from that did not verify.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IntegritySource {
+    /// The disk cache.
+    Disk,
+    /// An upstream.
+    Upstream,
+    /// A signed document.
+    Document,
+}
+
+/// Handles to the figures of one edge.
+pub struct Metrics {
+    handle: PrometheusHandle,
+    requests: [[[Counter; 4]; 5]; 3],
+    response_bytes: [Counter; 3],
+    request_duration: [Histogram; 3],
+    time_to_first_byte: [Histogram; 3],
+    handshakes: [Counter; 5],
+    /// Open connections, TCP and QUIC.
+    pub connections: Gauge,
+    /// Bound of [`Self::connections`].
+    pub connections_max: Gauge,
+    /// Connections refused because the bound was reached.
+    pub connections_refused: Counter,
+    /// Slices that came from an upstream and verified.
+    pub fill_slices: Counter,
+    /// Their bytes.
+    pub fill_bytes: Counter,
+    /// Fills that failed.
+    pub fill_errors: Counter,
+    /// Fills under way.
+    pub fills_in_flight: Gauge,
+    /// Duration of fills, seconds.
+    pub fill_duration: Histogram,
+    integrity_failures: [Counter; 3],
+    /// Bytes of slices in memory.
+    pub cache_memory_bytes: Gauge,
+    /// Bytes that wait to be written to disk.
+    pub cache_write_pending_bytes: Gauge,
+    /// Slices that were not written to disk because too many waited.
+    pub cache_write_skipped: Counter,
+    /// Newest revision that this edge shows.
+    pub watch_revision: Gauge,
+    /// Epoch of that revision.
+    pub watch_epoch: Gauge,
+    /// 1 while the watch stream is up.
+    pub watch_connected: Gauge,
+    /// Pointers that were refused.
+    pub watch_refused: Counter,
+    /// Seconds that the lease still runs; negative when it is over.
+    pub lease_remaining: Gauge,
+    /// Environments that this edge shows.
+    pub environments: Gauge,
+}
+
+impl Metrics {
+    /// Registers every series.
+    ///
+    /// # Errors
+    /// Only when the buckets are empty, which they are not.
+    pub fn new(edge_name: &str) -> Result<Self, BuildError> {
+        let builder = PrometheusBuilder::new()
+            .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &DURATION_BUCKETS)?
+            .add_global_label("edge", edge_name);
+        let recorder = builder.build_recorder();
+        let handle = recorder.handle();
+        Ok(metrics::with_local_recorder(&recorder, || Self::register(handle)))
+    }
+
+    /// Renders all figures in the Prometheus text format, and drains histograms.
+    pub fn handle(&self) -> PrometheusHandle {
+        self.handle.clone()
+    }
+
+    /// Counts a response whose head was decided.
+    pub fn request(&self, protocol: Protocol, status: http::StatusCode, cache: CacheResult) {
+        let class = usize::from(status.as_u16() / 100).clamp(1, 5) - 1;
+        self.requests[protocol as usize][class][cache as usize].increment(1);
+    }
+
+    /// Counts a response that ended: bytes of its body that were handed to the connection, and times in seconds.
+    pub fn response(&self, protocol: Protocol, bytes: u64, first_byte: f64, duration: f64) {
+        self.response_bytes[protocol as usize].increment(bytes);
+        self.time_to_first_byte[protocol as usize].record(first_byte);
+        self.request_duration[protocol as usize].record(duration);
+    }
+
+    /// Counts a handshake.
+    pub fn handshake(&self, outcome: HandshakeOutcome) {
+        self.handshakes[outcome as usize].increment(1);
+    }
+
+    /// Counts bytes that did not verify, and so were dropped.
+    pub fn integrity_failure(&self, source: IntegritySource) {
+        self.integrity_failures[source as usize].increment(1);
+    }
+
+    #[expect(clippy::too_many_lines, reason = "one line for each figure, in one place")]
+    fn register(handle: PrometheusHandle) -> Self {
+        describe_counter!(
+            "skerry_edge_requests_total",
+            "Requests by protocol, status class and cache result"
+        );
+        describe_counter!("skerry_edge_response_bytes_total", Unit::Bytes, "Body bytes sent, by protocol");
+        describe_histogram!(
+            "skerry_edge_request_duration_seconds",
+            Unit::Seconds,
+            "From the head of a request to the end of its response"
+        );
+        describe_histogram!(
+            "skerry_edge_time_to_first_byte_seconds",
+            Unit::Seconds,
+            "From the head of a request to the head of its response"
+        );
+        describe_counter!("skerry_edge_handshakes_total", "TLS and QUIC handshakes by outcome");
+        describe_gauge!("skerry_edge_connections", "Open client connections");
+        describe_gauge!("skerry_edge_connections_max", "Bound on open client connections");
+        describe_counter!("skerry_edge_connections_refused_total", "Connections refused at the bound");
+        describe_counter!("skerry_edge_fill_slices_total", "Slices received from an upstream and verified");
+        describe_counter!(
+            "skerry_edge_fill_bytes_total",
+            Unit::Bytes,
+            "Bytes received from an upstream and verified"
+        );
+        describe_counter!("skerry_edge_fill_errors_total", "Fills that failed");
+        describe_gauge!("skerry_edge_fills_in_flight", "Fills under way");
+        describe_histogram!("skerry_edge_fill_duration_seconds", Unit::Seconds, "Duration of fills");
+        describe_counter!(
+            "skerry_edge_integrity_failures_total",
+            "Bytes dropped because they did not verify, by source"
+        );
+        describe_gauge!("skerry_edge_cache_memory_bytes", Unit::Bytes, "Slices held in memory");
+        describe_gauge!("skerry_edge_cache_write_pending_bytes", Unit::Bytes, "Slices on their way to disk");
+        describe_counter!(
+            "skerry_edge_cache_write_skipped_total",
+            "Slices kept in memory only, because too many waited for the disk"
+        );
+        describe_gauge!("skerry_edge_watch_revision", "Newest revision that this edge shows");
+        describe_gauge!("skerry_edge_watch_epoch", "Epoch of the newest revision");
+        describe_gauge!("skerry_edge_watch_connected", "1 while the watch stream is up");
+        describe_counter!(
+            "skerry_edge_watch_refused_total",
+            "Pointers refused: unsigned, malformed, or not newer"
+        );
+        describe_gauge!(
+            "skerry_edge_lease_remaining_seconds",
+            Unit::Seconds,
+            "Time that the lease still runs; negative when over"
+        );
+        describe_gauge!("skerry_edge_environments", "Environments that this edge shows");
+        describe_gauge!("skerry_build_info", "Constant 1, with the version as a label");
+        gauge!("skerry_build_info", "version" => env!("CARGO_PKG_VERSION"), "role" => "edge").set(1.0);
+
+        const PROTOCOLS: [&str; 3] = ["h1", "h2", "h3"];
+        const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+        const CACHE: [&str; 4] = ["none", "memory", "disk", "miss"];
+        Self {
+            handle,
+            requests: PROTOCOLS.map(|protocol| {
+                CLASSES.map(|class| {
+                    CACHE.map(|cache| {
+                        counter!("skerry_edge_requests_total", "protocol" => protocol, "status_class" => class, "cache" => cache)
+                    })
+                })
+            }),
+            response_bytes: PROTOCOLS.map(|protocol| counter!("skerry_edge_response_bytes_total", "protocol" => protocol)),
+            request_duration: PROTOCOLS.map(|protocol| histogram!("skerry_edge_request_duration_seconds", "protocol" => protocol)),
+            time_to_first_byte: PROTOCOLS.map(|protocol| histogram!("skerry_edge_time_to_first_byte_seconds", "protocol" => protocol)),
+            handshakes: ["tls13", "tls12", "quic", "failed", "timed_out"]
+                .map(|outcome| counter!("skerry_edge_handshakes_total", "outcome" => outcome)),
+            connections: gauge!("skerry_edge_connections"),
+            connections_max: gauge!("skerry_edge_connections_max"),
+            connections_refused: counter!("skerry_edge_connections_refused_total"),
+            fill_slices: counter!("skerry_edge_fill_slices_total"),
+            fill_bytes: counter!("skerry_edge_fill_bytes_total"),
+            fill_errors: counter!("skerry_edge_fill_errors_total"),
+            fills_in_flight: gauge!("skerry_edge_fills_in_flight"),
+            fill_duration: histogram!("skerry_edge_fill_duration_seconds"),
+            integrity_failures: ["disk", "upstream", "document"]
+                .map(|source| counter!("skerry_edge_integrity_failures_total", "source" => source)),
+            cache_memory_bytes: gauge!("skerry_edge_cache_memory_bytes"),
+            cache_write_pending_bytes: gauge!("skerry_edge_cache_write_pending_bytes"),
+            cache_write_skipped: counter!("skerry_edge_cache_write_skipped_total"),
+            watch_revision: gauge!("skerry_edge_watch_revision"),
+            watch_epoch: gauge!("skerry_edge_watch_epoch"),
+            watch_connected: gauge!("skerry_edge_watch_connected"),
+            watch_refused: counter!("skerry_edge_watch_refused_total"),
+            lease_remaining: gauge!("skerry_edge_lease_remaining_seconds"),
+            environments: gauge!("skerry_edge_environments"),
+        }
+    }
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,48 @@
+//! What an origin needs to know before it starts. Reading files, environment and flags is the program's task.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How an origin is set up.
+#[derive(Debug, Clone)]
+pub struct OriginConfig {
+    /// Folder for everything that the origin keeps; made with mode 0700 where it is missing.
+    pub data: PathBuf,
+    /// Addresses of the gRPC listener. With port 0 the first one picks a free port, which the others then use too.
+    pub grpc_addresses: Vec<SocketAddr>,
+    /// Host names and IP addresses that the certificate of the gRPC listener covers.
+    pub grpc_names: Vec<String>,
+    /// Domain under which environments get their names.
+    pub base_domain: String,
+    /// Port of the edges as clients see it, for the URLs that publishers are told.
+    pub public_port: u16,
+    /// What a service may hold.
+    pub limits: Limits,
+    /// How long an edge's lease lasts; the same number as at the edges.
+    pub lease: Duration,
+}
+
+/// What a service may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of a public or protected asset.
+    pub served_size_max: u64,
+    /// Public and protected paths in one build.
+    pub served_count_max: u64,
+    /// Bytes of a private asset.
+    pub private_size_max: u64,
+    /// Private paths in one build.
+    pub private_count_max: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            served_size_max: 104_857_600,
+            served_count_max: 500,
+            private_size_max: 5_242_880,
+            private_count_max: 10,
+        }
+    }
+}

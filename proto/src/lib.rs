@@ -1,0 +1,26 @@
+//! What both roles of Skerry agree on: names, rules, formats, signatures, and the generated wire types.
+//!
+//! Everything here is pure: no sockets, no files, no clock. Functions that depend on the time take it as an argument, so that
+//! origin, edge and tests decide alike. In reading order:
+//!
+//! - [`hash`], [`slices`]: what a blob is, and how each part of it is verified
+//! - [`path`], [`visibility`]: what an asset is called and who may have it
+//! - [`document`]: the frame of every stored or sent format
+//! - [`paging`], [`manifest`], [`history`]: what a build shows
+//! - [`signature`], [`pointer`]: what an environment shows, and the proof
+//! - [`authority`], [`join`]: certificates, and how a machine becomes an edge
+//! - [`wire`]: the code generated from `skerry/v1/*.proto`
+
+pub mod authority;
+pub mod document;
+pub mod hash;
+pub mod history;
+pub mod join;
+pub mod manifest;
+pub mod paging;
+pub mod path;
+pub mod pointer;
+pub mod signature;
+pub mod slices;
+pub mod visibility;
+pub mod wire;
