@@ -1,0 +1,90 @@
+//! One JSON object on standard output. Names carry their unit; what was not measured is absent.
+
+use super::{Cell, LoadReport, MemoryReport, Report, StartReport, UploadReport, median};
+use serde_json::{Map, Value, json};
+use std::time::Duration;
+
+/// All that was measured.
+pub(super) fn render(report: &Report) -> Value {
+    let parts = [
+        ("start", report.start.as_ref().map(start)),
+        ("upload", report.upload.as_ref().map(upload)),
+        ("memory", report.memory.as_ref().map(memory)),
+        ("load", report.load.as_ref().map(load)),
+    ];
+    let measured = parts.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    Value::Object(measured.collect::<Map<_, _>>())
+}
+
+fn load(load: &LoadReport) -> Value {
+    json!({ "cells": load.cells.iter().map(cell).collect::<Vec<_>>(), "notes": load.notes })
+}
+
+fn cell(cell: &Cell) -> Value {
+    let results = cell.results.iter().map(|(server, measured)| {
+        let sample = &measured.median;
+        let (least, greatest) = measured.cost_range;
+        let result = json!({
+            "requests_per_second": sample.requests_per_second(),
+            "megabytes_per_second": sample.megabytes_per_second(),
+            "cost": sample.cost(cell.size),
+            "cost_least": least,
+            "cost_greatest": greatest,
+            "server_cores": sample.server_cpu_s / sample.seconds,
+            "generator_cores": sample.generator_cpu_s / sample.seconds,
+            "errors": measured.errors,
+            "first_error": measured.first_error,
+        });
+        ((*server).to_owned(), result)
+    });
+    json!({
+        "protocol": cell.protocol.token(),
+        "size_bytes": cell.size.bytes(),
+        "connections": cell.concurrency.connections,
+        "streams": cell.concurrency.streams,
+        "cost_unit": cell.unit(),
+        "ratio": cell.ratio(),
+        "servers": results.collect::<Map<_, _>>(),
+    })
+}
+
+fn start(start: &StartReport) -> Value {
+    json!({
+        "new_folder_seconds": start.new_folder.as_secs_f64(),
+        "existing_folder_seconds": seconds(&start.existing_folder),
+        "existing_folder_median_seconds": median(&start.existing_folder).as_secs_f64(),
+    })
+}
+
+fn upload(upload: &UploadReport) -> Value {
+    json!({
+        "size_bytes": upload.size,
+        "put_seconds": seconds(&upload.put),
+        "put_median_seconds": median(&upload.put).as_secs_f64(),
+        "plain_write_seconds": seconds(&upload.plain_write),
+        "plain_write_median_seconds": median(&upload.plain_write).as_secs_f64(),
+    })
+}
+
+fn memory(memory: &MemoryReport) -> Value {
+    let protocols = memory.protocols.iter().map(|protocol| {
+        let result = json!({
+            "resident_max_bytes": protocol.resident_max,
+            "high_water_bytes": protocol.high_water,
+            "seconds": protocol.seconds,
+            "bytes": protocol.bytes,
+            "errors": protocol.errors,
+        });
+        (protocol.protocol.token().to_owned(), result)
+    });
+    json!({
+        "clients": memory.clients,
+        "memory_tier_bytes": memory.memory_tier,
+        "idle_bytes": memory.idle,
+        "protocols": protocols.collect::<Map<_, _>>(),
+    })
+}
+
+fn seconds(times: &[Duration]) -> Vec<f64> {
+    times.iter().map(Duration::as_secs_f64).collect()
+}

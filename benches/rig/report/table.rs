@@ -1,0 +1,145 @@
+//! Tables on standard output.
+
+use super::{Cell, LoadReport, Measured, MemoryReport, Report, StartReport, UploadReport, median};
+use std::fmt::Write;
+use std::time::Duration;
+
+/// All that was measured, one table after the other.
+pub(super) fn render(report: &Report) -> String {
+    let mut out = String::new();
+    // Writing to a string does not fail.
+    let _ = write_all(&mut out, report);
+    out
+}
+
+fn write_all(out: &mut String, report: &Report) -> std::fmt::Result {
+    if let Some(start) = &report.start {
+        write_start(out, start)?;
+    }
+    if let Some(upload) = &report.upload {
+        write_upload(out, upload)?;
+    }
+    if let Some(memory) = &report.memory {
+        write_memory(out, memory)?;
+    }
+    if let Some(load) = &report.load {
+        write_load(out, load)?;
+    }
+    Ok(())
+}
+
+fn write_load(out: &mut String, load: &LoadReport) -> std::fmt::Result {
+    writeln!(
+        out,
+        "Memory hits; cost is server CPU (least to greatest of the rounds), ratio is ours / peer\n"
+    )?;
+    writeln!(
+        out,
+        "{:<5} {:<8} {:<8} {:>11} {:>9} {:>9} {:<6} {:>15} {:>6} {:>7}",
+        "", "size", "server", "requests/s", "MB/s", "cost", "", "", "ratio", "errors"
+    )?;
+    for cell in &load.cells {
+        for (index, (server, measured)) in cell.results.iter().enumerate() {
+            write_row(out, cell, server, measured, cell.ratio().filter(|_| index == 0))?;
+        }
+    }
+    for note in &load.notes {
+        writeln!(out, "\nnote: {note}")?;
+    }
+    for (cell, server, error) in load.cells.iter().flat_map(errors) {
+        writeln!(out, "\nerror: {server} over {}, {}: {error}", cell.protocol.token(), cell.size.label())?;
+    }
+    Ok(())
+}
+
+fn write_row(
+    out: &mut String,
+    cell: &Cell,
+    server: &str,
+    measured: &Measured,
+    ratio: Option<f64>,
+) -> std::fmt::Result {
+    let sample = &measured.median;
+    let (least, greatest) = measured.cost_range;
+    let ratio = ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}"));
+    writeln!(
+        out,
+        "{:<5} {:<8} {:<8} {:>11.0} {:>9.1} {:>9.3} {:<6} {:>15} {:>6} {:>7}",
+        cell.protocol.token(),
+        cell.size.label(),
+        server,
+        sample.requests_per_second(),
+        sample.megabytes_per_second(),
+        sample.cost(cell.size),
+        cell.unit(),
+        format!("({least:.3}-{greatest:.3})"),
+        ratio,
+        measured.errors
+    )
+}
+
+fn errors(cell: &Cell) -> impl Iterator<Item = (&Cell, &'static str, &str)> {
+    cell.results
+        .iter()
+        .filter_map(move |(server, measured)| Some((cell, *server, measured.first_error.as_deref()?)))
+}
+
+fn write_start(out: &mut String, start: &StartReport) -> std::fmt::Result {
+    writeln!(out, "Start of `skerry dev` to its line on standard output, s\n")?;
+    writeln!(out, "  new data folder       {}", seconds(start.new_folder))?;
+    writeln!(out, "  existing data folder  {}\n", spread(&start.existing_folder))
+}
+
+fn write_upload(out: &mut String, upload: &UploadReport) -> std::fmt::Result {
+    let (put, plain) = (median(&upload.put), median(&upload.plain_write));
+    writeln!(out, "Upload of {} bytes on loopback, s\n", upload.size)?;
+    writeln!(out, "  skerry put            {}", spread(&upload.put))?;
+    writeln!(out, "  write and fsync       {}", spread(&upload.plain_write))?;
+    writeln!(
+        out,
+        "  put / write           {:.2}, or {:+.3} s\n",
+        put.as_secs_f64() / plain.as_secs_f64(),
+        put.as_secs_f64() - plain.as_secs_f64()
+    )
+}
+
+fn write_memory(out: &mut String, memory: &MemoryReport) -> std::fmt::Result {
+    writeln!(
+        out,
+        "Resident memory of `skerry edge`, {} MiB memory tier, {} clients, MB\n",
+        memory.memory_tier >> 20,
+        memory.clients
+    )?;
+    writeln!(out, "  idle  {:>7.1}", megabytes(memory.idle))?;
+    for protocol in &memory.protocols {
+        writeln!(
+            out,
+            "  {:<5} {:>7.1}  (since start {:.1}; {:.0} MB/s, {} errors)",
+            protocol.protocol.token(),
+            megabytes(protocol.resident_max),
+            megabytes(protocol.high_water),
+            megabytes(protocol.bytes) / protocol.seconds,
+            protocol.errors.len()
+        )?;
+        for error in protocol.errors.iter().take(1) {
+            writeln!(out, "  error: {error}")?;
+        }
+    }
+    writeln!(out)
+}
+
+fn spread(times: &[Duration]) -> String {
+    let ends = times.iter().min().zip(times.iter().max());
+    let ends = ends.map_or_else(String::new, |(least, greatest)| {
+        format!("({} to {})", seconds(*least), seconds(*greatest))
+    });
+    format!("{}  {ends} of {}", seconds(median(times)), times.len())
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{:.3}", time.as_secs_f64())
+}
+
+fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}

@@ -1,0 +1,60 @@
+//! Servers as child processes: started on free ports of 127.0.0.1 with data in a temporary folder, and ended with the rig.
+
+mod caddy;
+mod nginx;
+mod process;
+mod skerry;
+
+pub(crate) use caddy::start as start_caddy;
+pub(crate) use nginx::start as start_nginx;
+pub(crate) use process::Process;
+pub(crate) use skerry::{Skerry, run};
+
+use crate::client::Target;
+use anyhow::Context;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// A server that answers.
+#[derive(Debug)]
+pub(crate) struct Server {
+    /// What it is called in tables.
+    pub(crate) name: &'static str,
+    /// Its process; CPU counts with all descendants.
+    pub(crate) process: Process,
+    /// How to ask it.
+    pub(crate) target: Target,
+}
+
+/// Time for a peer to answer.
+const READY_TIME_MAX: Duration = Duration::from_secs(20);
+
+/// Whether a program can be started at all.
+pub(crate) fn is_installed(program: &Path, argument: &str) -> bool {
+    Command::new(program).arg(argument).output().is_ok_and(|output| output.status.success())
+}
+
+/// An address that was free a moment ago, TCP and UDP. Peers cannot be told to pick one themselves.
+fn free_address() -> anyhow::Result<SocketAddr> {
+    for _ in 0..100 {
+        let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let address = tcp.local_addr()?;
+        if UdpSocket::bind(address).is_ok() {
+            return Ok(address);
+        }
+    }
+    anyhow::bail!("no port of 127.0.0.1 is free for both TCP and UDP")
+}
+
+/// Waits until something accepts connections at `address`.
+async fn wait_until_listening(process: &mut Process, address: SocketAddr) -> anyhow::Result<()> {
+    let began = Instant::now();
+    while tokio::net::TcpStream::connect(address).await.is_err() {
+        process.check_running()?;
+        anyhow::ensure!(began.elapsed() < READY_TIME_MAX, "{} does not listen in time", process.name());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    process.check_running().context("the port belongs to another process")
+}
