@@ -1,1 +1,20 @@
-//! To be written.
+//! What an edge is told: who it is, what each domain shows, and how fresh that is.
+//!
+//! Invariants: nothing is parsed before its signature or hash verifies; a pointer is taken only if its version is greater than the
+//! one held; a revision is acknowledged only when everything that it names is verified, on disk, and shown by every worker.
+
+mod apply;
+mod channel;
+mod environment;
+mod identity;
+mod lease;
+mod state;
+mod watch;
+
+pub(crate) use apply::Applier;
+pub use channel::OriginChannel;
+pub use environment::{Asset, Environment, Environments, Representation};
+pub use identity::{Identity, IdentityError, enrol, renew};
+pub use lease::Lease;
+pub use state::{StateError, StateFolder};
+pub use watch::{Watcher, WatcherStatus};

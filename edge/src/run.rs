@@ -1,57 +1,270 @@
 //! The life of an edge: bind, start, stop.
+//!
+//! All sockets are bound before anything is served. An edge that was enrolled once starts without its origin, and serves what is on
+//! its disk. At a stop the listeners finish first, then the origin is told, then the cache is flushed.
 
+use crate::cache::{CacheError, SliceCache};
 use crate::config::{EdgeConfig, OriginAddress};
-use metrics_exporter_prometheus::PrometheusHandle;
+use crate::control::{
+    Applier, Environments, Identity, IdentityError, Lease, OriginChannel, StateError, StateFolder, Watcher,
+    WatcherStatus, enrol, renew,
+};
+use crate::fill::{OriginUpstream, Slices};
+use crate::folder::{DataFolder, FolderError};
+use crate::listen::{BoundListeners, ListenError};
+use crate::metrics::Metrics;
+use crate::serve::Site;
+use metrics_exporter_prometheus::{BuildError, PrometheusHandle};
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
+
+/// How often figures that nobody pushes are taken, and histograms drained.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// How often the certificate is looked at.
+const RENEWAL_CHECK: Duration = Duration::from_secs(600);
+
+/// Between tries to enrol while the origin is away.
+const ENROL_PAUSE: Duration = Duration::from_millis(500);
 
 /// An edge whose data folder is locked and whose sockets are bound; nothing is accepted yet.
 #[derive(Debug)]
-pub struct Edge;
+pub struct Edge {
+    config: EdgeConfig,
+    folder: DataFolder,
+    listeners: BoundListeners,
+    metrics: Arc<Metrics>,
+}
 
 /// An edge that serves.
 #[derive(Debug)]
-pub struct RunningEdge;
+pub struct RunningEdge {
+    status: watch::Receiver<WatcherStatus>,
+    environments: Arc<Environments>,
+    stop: CancellationToken,
+    ended: JoinHandle<()>,
+}
 
 /// Why an edge does not start, or stopped.
 #[derive(Debug, thiserror::Error)]
-pub enum EdgeError {}
+pub enum EdgeError {
+    /// The data folder cannot be used.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// The listeners do not start.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// There is no identity.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// What was kept cannot be used.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The cache does not open.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+    /// The figures cannot be set up.
+    #[error("the metrics cannot be set up: {0}")]
+    Metrics(#[from] BuildError),
+    /// The URL of the origin, or a certificate, cannot be used.
+    #[error("the connection to the origin cannot be set up: {0}")]
+    Channel(#[from] tonic::transport::Error),
+    /// It was told to stop before it had started.
+    #[error("stopped before the edge was enrolled")]
+    Stopped,
+    /// The part that ends an edge has panicked: a bug.
+    #[error("the edge did not end cleanly")]
+    Panicked,
+}
 
 impl Edge {
     /// Locks the data folder and binds all sockets.
-    pub fn bind(_config: EdgeConfig) -> Result<Self, EdgeError> {
-        todo!()
+    ///
+    /// # Errors
+    /// [`EdgeError::Folder`], [`EdgeError::Metrics`] and [`EdgeError::Listen`].
+    pub fn bind(config: EdgeConfig) -> Result<Self, EdgeError> {
+        let folder = DataFolder::take(&config.data)?;
+        let metrics = Arc::new(Metrics::new(&config.name)?);
+        let listeners = BoundListeners::bind(&config, Arc::clone(&metrics))?;
+        Ok(Self { config, folder, listeners, metrics })
     }
+
     /// The first HTTPS address, with the port that was picked.
     pub fn address(&self) -> SocketAddr {
-        todo!()
+        self.listeners.address()
     }
+
     /// The metrics of this edge.
     pub fn metrics(&self) -> PrometheusHandle {
-        todo!()
+        self.metrics.handle()
     }
+
     /// Enrols if need be, opens the cache, starts serving what is on disk, and follows the origin. Must be called on the
     /// multi-threaded runtime, which carries all that may wait. When `stop` is cancelled the edge drains and ends.
+    ///
+    /// # Errors
+    /// Any [`EdgeError`]. While the origin is away an edge that is not enrolled yet waits for it.
     pub async fn start(
         self,
-        _origin: OriginAddress,
-        _stop: CancellationToken,
+        origin: OriginAddress,
+        stop: CancellationToken,
     ) -> Result<RunningEdge, EdgeError> {
-        todo!()
+        let Self { config, folder, listeners, metrics } = self;
+        let identity = tokio::select! {
+            identity = identity(&config, &origin) => identity?,
+            () = stop.cancelled() => return Err(EdgeError::Stopped),
+        };
+        // Two connections, so that the bytes of fills never stand before the origin's word.
+        let control = OriginChannel::new(&origin.url, &identity)?;
+        let fills = OriginChannel::new(&origin.url, &identity)?;
+
+        let runtime = Handle::current();
+        let cache = SliceCache::open(
+            &folder.path().join("cache"),
+            config.cache,
+            runtime.clone(),
+            Arc::clone(&metrics),
+        )
+        .await?;
+        let upstream = Box::new(OriginUpstream::new(fills.clone()));
+        let slices = Arc::new(Slices::new(cache, upstream, runtime, Arc::clone(&metrics)));
+        let lease = Arc::new(Lease::load(folder.path().join("lease"), config.lease));
+        let environments = Arc::new(Environments::default());
+        let applier = Applier {
+            keys: identity.keys.clone(),
+            state: StateFolder::open(folder.path().join("state"))?,
+            slices: Arc::clone(&slices),
+            environments: Arc::clone(&environments),
+            metrics: Arc::clone(&metrics),
+        };
+        let watcher =
+            Watcher::new(applier, control.clone(), Arc::clone(&lease), config.lease, Arc::clone(&metrics));
+        watcher.restore().await;
+
+        let port = config.public_port.unwrap_or_else(|| listeners.address().port());
+        let site = Site::new(
+            Arc::clone(&environments),
+            Arc::clone(&slices),
+            Arc::clone(&lease),
+            Arc::clone(&metrics),
+            port,
+            config.fallback_domain.as_deref(),
+        );
+        let serving = listeners.serve(Arc::new(site), stop.clone())?;
+
+        let status = watcher.status();
+        let ending = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(watcher.run(ending.clone()));
+        tasks.spawn(upkeep(Arc::clone(&metrics), Arc::clone(&lease), Arc::clone(&slices), ending.clone()));
+        tasks.spawn(keep_certified(config, identity, control, fills, ending.clone()));
+        let ended = tokio::spawn(async move {
+            serving.stopped().await;
+            ending.cancel();
+            while tasks.join_next().await.is_some() {}
+            slices.close().await;
+            drop(folder);
+        });
+        Ok(RunningEdge { status, environments, stop, ended })
     }
 }
 
 impl RunningEdge {
-    /// Resolves when the edge shows what the origin said (its first snapshot is acknowledged).
+    /// Resolves when the edge shows what the origin said.
     pub async fn ready(&self) {
-        todo!()
+        // An error means that the edge has ended; whoever waits sees that elsewhere.
+        let _ = self.status.clone().wait_for(|status| status.current).await;
     }
-    /// Why this edge should get no traffic now; empty when it should.
+
+    /// Why this edge should get no traffic now; empty when it should. The origin may be away: an edge that holds what it shows is
+    /// ready.
     pub fn not_ready(&self) -> Vec<&'static str> {
-        todo!()
+        let mut reasons = Vec::new();
+        if self.stop.is_cancelled() {
+            reasons.push("draining");
+        }
+        if !self.status.borrow().current && self.environments.count() == 0 {
+            reasons.push("nothing heard from the origin yet, and nothing kept");
+        }
+        reasons
     }
+
     /// Waits until the edge has drained and ended.
+    ///
+    /// # Errors
+    /// [`EdgeError::Panicked`].
     pub async fn stopped(self) -> Result<(), EdgeError> {
-        todo!()
+        self.ended.await.map_err(|_| EdgeError::Panicked)
+    }
+}
+
+/// The identity on disk, else a new one for the join token. Waits for an origin that is away.
+async fn identity(config: &EdgeConfig, origin: &OriginAddress) -> Result<Identity, EdgeError> {
+    if let Some(identity) = Identity::load(&config.data)? {
+        return Ok(identity);
+    }
+    let token = origin.join_token.as_ref().ok_or(IdentityError::NoJoinToken)?;
+    loop {
+        match enrol(&config.data, &origin.url, token, &config.name).await {
+            Ok(identity) => {
+                tracing::info!(edge_id = identity.edge_id, origin = origin.url, "enrolled");
+                return Ok(identity);
+            }
+            Err(error) if error.is_transient() => {
+                tracing::warn!(%error, origin = origin.url, "cannot enrol yet");
+                tokio::time::sleep(ENROL_PAUSE).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+async fn upkeep(metrics: Arc<Metrics>, lease: Arc<Lease>, slices: Arc<Slices>, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(UPKEEP);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = stop.cancelled() => return,
+        }
+        metrics.handle().run_upkeep();
+        metrics.cache_memory_bytes.set(slices.memory_used() as f64);
+        metrics.lease_remaining.set(lease.remaining() as f64 / 1000.0);
+    }
+}
+
+/// Renews the certificate when two thirds of its life are over.
+async fn keep_certified(
+    config: EdgeConfig,
+    mut identity: Identity,
+    control: OriginChannel,
+    fills: OriginChannel,
+    stop: CancellationToken,
+) {
+    let mut ticks = tokio::time::interval(RENEWAL_CHECK);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = stop.cancelled() => return,
+        }
+        if !identity.wants_renewal(SystemTime::now()) {
+            continue;
+        }
+        let renewed = renew(&config.data, &control, &identity).await;
+        match renewed {
+            Ok(renewed) => {
+                let replaced = control.replace(&renewed).and_then(|()| fills.replace(&renewed));
+                if let Err(error) = replaced {
+                    tracing::error!(%error, "the renewed certificate cannot be used");
+                }
+                identity = renewed;
+                tracing::info!("renewed the certificate of this edge");
+            }
+            Err(error) => tracing::warn!(%error, "the certificate of this edge cannot be renewed yet"),
+        }
     }
 }

@@ -185,11 +185,17 @@ pub fn edge_id(certificate: &[u8]) -> Option<String> {
     })
 }
 
+/// When a certificate begins and ends.
+pub fn validity(certificate: &[u8]) -> Option<(SystemTime, SystemTime)> {
+    let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
+    let time = |seconds: i64| Some(SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).ok()?));
+    let validity = certificate.validity();
+    Some((time(validity.not_before.timestamp())?, time(validity.not_after.timestamp())?))
+}
+
 /// When a certificate ends.
 pub fn not_after(certificate: &[u8]) -> Option<SystemTime> {
-    let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
-    let seconds = u64::try_from(certificate.validity().not_after.timestamp()).ok()?;
-    Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
+    validity(certificate).map(|(_, end)| end)
 }
 
 fn set_validity(params: &mut CertificateParams, now: SystemTime, lifetime: Duration) {

@@ -1,0 +1,181 @@
+//! Who an edge is: its id, its certificate and key, and whom it trusts. Kept in files of mode 0600.
+
+use super::channel::{OriginChannel, anonymous};
+use super::state::write_atomically;
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+use skerry_proto::authority::{self, AuthorityError};
+use skerry_proto::document::{self, DocumentError};
+use skerry_proto::join::JoinToken;
+use skerry_proto::signature::KeySet;
+use skerry_proto::wire;
+use std::io;
+use std::path::Path;
+use std::time::SystemTime;
+
+const FILE: &str = "identity";
+
+/// Who an edge is, and whom it trusts.
+#[derive(Debug)]
+pub struct Identity {
+    /// Given by the origin.
+    pub edge_id: String,
+    /// Of role edge, signed by the cluster's authority.
+    pub certificate: CertificateDer<'static>,
+    /// Key of the certificate.
+    pub key: PrivatePkcs8KeyDer<'static>,
+    /// The cluster's authority.
+    pub authority: CertificateDer<'static>,
+    /// The keys that may sign pointers.
+    pub keys: KeySet,
+}
+
+/// Why an edge has no identity.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// It has none yet, and nothing to get one with.
+    #[error(
+        "this edge is not enrolled yet and has no join token; make one with `skerry join-token` and set origin.join_token"
+    )]
+    NoJoinToken,
+    /// The file cannot be read or written.
+    #[error("the identity file {path}: {source}")]
+    File {
+        /// Where it is.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is there but is no identity.
+    #[error("the identity file cannot be used: {0}")]
+    Document(#[from] DocumentError),
+    /// No key could be made, or a certificate cannot be used.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
+    /// The origin cannot be reached, by this URL or at the moment.
+    #[error("the origin cannot be reached: {0}")]
+    Transport(#[from] tonic::transport::Error),
+    /// The origin refuses.
+    #[error("the origin refuses: {}", .0.message())]
+    Refused(Box<tonic::Status>),
+    /// The origin's answer makes no sense.
+    #[error("the origin's answer is of another cluster than the join token")]
+    OtherCluster,
+}
+
+impl IdentityError {
+    /// Whether trying again later can help.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Refused(status) => {
+                matches!(status.code(), tonic::Code::Unavailable | tonic::Code::DeadlineExceeded)
+            }
+            Self::Transport(_) => true,
+            Self::NoJoinToken
+            | Self::File { .. }
+            | Self::Document(_)
+            | Self::Authority(_)
+            | Self::OtherCluster => false,
+        }
+    }
+}
+
+impl Identity {
+    /// Reads the identity of an edge that has enrolled; `None` where there is none.
+    ///
+    /// # Errors
+    /// [`IdentityError::File`] and [`IdentityError::Document`].
+    pub fn load(folder: &Path) -> Result<Option<Self>, IdentityError> {
+        let path = folder.join(FILE);
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(IdentityError::File { path: path.display().to_string(), source }),
+        };
+        let stored: wire::EdgeIdentity = document::decode(&bytes)?;
+        Ok(Some(Self {
+            edge_id: stored.edge_id,
+            certificate: CertificateDer::from(stored.certificate.to_vec()),
+            key: PrivatePkcs8KeyDer::from(stored.private_key.to_vec()),
+            authority: CertificateDer::from(stored.authority.to_vec()),
+            keys: KeySet::decode(&stored.key_set)?,
+        }))
+    }
+
+    fn save(&self, folder: &Path) -> Result<(), IdentityError> {
+        let bytes = document::encode(&wire::EdgeIdentity {
+            edge_id: self.edge_id.clone(),
+            certificate: self.certificate.to_vec().into(),
+            private_key: self.key.secret_pkcs8_der().to_vec().into(),
+            authority: self.authority.to_vec().into(),
+            key_set: self.keys.encode(),
+        });
+        let path = folder.join(FILE);
+        write_atomically(&path, &bytes)
+            .map_err(|source| IdentityError::File { path: path.display().to_string(), source })
+    }
+
+    /// Whether two thirds of the certificate's life are over.
+    pub fn wants_renewal(&self, now: SystemTime) -> bool {
+        let Some((start, end)) = authority::validity(&self.certificate) else { return true };
+        let (Ok(age), Ok(life)) = (now.duration_since(start), end.duration_since(start)) else { return true };
+        age > life / 3 * 2
+    }
+}
+
+/// Becomes an edge: uses up the join token, and keeps the identity in `folder`.
+///
+/// # Errors
+/// Any [`IdentityError`].
+pub async fn enrol(
+    folder: &Path,
+    url: &str,
+    token: &JoinToken,
+    name: &str,
+) -> Result<Identity, IdentityError> {
+    let (request, key) = authority::certificate_request()?;
+    let mut client = wire::enrol_client::EnrolClient::new(anonymous(url, &token.authority)?);
+    let request = wire::EnrolRequest {
+        token_secret: token.secret.to_vec().into(),
+        certificate_request: request.into(),
+        name: name.to_owned(),
+    };
+    let answer =
+        client.enrol(request).await.map_err(|status| IdentityError::Refused(Box::new(status)))?.into_inner();
+    if answer.cluster_id != token.keys.cluster_id[..] {
+        return Err(IdentityError::OtherCluster);
+    }
+    let identity = Identity {
+        edge_id: answer.edge_id,
+        certificate: CertificateDer::from(answer.certificate.to_vec()),
+        key,
+        authority: token.authority.clone(),
+        keys: token.keys.clone(),
+    };
+    identity.save(folder)?;
+    Ok(identity)
+}
+
+/// Gets a new certificate for a new key, and keeps it.
+///
+/// # Errors
+/// Any [`IdentityError`]; the old identity stays as it is.
+pub async fn renew(
+    folder: &Path,
+    channel: &OriginChannel,
+    old: &Identity,
+) -> Result<Identity, IdentityError> {
+    let (request, key) = authority::certificate_request()?;
+    let mut client = wire::enrol_client::EnrolClient::new(channel.current());
+    let request = wire::RenewRequest { certificate_request: request.into() };
+    let answer =
+        client.renew(request).await.map_err(|status| IdentityError::Refused(Box::new(status)))?.into_inner();
+    let identity = Identity {
+        edge_id: old.edge_id.clone(),
+        certificate: CertificateDer::from(answer.certificate.to_vec()),
+        key,
+        authority: old.authority.clone(),
+        keys: old.keys.clone(),
+    };
+    identity.save(folder)?;
+    Ok(identity)
+}

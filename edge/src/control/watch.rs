@@ -1,0 +1,340 @@
+//! Follows the origin: one stream that brings a snapshot or what was missed, then every change in order.
+//!
+//! The stream is taken up again after a failure, with growing pauses that differ from edge to edge. Messages are worked through one
+//! by one, so a heartbeat counts only when everything sent before it is shown.
+
+use super::apply::{Applier, ApplyError, blocking};
+use super::channel::OriginChannel;
+use super::lease::Lease;
+use crate::metrics::Metrics;
+use skerry_proto::pointer::Version;
+use skerry_proto::wire::{self, watch_request, watch_response};
+use std::collections::{HashSet, VecDeque};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+
+/// Pings in one lease. With four, two may get lost.
+const PINGS_PER_LEASE: u32 = 4;
+
+/// Pings whose answers are still awaited at most.
+const PINGS_KEPT: usize = 64;
+
+/// Requests on their way to the origin at most.
+const REQUESTS_MAX: usize = 64;
+
+const RETRY_MIN: Duration = Duration::from_millis(50);
+const RETRY_MAX: Duration = Duration::from_secs(5);
+
+/// Bytes of one message at most: a part of a snapshot holds 500 pointers of less than 1 KiB.
+const MESSAGE_SIZE_MAX: usize = 4 << 20;
+
+/// How far this edge is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct WatcherStatus {
+    /// Everything up to this version is shown and was acknowledged.
+    pub position: Version,
+    /// The stream is up, and all that came with it at first is shown.
+    pub current: bool,
+}
+
+/// Follows the origin.
+pub struct Watcher {
+    applier: Applier,
+    channel: OriginChannel,
+    lease: Arc<Lease>,
+    lease_length: Duration,
+    metrics: Arc<Metrics>,
+    status: watch::Sender<WatcherStatus>,
+}
+
+/// Why the stream ended.
+#[derive(Debug, thiserror::Error)]
+enum WatchError {
+    #[error("{}", .0.message())]
+    Status(#[from] tonic::Status),
+    #[error("the origin closed the stream")]
+    Closed,
+    #[error("nothing came from the origin for the time of a lease")]
+    Silent,
+    #[error("the origin offers an older state than the one held")]
+    Older,
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+}
+
+impl Watcher {
+    pub(crate) fn new(
+        applier: Applier,
+        channel: OriginChannel,
+        lease: Arc<Lease>,
+        lease_length: Duration,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let status = watch::Sender::new(WatcherStatus::default());
+        Self { applier, channel, lease, lease_length, metrics, status }
+    }
+
+    /// How far this edge is, now and from now on.
+    pub fn status(&self) -> watch::Receiver<WatcherStatus> {
+        self.status.subscribe()
+    }
+
+    /// Shows what the last run kept, without asking the origin.
+    pub async fn restore(&self) {
+        let whole = self.applier.restore().await;
+        if whole {
+            self.set_position(self.applier.state.position(), false);
+        }
+    }
+
+    /// Follows the origin until `stop` is cancelled, and then says goodbye.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut pause = RETRY_MIN;
+        while !stop.is_cancelled() {
+            let was_current = self.status.borrow().current;
+            let error = match self.follow(&stop).await {
+                Ok(()) => return,
+                Err(error) => error,
+            };
+            if self.status.borrow().current || was_current {
+                pause = RETRY_MIN;
+            }
+            self.metrics.watch_connected.set(0.0);
+            self.status.send_modify(|status| status.current = false);
+            tracing::warn!(%error, retry_milliseconds = pause.as_millis() as u64, "the origin cannot be followed; serving what is held");
+            tokio::select! {
+                () = tokio::time::sleep(jittered(pause)) => {}
+                () = stop.cancelled() => {}
+            }
+            pause = (pause * 2).min(RETRY_MAX);
+        }
+    }
+
+    /// One stream, until it fails or `stop` is cancelled.
+    async fn follow(&self, stop: &CancellationToken) -> Result<(), WatchError> {
+        let (requests, stream) = mpsc::channel(REQUESTS_MAX);
+        let position = self.status.borrow().position;
+        send(
+            &requests,
+            watch_request::Kind::Hello(wire::Hello {
+                cluster_id: self.applier.keys.cluster_id.to_vec().into(),
+                epoch: position.epoch,
+                revision: position.revision,
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+            }),
+        )
+        .await;
+        let mut client = wire::watch_client::WatchClient::new(self.channel.current())
+            .max_decoding_message_size(MESSAGE_SIZE_MAX);
+        let opening = timeout(self.lease_length, client.watch(ReceiverStream::new(stream)));
+        let mut responses = tokio::select! {
+            opened = opening => opened.map_err(|_| WatchError::Silent)??.into_inner(),
+            () = stop.cancelled() => return Ok(()),
+        };
+        let pings = Pings::default();
+        let mut stream =
+            Stream { watcher: self, requests: &requests, pings: &pings, snapshot: None, refused: false };
+        let following = async {
+            loop {
+                let response = timeout(self.lease_length, responses.message()).await;
+                let response = response.map_err(|_| WatchError::Silent)??.ok_or(WatchError::Closed)?;
+                stream.take(response).await?;
+            }
+        };
+        tokio::select! {
+            result = following => result,
+            () = pings.send_all(&requests, self.lease_length / PINGS_PER_LEASE) => Err(WatchError::Closed),
+            () = stop.cancelled() => {
+                send(&requests, watch_request::Kind::Goodbye(wire::Goodbye {})).await;
+                drop(requests);
+                // The origin closes its side when it has read the goodbye.
+                let _ = timeout(RETRY_MAX, async { while let Ok(Some(_)) = responses.message().await {} }).await;
+                Ok(())
+            }
+        }
+    }
+
+    fn set_position(&self, position: Version, current: bool) {
+        self.metrics.watch_epoch.set(position.epoch as f64);
+        self.metrics.watch_revision.set(position.revision as f64);
+        self.status.send_replace(WatcherStatus { position, current });
+    }
+}
+
+impl std::fmt::Debug for Watcher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watcher").field("status", &*self.status.borrow()).finish_non_exhaustive()
+    }
+}
+
+/// The state of one stream.
+struct Stream<'a> {
+    watcher: &'a Watcher,
+    requests: &'a mpsc::Sender<wire::WatchRequest>,
+    pings: &'a Pings,
+    /// Domains that the parts of a snapshot named so far.
+    snapshot: Option<HashSet<String>>,
+    /// A pointer was refused, so that no later revision may be acknowledged on this stream.
+    refused: bool,
+}
+
+impl Stream<'_> {
+    async fn take(&mut self, response: wire::WatchResponse) -> Result<(), WatchError> {
+        match response.kind {
+            Some(watch_response::Kind::Snapshot(part)) => self.snapshot_part(part).await,
+            Some(watch_response::Kind::Change(change)) => self.change(change).await,
+            Some(watch_response::Kind::Heartbeat(heartbeat)) => {
+                self.heartbeat(heartbeat);
+                Ok(())
+            }
+            // A kind that a newer origin knows.
+            None => Ok(()),
+        }
+    }
+
+    async fn snapshot_part(&mut self, part: wire::Snapshot) -> Result<(), WatchError> {
+        let version = Version { epoch: part.epoch, revision: part.revision };
+        if version < self.position() {
+            return Err(WatchError::Older);
+        }
+        let mut domains = self.snapshot.take().unwrap_or_default();
+        for pointer in &part.pointers {
+            if let Some(domain) = self.apply(pointer, version).await? {
+                domains.insert(domain);
+            }
+        }
+        if !part.last {
+            self.snapshot = Some(domains);
+            return Ok(());
+        }
+        if !self.refused {
+            for domain in self.watcher.applier.environments.domains() {
+                if !domains.contains(&*domain) {
+                    self.watcher.applier.forget(&domain).await?;
+                }
+            }
+        }
+        self.acknowledge(version).await
+    }
+
+    async fn change(&mut self, change: wire::Change) -> Result<(), WatchError> {
+        let version = Version { epoch: self.position().epoch, revision: change.revision };
+        if let Some(pointer) = &change.pointer {
+            self.apply(pointer, version).await?;
+        }
+        self.acknowledge(version).await
+    }
+
+    /// Shows a pointer. One that must not be shown is reported, and the stream goes on; what cannot be had ends the stream, so that
+    /// it is asked for again.
+    async fn apply(
+        &mut self,
+        pointer: &wire::SignedPointer,
+        version: Version,
+    ) -> Result<Option<String>, WatchError> {
+        match self.watcher.applier.apply(pointer).await {
+            Ok(domain) => Ok(Some(domain)),
+            Err(ApplyError::Refused(refusal)) => {
+                self.refused = true;
+                self.watcher.metrics.watch_refused.increment(1);
+                tracing::error!(epoch = version.epoch, revision = version.revision, error = %refusal, "refused a pointer");
+                send(
+                    self.requests,
+                    watch_request::Kind::Refusal(wire::Refusal {
+                        epoch: version.epoch,
+                        revision: version.revision,
+                        domain: String::new(),
+                        reason: refusal.code().to_owned(),
+                    }),
+                )
+                .await;
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Says that everything up to `version` is shown, after remembering it.
+    async fn acknowledge(&mut self, version: Version) -> Result<(), WatchError> {
+        if self.refused {
+            return Ok(());
+        }
+        let state = self.watcher.applier.state.clone();
+        blocking(move || state.set_position(version)).await.map_err(ApplyError::from)?;
+        self.watcher.set_position(version, self.watcher.status.borrow().current);
+        send(
+            self.requests,
+            watch_request::Kind::Ack(wire::Ack { epoch: version.epoch, revision: version.revision }),
+        )
+        .await;
+        Ok(())
+    }
+
+    fn heartbeat(&self, heartbeat: wire::Heartbeat) {
+        let Some(sent_at) = self.pings.answered(heartbeat.ping) else { return };
+        // A file of 50 bytes, four times in a lease.
+        tokio::task::block_in_place(|| self.watcher.lease.renew(sent_at));
+        self.watcher.metrics.watch_connected.set(1.0);
+        let said = Version { epoch: heartbeat.epoch, revision: heartbeat.revision };
+        if self.position() >= said && !self.watcher.status.borrow().current {
+            self.watcher.set_position(self.position(), true);
+            tracing::info!(epoch = said.epoch, revision = said.revision, "following the origin");
+        }
+    }
+
+    fn position(&self) -> Version {
+        self.watcher.status.borrow().position
+    }
+}
+
+/// Pings that were sent, and when.
+#[derive(Default)]
+struct Pings {
+    sent: Mutex<VecDeque<(u64, i64)>>,
+}
+
+impl Pings {
+    /// Sends pings until the stream is gone.
+    async fn send_all(&self, requests: &mpsc::Sender<wire::WatchRequest>, every: Duration) {
+        let mut ticks = interval(every);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        for number in 1.. {
+            ticks.tick().await;
+            {
+                let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+                sent.push_back((number, Lease::now()));
+                if sent.len() > PINGS_KEPT {
+                    sent.pop_front();
+                }
+            }
+            let ping = watch_request::Kind::Ping(wire::Ping { number });
+            if requests.send(wire::WatchRequest { kind: Some(ping) }).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// When the answered ping was sent; it and all before it are done.
+    fn answered(&self, number: u64) -> Option<i64> {
+        let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = sent.iter().find(|(sent, _)| *sent == number).map(|(_, at)| *at);
+        sent.retain(|(sent, _)| *sent > number);
+        at
+    }
+}
+
+/// A request that cannot be sent needs no answer: the stream is ending, and the loop sees it.
+async fn send(requests: &mpsc::Sender<wire::WatchRequest>, kind: watch_request::Kind) {
+    let _ = requests.send(wire::WatchRequest { kind: Some(kind) }).await;
+}
+
+/// Between half of a pause and one and a half, so that edges do not come back all at once.
+fn jittered(pause: Duration) -> Duration {
+    let random = RandomState::new().build_hasher().finish();
+    pause / 2 + pause.mul_f64((random % 1024) as f64 / 1024.0)
+}

@@ -1,0 +1,62 @@
+//! Where fills go: the origin, or whoever else speaks the fill service.
+
+use crate::control::OriginChannel;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{BoxStream, StreamExt};
+use skerry_proto::wire;
+use tonic::Code;
+
+/// The messages of one fill.
+pub type SliceStream = BoxStream<'static, Result<wire::FillResponse, UpstreamError>>;
+
+/// Why an upstream gives nothing, or no more.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UpstreamError {
+    /// It has no such blob for this account.
+    #[error("the upstream does not give this blob")]
+    NotFound,
+    /// It cannot be reached, or broke off.
+    #[error("the upstream cannot be reached or broke off: {0}")]
+    Unavailable(String),
+}
+
+/// Something that gives slices.
+pub trait Upstream: Send + Sync {
+    /// Opens a fill: one head, then the slices asked for, in order.
+    fn open(&self, request: wire::FillRequest) -> BoxFuture<'_, Result<SliceStream, UpstreamError>>;
+}
+
+/// The origin, over gRPC.
+#[derive(Debug, Clone)]
+pub struct OriginUpstream {
+    channel: OriginChannel,
+}
+
+/// Bytes of one message at most: a slice, or the slice list of a blob of 1 TiB would be 128 MiB, which is over every limit that an
+/// operator can set; this allows lists for 128 GiB.
+const MESSAGE_SIZE_MAX: usize = 16 << 20;
+
+impl OriginUpstream {
+    /// Fills from the origin behind this channel.
+    pub fn new(channel: OriginChannel) -> Self {
+        Self { channel }
+    }
+}
+
+impl Upstream for OriginUpstream {
+    fn open(&self, request: wire::FillRequest) -> BoxFuture<'_, Result<SliceStream, UpstreamError>> {
+        Box::pin(async move {
+            let mut client = wire::fill_client::FillClient::new(self.channel.current())
+                .max_decoding_message_size(MESSAGE_SIZE_MAX);
+            let stream = client.fill(request).await.map_err(error)?.into_inner();
+            Ok(stream.map(|message| message.map_err(error)).boxed())
+        })
+    }
+}
+
+fn error(status: tonic::Status) -> UpstreamError {
+    match status.code() {
+        Code::NotFound => UpstreamError::NotFound,
+        _ => UpstreamError::Unavailable(status.message().to_owned()),
+    }
+}
