@@ -1,0 +1,111 @@
+//! HTTP/1.1 and HTTP/2 on a TLS connection: hyper's protocols around our handler.
+//!
+//! The request's body is dropped unread: nothing that is served here has use for one. hyper then ends the connection (HTTP/1.1) or
+//! the stream (HTTP/2) as the protocol demands.
+
+use super::idle::{Activity, BusyBody, HeadTimer, drive};
+use super::{Respond, Shared};
+use crate::serve::Protocol;
+use ::http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::rt::Executor;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::convert::Infallible;
+use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::task::TaskTracker;
+
+/// The head of a request: enough for a signed URL and the cookies of an unlucky neighbour on the same host name.
+pub(super) const HEAD_SIZE_MAX: u32 = 16 << 10;
+
+/// What a client may send before we have read it. Requests have no body worth having, so this is the least that RFC 9113 §6.9.2
+/// lets a client assume anyway.
+const RECEIVE_WINDOW: u32 = 65_535;
+
+/// What one HTTP/2 stream may hold unsent: a slice.
+const SEND_BUFFER_SIZE_MAX: usize = 256 << 10;
+
+/// Streams that we reset for a client's errors before the connection is closed; h2's default of 1024 lets a client go on for long.
+const ERROR_RESET_COUNT_MAX: usize = 64;
+
+/// Streams that a client reset before we saw them, waiting (CVE-2023-44487).
+const PENDING_RESET_COUNT_MAX: usize = 20;
+
+/// Serves HTTP/1.1 until the connection ends.
+pub(super) async fn serve_http1<S, R>(stream: S, activity: Arc<Activity>, shared: &Arc<Shared<R>>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    R: Respond,
+{
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        // The time for a head is kept by `drive`: hyper's timer is made anew for each request, and also runs while no head has begun.
+        .header_read_timeout(None)
+        .max_header_size(HEAD_SIZE_MAX as usize);
+    let service = service_fn(|request| respond(request, Protocol::Http1, shared, &activity));
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    drive(connection, &activity, HeadTimer::Runs, shared).await;
+}
+
+/// Serves HTTP/2 until the connection ends. Streams are tasks of `tasks`.
+pub(super) async fn serve_http2<S, R>(
+    stream: S,
+    activity: Arc<Activity>,
+    shared: &Arc<Shared<R>>,
+    tasks: TaskTracker,
+) where
+    S: AsyncRead + AsyncWrite + Unpin,
+    R: Respond,
+{
+    let mut builder = http2::Builder::new(TrackedExecutor(tasks));
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(shared.limits.stream_count_max)
+        .initial_stream_window_size(RECEIVE_WINDOW)
+        .initial_connection_window_size(RECEIVE_WINDOW)
+        .adaptive_window(false)
+        .max_send_buf_size(SEND_BUFFER_SIZE_MAX)
+        .max_local_error_reset_streams(ERROR_RESET_COUNT_MAX)
+        .max_pending_accept_reset_streams(PENDING_RESET_COUNT_MAX)
+        .max_header_list_size(HEAD_SIZE_MAX);
+    let service = {
+        let shared = Arc::clone(shared);
+        let activity = Arc::clone(&activity);
+        service_fn(move |request| {
+            let shared = Arc::clone(&shared);
+            let activity = Arc::clone(&activity);
+            async move { respond(request, Protocol::Http2, &shared, &activity).await }
+        })
+    };
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    drive(connection, &activity, HeadTimer::Off, shared).await;
+}
+
+async fn respond<R: Respond>(
+    request: Request<Incoming>,
+    protocol: Protocol,
+    shared: &Shared<R>,
+    activity: &Arc<Activity>,
+) -> Result<Response<BusyBody<R::Body>>, Infallible> {
+    let busy = Activity::begin(activity);
+    let (head, body) = request.into_parts();
+    drop(body);
+    let response = shared.site.respond(&head, protocol).await;
+    Ok(response.map(|body| BusyBody::new(body, busy)))
+}
+
+/// Spawns the streams of HTTP/2 so that a stop can wait for them.
+#[derive(Debug, Clone)]
+struct TrackedExecutor(TaskTracker);
+
+impl<F> Executor<F> for TrackedExecutor
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    fn execute(&self, future: F) {
+        self.0.spawn(future);
+    }
+}
