@@ -32,7 +32,6 @@ fn configuration(folder: &Path, files: &Path, identity: &PeerIdentity, port: u16
 {{
     admin off
     auto_https off
-    persist_config off
     skip_install_trust
     default_sni localhost
     storage file_system {folder}/caddy-data

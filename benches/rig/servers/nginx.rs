@@ -44,7 +44,7 @@ http {{
     sendfile on;
     tcp_nopush on;
     tcp_nodelay on;
-    output_buffers 2 256k;
+    output_buffers 2 128k;
     keepalive_timeout 3600s;
     keepalive_requests 1000000000;
     keepalive_time 24h;
