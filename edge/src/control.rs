@@ -9,6 +9,8 @@ mod environment;
 mod identity;
 mod lease;
 mod state;
+#[cfg(test)]
+pub(crate) mod testing;
 mod watch;
 
 pub(crate) use apply::Applier;

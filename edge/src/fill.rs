@@ -4,6 +4,10 @@
 
 mod coalesce;
 mod flight;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 mod upstream;
 
 pub use upstream::{OriginUpstream, SliceStream, Upstream, UpstreamError};

@@ -14,7 +14,7 @@ pub mod cache;
 pub mod config;
 pub mod control;
 pub mod fill;
-mod folder;
+pub mod folder;
 pub mod listen;
 pub mod metrics;
 pub mod run;

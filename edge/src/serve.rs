@@ -10,6 +10,8 @@ mod conditional;
 mod range;
 mod respond;
 mod route;
+#[cfg(test)]
+mod tests;
 
 pub use body::{Body, BodyError};
 pub use route::asset_path;

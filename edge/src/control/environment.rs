@@ -177,7 +177,7 @@ impl Environments {
     }
 
     /// Shows an environment from now on, at every worker. Only the watcher writes, so nothing is lost between load and store.
-    pub(super) fn show(&self, environment: Arc<Environment>) {
+    pub(crate) fn show(&self, environment: Arc<Environment>) {
         let mut next = HashMap::clone(&self.by_domain.load());
         next.insert(environment.domain.clone(), environment);
         self.by_domain.store(Arc::new(next));
