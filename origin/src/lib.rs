@@ -1,7 +1,31 @@
 //! The origin of Skerry: keeps blobs and the catalogue, takes publications, and tells edges what to show.
+//!
+//! In reading order:
+//!
+//! - `config`, `run`: how an origin is set up, and its life: open, bind, serve, stop
+//! - `folder`, `keys`, `sid`, `metrics`: the data folder, the cluster's secrets, identifiers, figures
+//! - `blobs`, `catalogue`: the bytes, and everything else that is known
+//! - `publish`: what accounts may do with them; `edges`: who serves them
+//! - `grpc`: how all of it is called
+//!
+//! Dependencies point one way: `grpc` → `publish`, `edges` → `blobs`, `catalogue` → `skerry_proto`.
 
+mod blobs;
+mod catalogue;
 mod config;
+mod edges;
+mod folder;
+mod grpc;
+mod keys;
+mod metrics;
+mod publish;
 mod run;
+mod sid;
 
+pub use blobs::BlobError;
+pub use catalogue::CatalogueError;
 pub use config::{Limits, OriginConfig};
+pub use folder::FolderError;
+pub use grpc::ListenError;
+pub use keys::KeysError;
 pub use run::{BoundOrigin, NewAccount, Origin, OriginAddresses, OriginError};

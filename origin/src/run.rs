@@ -1,20 +1,46 @@
 //! The life of an origin: open, bind, serve, stop.
 
+use crate::blobs::{BlobError, BlobStore};
+use crate::catalogue::{Catalogue, CatalogueError};
 use crate::config::OriginConfig;
+use crate::edges::{Edges, EnrolError};
+use crate::folder::{Folder, FolderError};
+use crate::grpc::{self, BoundSockets, ListenError, Services};
+use crate::keys::{Keys, KeysError};
+use crate::metrics::Metrics;
+use crate::publish::{Naming, PublishError, Publisher};
 use metrics_exporter_prometheus::PrometheusHandle;
-use skerry_proto::authority::Authority;
+use skerry_proto::authority::{Authority, AuthorityError, Identity};
 use skerry_proto::join::JoinToken;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 use tokio_util::sync::CancellationToken;
+
+/// How long the certificate of the gRPC listener lasts; it is made afresh at each start.
+const CERTIFICATE_LIFETIME: Duration = Duration::from_secs(90 * 86_400);
+
+/// How long calls may take to finish when the origin stops; then their connections are cut.
+const STOP_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// How often histograms are drained and totals are read.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 /// An origin whose data folder is locked and whose catalogue is open; nothing is listening yet.
 #[derive(Debug)]
-pub struct Origin;
+pub struct Origin {
+    config: OriginConfig,
+    folder: Folder,
+    keys: Arc<Keys>,
+    services: Services,
+}
 
 /// An origin whose sockets are bound; nothing is accepted yet.
 #[derive(Debug)]
-pub struct BoundOrigin;
+pub struct BoundOrigin {
+    origin: Origin,
+    sockets: BoundSockets,
+}
 
 /// Where an origin listens.
 #[derive(Debug, Clone, Copy)]
@@ -38,48 +64,237 @@ pub struct NewAccount {
     pub domain: String,
 }
 
+impl std::fmt::Debug for NewAccount {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NewAccount").field("account_sid", &self.account_sid).finish_non_exhaustive()
+    }
+}
+
 /// Why an origin does not start, or stopped.
 #[derive(Debug, thiserror::Error)]
-pub enum OriginError {}
+pub enum OriginError {
+    /// The data folder is locked, not writable, or of a newer version.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// The keys of the cluster cannot be used.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    /// There is a catalogue, but the keys that its edges trust are gone.
+    #[error(
+        "the keys folder is missing beside the catalogue; restore it from a backup, or every edge must enrol again"
+    )]
+    KeysMissing,
+    /// The blob store cannot be used.
+    #[error(transparent)]
+    Blobs(#[from] BlobError),
+    /// The catalogue cannot be used.
+    #[error(transparent)]
+    Catalogue(#[from] CatalogueError),
+    /// An address is in use, or cannot be bound.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The certificate of the gRPC listener cannot be made.
+    #[error("the certificate of the gRPC listener cannot be made")]
+    Certificate(#[source] AuthorityError),
+    /// The gRPC listener failed.
+    #[error("the gRPC listener failed")]
+    Serve(#[source] tonic::transport::Error),
+    /// Figures cannot be kept.
+    #[error("metrics cannot be set up")]
+    Metrics(#[source] metrics_exporter_prometheus::BuildError),
+    /// The system gives no random bytes.
+    #[error(transparent)]
+    NoRandomness(#[from] crate::sid::NoRandomness),
+    /// No domain name is free for a new environment.
+    #[error("no free name for the environment was found under {0}; choose another base domain")]
+    NoDomain(String),
+    /// The runtime is being torn down.
+    #[error("the origin is stopping")]
+    Stopping,
+}
 
 impl Origin {
     /// Locks the data folder, opens and migrates the catalogue, loads keys; makes all of them in a new folder.
-    pub async fn open(_config: OriginConfig) -> Result<Self, OriginError> {
-        todo!()
+    ///
+    /// # Errors
+    /// Any [`OriginError`] but those of listening and serving.
+    pub async fn open(config: OriginConfig) -> Result<Self, OriginError> {
+        let data = config.data.clone();
+        let prepared = tokio::task::spawn_blocking(move || prepare(&data)).await;
+        let (folder, keys, blobs) = prepared.unwrap_or(Err(OriginError::Stopping))?;
+        let metrics = Arc::new(Metrics::new().map_err(OriginError::Metrics)?);
+        let keys = Arc::new(keys);
+        let catalogue = Catalogue::open(folder.path()).await?;
+        metrics.version(catalogue.version());
+        let edges = Edges::load(catalogue.clone(), Arc::clone(&keys)).await?;
+        let naming =
+            Naming { base_domain: config.base_domain.to_ascii_lowercase(), public_port: config.public_port };
+        let publisher = Publisher::new(
+            catalogue.clone(),
+            blobs.clone(),
+            Arc::clone(&keys),
+            config.limits,
+            naming,
+            Arc::clone(&metrics),
+        );
+        let services = Services::new(publisher, catalogue, blobs, edges, metrics);
+        Ok(Self { config, folder, keys, services })
     }
+
     /// Whether there is no account yet.
+    ///
+    /// # Errors
+    /// [`OriginError::Catalogue`].
     pub async fn is_new(&self) -> Result<bool, OriginError> {
-        todo!()
+        Ok(!self.services.catalogue.has_accounts().await?)
     }
+
     /// Makes an account with one service (`default`) and one environment. The first account is the operator's.
-    pub async fn create_account(&self, _friendly_name: &str) -> Result<NewAccount, OriginError> {
-        todo!()
+    ///
+    /// # Errors
+    /// [`OriginError::Catalogue`], [`OriginError::NoDomain`], [`OriginError::NoRandomness`].
+    pub async fn create_account(&self, friendly_name: &str) -> Result<NewAccount, OriginError> {
+        let made = self.services.publisher.create_account(friendly_name).await;
+        made.map_err(|error| match error {
+            PublishError::Catalogue(error) => error.into(),
+            PublishError::NoRandomness(error) => error.into(),
+            PublishError::Busy => OriginError::NoDomain(self.config.base_domain.clone()),
+            _ => OriginError::Stopping,
+        })
     }
+
     /// Makes a join token, to be used once within `valid`.
-    pub async fn create_join_token(&self, _valid: Duration) -> Result<JoinToken, OriginError> {
-        todo!()
+    ///
+    /// # Errors
+    /// [`OriginError::Catalogue`], [`OriginError::NoRandomness`].
+    pub async fn create_join_token(&self, valid: Duration) -> Result<JoinToken, OriginError> {
+        let made = self.services.edges.create_join_token(valid).await;
+        made.map(|(token, _)| token).map_err(|error| match error {
+            EnrolError::Catalogue(error) => error.into(),
+            EnrolError::NoRandomness(error) => error.into(),
+            EnrolError::Keys(error) => error.into(),
+            EnrolError::Request(error) => OriginError::Certificate(error),
+            EnrolError::UnknownToken | EnrolError::UsedToken | EnrolError::ExpiredToken => {
+                OriginError::Stopping
+            }
+        })
     }
+
     /// The cluster's authority. A development server also signs its edges' HTTPS certificates with it.
     pub fn authority(&self) -> &Authority {
-        todo!()
+        &self.keys.authority.0
     }
+
     /// The metrics of this origin.
     pub fn metrics(&self) -> PrometheusHandle {
-        todo!()
+        self.services.metrics.handle()
     }
+
+    /// Ends an origin that is not to serve: folds the catalogue's journal, and frees the data folder.
+    pub async fn close(self) {
+        self.services.publisher.finish().await;
+        self.services.catalogue.close().await;
+        drop(self.folder);
+    }
+
     /// Binds all sockets.
+    ///
+    /// # Errors
+    /// [`OriginError::Listen`].
     pub async fn bind(self) -> Result<BoundOrigin, OriginError> {
-        todo!()
+        let sockets = grpc::bind(&self.config.grpc_addresses)?;
+        Ok(BoundOrigin { origin: self, sockets })
     }
 }
 
 impl BoundOrigin {
     /// Where it listens.
     pub fn addresses(&self) -> OriginAddresses {
-        todo!()
+        OriginAddresses { grpc: self.sockets.address() }
     }
+
+    /// Makes an account, as [`Origin::create_account`] does.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn create_account(&self, friendly_name: &str) -> Result<NewAccount, OriginError> {
+        self.origin.create_account(friendly_name).await
+    }
+
+    /// Makes a join token, as [`Origin::create_join_token`] does.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn create_join_token(&self, valid: Duration) -> Result<JoinToken, OriginError> {
+        self.origin.create_join_token(valid).await
+    }
+
     /// Serves until `stop` is cancelled, then finishes what is under way within a deadline.
-    pub async fn serve(self, _stop: CancellationToken) -> Result<(), OriginError> {
-        todo!()
+    ///
+    /// # Errors
+    /// [`OriginError::Certificate`], [`OriginError::Serve`].
+    pub async fn serve(self, stop: CancellationToken) -> Result<(), OriginError> {
+        let Self { origin, sockets } = self;
+        let identity = origin.identity()?;
+        let authority = origin.authority().certificate().clone();
+        let services = origin.services.clone();
+        let abort = CancellationToken::new();
+        let serving = grpc::serve(services.clone(), sockets, &identity, &authority, abort.clone());
+        let stopping = async {
+            stop.cancelled().await;
+            services.stopping.cancel();
+            tokio::time::sleep(STOP_TIME_MAX).await;
+            tracing::warn!("some calls did not finish in time; their connections are cut");
+            abort.cancel();
+            std::future::pending::<()>().await;
+        };
+        let result = tokio::select! {
+            result = serving => result.map_err(OriginError::Serve),
+            () = stopping => Ok(()),
+            () = upkeep(&services) => Ok(()),
+        };
+        services.stopping.cancel();
+        abort.cancel();
+        services.tasks.close();
+        services.tasks.wait().await;
+        origin.close().await;
+        result
+    }
+}
+
+impl Origin {
+    fn identity(&self) -> Result<Identity, OriginError> {
+        self.authority()
+            .issue_server(&self.config.grpc_names, SystemTime::now(), CERTIFICATE_LIFETIME)
+            .map_err(OriginError::Certificate)
+    }
+}
+
+/// Everything on disk but the catalogue. Blocks.
+fn prepare(data: &std::path::Path) -> Result<(Folder, Keys, BlobStore), OriginError> {
+    let folder = Folder::open(data)?;
+    if !Keys::exist(data) {
+        if data.join("catalogue.sqlite").exists() {
+            return Err(OriginError::KeysMissing);
+        }
+        Keys::generate(data, SystemTime::now())?;
+    }
+    let keys = Keys::load(data)?;
+    let blobs = BlobStore::open(data)?;
+    Ok((folder, keys, blobs))
+}
+
+/// Drains histograms and reads totals, as long as it is polled.
+async fn upkeep(services: &Services) {
+    let handle = services.metrics.handle();
+    let mut ticks = tokio::time::interval(UPKEEP_INTERVAL);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        handle.run_upkeep();
+        if let Ok((count, bytes)) = services.catalogue.blob_totals().await {
+            services.metrics.blobs.set(count as f64);
+            services.metrics.blob_bytes.set(bytes as f64);
+        }
     }
 }

@@ -1,0 +1,256 @@
+//! The catalogue: everything the origin knows but the bytes themselves, in SQLite.
+//!
+//! Guarantees:
+//! - Each operation is one transaction, durable when it returns (`synchronous=FULL`).
+//! - One connection writes. Revisions are counted inside the transaction that they name, so their order is the order of commits.
+//! - Whoever waits on [`Catalogue::committed`] is woken after every event, and reads the events themselves by revision: nothing is
+//!   missed, nothing comes twice.
+//!
+//! It decides nothing: rules are in `publish`. sqlx is named here and below only.
+
+mod accounts;
+mod assets;
+mod deploy;
+mod edges;
+mod events;
+
+pub(crate) use accounts::{AccountRows, EnvironmentRow, ServiceRow};
+pub(crate) use assets::{AssetVersion, NewVersion};
+pub(crate) use deploy::{DeployOutcome, Document, NewDeployment, PastVersion};
+pub(crate) use edges::JoinOutcome;
+
+use crate::sid::{NoRandomness, random};
+use skerry_proto::pointer::Version;
+use skerry_proto::slices::BlobId;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{ConnectOptions, Sqlite, Transaction};
+use std::collections::VecDeque;
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// Connections that read; each is a thread.
+const READERS: u32 = 4;
+
+/// How long an operation waits for a connection. Transactions take milliseconds; past this the disk is in trouble.
+const WAIT_MAX: Duration = Duration::from_secs(20);
+
+/// Why the catalogue did not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogueError {
+    /// It was written by a newer program.
+    #[error("the catalogue was changed by a newer skerry; use that one")]
+    Newer,
+    /// The disk is full.
+    #[error("no space left on the origin's disk")]
+    NoSpace,
+    /// Too many operations wait for it.
+    #[error("the catalogue is overloaded")]
+    Busy,
+    /// SQLite refuses.
+    #[error("the catalogue cannot be read or written")]
+    Sql(#[source] sqlx::Error),
+    /// A migration failed.
+    #[error("the catalogue cannot be brought up to date")]
+    Migrate(#[source] sqlx::migrate::MigrateError),
+    /// Its file cannot be made.
+    #[error("the catalogue cannot be made")]
+    Create(#[source] std::io::Error),
+    /// A value is not what this program writes.
+    #[error("the catalogue is damaged: {0}")]
+    Damaged(&'static str),
+    /// No identifiers can be made.
+    #[error(transparent)]
+    NoRandomness(#[from] NoRandomness),
+}
+
+impl From<sqlx::Error> for CatalogueError {
+    fn from(error: sqlx::Error) -> Self {
+        // Primary result codes of SQLite; the extended ones carry them in their low byte.
+        const SQLITE_FULL: i64 = 13;
+        let code = match &error {
+            sqlx::Error::Database(database) => database.code().and_then(|code| code.parse::<i64>().ok()),
+            sqlx::Error::PoolTimedOut => return Self::Busy,
+            _ => None,
+        };
+        match code {
+            Some(code) if code & 0xff == SQLITE_FULL => Self::NoSpace,
+            _ => Self::Sql(error),
+        }
+    }
+}
+
+/// The catalogue. Clones share it.
+#[derive(Debug, Clone)]
+pub(crate) struct Catalogue {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    writer: SqlitePool,
+    reader: SqlitePool,
+    cluster_id: [u8; 16],
+    committed: watch::Sender<Version>,
+    /// When the newest versions were committed, for those who measure how long edges take to show them.
+    times: Mutex<VecDeque<(Version, Instant)>>,
+}
+
+/// Versions whose time of commit is remembered: those that somebody may still wait for.
+const TIMES_MAX: usize = 1024;
+
+impl Catalogue {
+    /// Opens the catalogue of a data folder, makes it where it is missing, and brings it up to date.
+    ///
+    /// # Errors
+    /// Any [`CatalogueError`].
+    pub(crate) async fn open(data: &Path) -> Result<Self, CatalogueError> {
+        let file = data.join("catalogue.sqlite");
+        // SQLite would make it readable to others; its journals take their mode from it.
+        OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(&file)
+            .map_err(CatalogueError::Create)?;
+        let options = SqliteConnectOptions::new()
+            .filename(&file)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(WAIT_MAX)
+            .disable_statement_logging();
+        let pool = |connections| {
+            SqlitePoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(WAIT_MAX)
+                .max_lifetime(None)
+                .idle_timeout(None)
+        };
+        let writer = pool(1).connect_with(options.clone()).await?;
+        sqlx::migrate!("./migrations").run(&writer).await.map_err(|error| match error {
+            sqlx::migrate::MigrateError::VersionMissing(_) => CatalogueError::Newer,
+            other => CatalogueError::Migrate(other),
+        })?;
+        let reader = pool(READERS).connect_with(options.pragma("query_only", "on")).await?;
+        let (cluster_id, version) = cluster(&writer).await?;
+        let committed = watch::Sender::new(version);
+        let times = Mutex::default();
+        Ok(Self { shared: Arc::new(Shared { writer, reader, cluster_id, committed, times }) })
+    }
+
+    /// The cluster that this catalogue is of.
+    pub(crate) fn cluster_id(&self) -> [u8; 16] {
+        self.shared.cluster_id
+    }
+
+    /// The newest committed version, and a wake-up after each.
+    pub(crate) fn committed(&self) -> watch::Receiver<Version> {
+        self.shared.committed.subscribe()
+    }
+
+    /// The newest committed version.
+    pub(crate) fn version(&self) -> Version {
+        *self.shared.committed.borrow()
+    }
+
+    /// When a version was committed, if that was lately and by this process.
+    pub(crate) fn committed_at(&self, version: Version) -> Option<Instant> {
+        let times = self.shared.times.lock().unwrap_or_else(PoisonError::into_inner);
+        times.iter().rev().find(|(committed, _)| *committed == version).map(|(_, at)| *at)
+    }
+
+    /// Ends all connections, so that the journal is folded into the catalogue.
+    pub(crate) async fn close(&self) {
+        self.shared.reader.close().await;
+        self.shared.writer.close().await;
+    }
+
+    /// The size of a blob that `account` may fill: a retained manifest or history names it.
+    ///
+    /// # Errors
+    /// Any [`CatalogueError`].
+    pub(crate) async fn named_blob(
+        &self,
+        account: &str,
+        hash: skerry_proto::hash::Hash,
+    ) -> Result<Option<BlobId>, CatalogueError> {
+        let size: Option<i64> = sqlx::query_scalar(
+            "SELECT size FROM named_blobs JOIN blobs ON hash = blob_hash WHERE account_sid = ?1 AND blob_hash = ?2",
+        )
+        .bind(account)
+        .bind(&hash.as_bytes()[..])
+        .fetch_optional(self.reader())
+        .await?;
+        size.map(|size| Ok(BlobId { hash, size: unsigned(size)? })).transpose()
+    }
+
+    /// Blobs that are stored: how many, and their bytes.
+    ///
+    /// # Errors
+    /// Any [`CatalogueError`].
+    pub(crate) async fn blob_totals(&self) -> Result<(u64, u64), CatalogueError> {
+        let (count, bytes): (i64, i64) = sqlx::query_as("SELECT count(*), coalesce(sum(size), 0) FROM blobs")
+            .fetch_one(self.reader())
+            .await?;
+        Ok((unsigned(count)?, unsigned(bytes)?))
+    }
+
+    fn reader(&self) -> &SqlitePool {
+        &self.shared.reader
+    }
+
+    /// A transaction that writes: it has the lock from its start, so it never fails halfway for want of it.
+    async fn write(&self) -> Result<Transaction<'static, Sqlite>, CatalogueError> {
+        Ok(self.shared.writer.begin_with("BEGIN IMMEDIATE").await?)
+    }
+
+    /// Wakes those who wait for events.
+    fn announce(&self, version: Version) {
+        {
+            let mut times = self.shared.times.lock().unwrap_or_else(PoisonError::into_inner);
+            times.push_back((version, Instant::now()));
+            if times.len() > TIMES_MAX {
+                times.pop_front();
+            }
+        }
+        self.shared.committed.send_if_modified(|newest| {
+            let is_newer = version > *newest;
+            *newest = version.max(*newest);
+            is_newer
+        });
+    }
+}
+
+/// The cluster's row; made in a new catalogue.
+async fn cluster(writer: &SqlitePool) -> Result<([u8; 16], Version), CatalogueError> {
+    // Epochs count from one: (0, 0) is an edge that knows nothing.
+    sqlx::query(
+        "INSERT INTO cluster (only_row, id, epoch, revision) VALUES (1, ?1, 1, 0) ON CONFLICT DO NOTHING",
+    )
+    .bind(&random::<16>()?[..])
+    .execute(writer)
+    .await?;
+    let (id, epoch, revision): (Vec<u8>, i64, i64) =
+        sqlx::query_as("SELECT id, epoch, revision FROM cluster").fetch_one(writer).await?;
+    let id = id.try_into().map_err(|_| CatalogueError::Damaged("a cluster id has 16 bytes"))?;
+    Ok((id, Version { epoch: unsigned(epoch)?, revision: unsigned(revision)? }))
+}
+
+/// SQLite has signed integers; ours are sizes and counts, far below their end.
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn unsigned(number: i64) -> Result<u64, CatalogueError> {
+    u64::try_from(number).map_err(|_| CatalogueError::Damaged("a count is not negative"))
+}
+
+fn bytes_32(bytes: &[u8]) -> Result<[u8; 32], CatalogueError> {
+    bytes.try_into().map_err(|_| CatalogueError::Damaged("a hash has 32 bytes"))
+}

@@ -1,0 +1,176 @@
+//! Accounts with their tokens, services and environments.
+
+use super::{Catalogue, CatalogueError, bytes_32, events};
+use crate::sid::{AccountSid, BuildSid, EnvironmentSid, ServiceSid};
+use skerry_proto::pointer::Version;
+
+/// An account, and what its tokens are recognised by.
+#[derive(Debug, Clone)]
+pub(crate) struct Account {
+    /// Its SID.
+    pub(crate) sid: AccountSid,
+    /// Whether it may see edges and make accounts and join tokens.
+    pub(crate) is_operator: bool,
+    /// Hashes of its valid tokens.
+    pub(crate) token_hashes: Vec<[u8; 32]>,
+}
+
+/// The rows of a new account, its first service, and its first environment.
+#[derive(Debug, Clone)]
+pub(crate) struct AccountRows {
+    pub(crate) account: AccountSid,
+    pub(crate) friendly_name: String,
+    pub(crate) token_hash: [u8; 32],
+    pub(crate) service: ServiceSid,
+    pub(crate) environment: EnvironmentSid,
+    /// Unique name of both, the service and the environment.
+    pub(crate) unique_name: String,
+    pub(crate) domain: String,
+    pub(crate) created_at: i64,
+}
+
+/// A service with its environments.
+#[derive(Debug, Clone)]
+pub(crate) struct ServiceRow {
+    pub(crate) sid: ServiceSid,
+    pub(crate) unique_name: String,
+    pub(crate) environments: Vec<EnvironmentRow>,
+}
+
+/// An environment.
+#[derive(Debug, Clone)]
+pub(crate) struct EnvironmentRow {
+    pub(crate) sid: EnvironmentSid,
+    pub(crate) unique_name: String,
+    pub(crate) domain: String,
+    pub(crate) live_build: Option<BuildSid>,
+    pub(crate) deployment_number: i64,
+    pub(crate) modified_floor: i64,
+}
+
+impl Catalogue {
+    /// Whether there is any account.
+    ///
+    /// # Errors
+    /// Any [`CatalogueError`].
+    pub(crate) async fn has_accounts(&self) -> Result<bool, CatalogueError> {
+        Ok(sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM accounts)").fetch_one(self.reader()).await?)
+    }
+
+    /// Adds an account; the first is the operator's. `None` when the domain is taken already.
+    ///
+    /// # Errors
+    /// Any [`CatalogueError`].
+    pub(crate) async fn add_account(
+        &self,
+        rows: &AccountRows,
+        pointer: impl FnOnce(Version) -> Vec<u8> + Send,
+    ) -> Result<Option<Version>, CatalogueError> {
+        let mut transaction = self.write().await?;
+        let is_taken: bool =
+            sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM environments WHERE domain_name = ?1)")
+                .bind(&rows.domain)
+                .fetch_one(&mut *transaction)
+                .await?;
+        if is_taken {
+            return Ok(None);
+        }
+        sqlx::query(
+            "INSERT INTO accounts (sid, friendly_name, is_operator, created_at) \
+             VALUES (?1, ?2, NOT EXISTS (SELECT 1 FROM accounts), ?3)",
+        )
+        .bind(rows.account.as_str())
+        .bind(&rows.friendly_name)
+        .bind(rows.created_at)
+        .execute(&mut *transaction)
+        .await?;
+        sqlx::query(
+            "INSERT INTO auth_tokens (account_sid, slot, token_hash, created_at) VALUES (?1, 1, ?2, ?3)",
+        )
+        .bind(rows.account.as_str())
+        .bind(&rows.token_hash[..])
+        .bind(rows.created_at)
+        .execute(&mut *transaction)
+        .await?;
+        sqlx::query(
+            "INSERT INTO services (sid, account_sid, unique_name, created_at) VALUES (?1, ?2, ?3, ?4)",
+        )
+        .bind(rows.service.as_str())
+        .bind(rows.account.as_str())
+        .bind(&rows.unique_name)
+        .bind(rows.created_at)
+        .execute(&mut *transaction)
+        .await?;
+        sqlx::query(
+            "INSERT INTO environments (sid, service_sid, unique_name, domain_name, created_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )
+        .bind(rows.environment.as_str())
+        .bind(rows.service.as_str())
+        .bind(&rows.unique_name)
+        .bind(&rows.domain)
+        .bind(rows.created_at)
+        .execute(&mut *transaction)
+        .await?;
+        let version = events::append(&mut transaction, &rows.domain, pointer).await?;
+        transaction.commit().await?;
+        self.announce(version);
+        Ok(Some(version))
+    }
+
+    /// An account by its SID.
+    ///
+    /// # Errors
+    /// Any [`CatalogueError`].
+    pub(crate) async fn account(&self, sid: &str) -> Result<Option<Account>, CatalogueError> {
+        let rows: Vec<(String, bool, Option<Vec<u8>>)> = sqlx::query_as(
+            "SELECT sid, is_operator, token_hash FROM accounts LEFT JOIN auth_tokens ON account_sid = sid WHERE sid = ?1",
+        )
+        .bind(sid)
+        .fetch_all(self.reader())
+        .await?;
+        let Some((sid, is_operator, _)) = rows.first() else { return Ok(None) };
+        let (sid, is_operator) = (AccountSid::from(sid.clone()), *is_operator);
+        let token_hashes =
+            rows.iter().filter_map(|(_, _, hash)| hash.as_deref()).map(bytes_32).collect::<Result<_, _>>()?;
+        Ok(Some(Account { sid, is_operator, token_hashes }))
+    }
+
+    /// The services of an account with their environments, each ascending by unique name.
+    ///
+    /// # Errors
+    /// Any [`CatalogueError`].
+    pub(crate) async fn services(&self, account: &AccountSid) -> Result<Vec<ServiceRow>, CatalogueError> {
+        type Row = (String, String, String, String, String, Option<String>, i64, i64);
+        let rows: Vec<Row> = sqlx::query_as(
+            "SELECT services.sid, services.unique_name, environments.sid, environments.unique_name, domain_name, \
+                    live_build_sid, deployment_number, modified_floor \
+             FROM services JOIN environments ON service_sid = services.sid \
+             WHERE account_sid = ?1 ORDER BY services.unique_name, environments.unique_name",
+        )
+        .bind(account.as_str())
+        .fetch_all(self.reader())
+        .await?;
+        let mut services: Vec<ServiceRow> = Vec::new();
+        for (service, service_name, sid, unique_name, domain, build, deployment_number, modified_floor) in
+            rows
+        {
+            let environment = EnvironmentRow {
+                sid: sid.into(),
+                unique_name,
+                domain,
+                live_build: build.map(Into::into),
+                deployment_number,
+                modified_floor,
+            };
+            match services.last_mut() {
+                Some(last) if last.sid.as_str() == service => last.environments.push(environment),
+                _ => services.push(ServiceRow {
+                    sid: service.into(),
+                    unique_name: service_name,
+                    environments: vec![environment],
+                }),
+            }
+        }
+        Ok(services)
+    }
+}

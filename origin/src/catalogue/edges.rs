@@ -1,0 +1,179 @@
+//! Edges that are enrolled, and the tokens with which they enrol.
+
+use super::{Catalogue, CatalogueError};
+use crate::sid::EdgeId;
+
+/// An enrolled edge.
+#[derive(Debug, Clone)]
+pub(crate) struct EdgeRow {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) enrolled_at: i64,
+    /// It said goodbye at its last stop.
+    pub(crate) has_left: bool,
+    pub(crate) is_expelled: bool,
+}
+
+/// What became of a join token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum JoinOutcome {
+    /// It is good; after [`Catalogue::enrol`], used up.
+    Good,
+    /// Nobody made it here.
+    Unknown,
+    /// It was used before.
+    Used,
+    /// Its time is over.
+    Expired,
+}
+
+impl Catalogue {
+    /// Adds a join token, of which only a hash is known.
+    ///
+    /// # Errors
+    /// Any [`CatalogueError`].
+    pub(crate) async fn add_join_token(
+        &self,
+        secret_hash: [u8; 32],
+        now: i64,
+        expires_at: i64,
+    ) -> Result<(), CatalogueError> {
+        let mut transaction = self.write().await?;
+        sqlx::query("INSERT INTO join_tokens (secret_hash, created_at, expires_at) VALUES (?1, ?2, ?3)")
+            .bind(&secret_hash[..])
+            .bind(now)
+            .bind(expires_at)
+            .execute(&mut *transaction)
+            .await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// Whether a join token could be used now. Changes nothing.
+    ///
+    /// # Errors
+    /// Any [`CatalogueError`].
+    pub(crate) async fn join_token(
+        &self,
+        secret_hash: [u8; 32],
+        now: i64,
+    ) -> Result<JoinOutcome, CatalogueError> {
+        let row = sqlx::query_as(JOIN_TOKEN).bind(&secret_hash[..]).fetch_optional(self.reader()).await?;
+        Ok(outcome(row, now))
+    }
+
+    /// Uses a join token up and adds the edge, or neither.
+    ///
+    /// # Errors
+    /// Any [`CatalogueError`].
+    pub(crate) async fn enrol(
+        &self,
+        secret_hash: [u8; 32],
+        edge: &EdgeId,
+        name: &str,
+        now: i64,
+        certificate_end: i64,
+    ) -> Result<JoinOutcome, CatalogueError> {
+        let mut transaction = self.write().await?;
+        let row = sqlx::query_as(JOIN_TOKEN).bind(&secret_hash[..]).fetch_optional(&mut *transaction).await?;
+        let outcome = outcome(row, now);
+        if outcome != JoinOutcome::Good {
+            transaction.rollback().await?;
+            return Ok(outcome);
+        }
+        sqlx::query("UPDATE join_tokens SET used_at = ?2 WHERE secret_hash = ?1")
+            .bind(&secret_hash[..])
+            .bind(now)
+            .execute(&mut *transaction)
+            .await?;
+        sqlx::query("INSERT INTO edges (id, name, certificate_end, enrolled_at) VALUES (?1, ?2, ?3, ?4)")
+            .bind(edge.as_str())
+            .bind(name)
+            .bind(certificate_end)
+            .bind(now)
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(outcome)
+    }
+
+    /// Notes the end of a renewed certificate.
+    ///
+    /// # Errors
+    /// Any [`CatalogueError`].
+    pub(crate) async fn renew(&self, edge: &str, certificate_end: i64) -> Result<(), CatalogueError> {
+        let mut transaction = self.write().await?;
+        sqlx::query("UPDATE edges SET certificate_end = ?2 WHERE id = ?1")
+            .bind(edge)
+            .bind(certificate_end)
+            .execute(&mut *transaction)
+            .await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// Notes that an edge said goodbye.
+    ///
+    /// # Errors
+    /// Any [`CatalogueError`].
+    pub(crate) async fn note_left(&self, edge: &str) -> Result<(), CatalogueError> {
+        self.note(edge, true).await
+    }
+
+    /// Notes that an edge is here again.
+    ///
+    /// # Errors
+    /// Any [`CatalogueError`].
+    pub(crate) async fn note_here(&self, edge: &str) -> Result<(), CatalogueError> {
+        self.note(edge, false).await
+    }
+
+    /// All edges that ever enrolled, in that order.
+    ///
+    /// # Errors
+    /// Any [`CatalogueError`].
+    pub(crate) async fn edges(&self) -> Result<Vec<EdgeRow>, CatalogueError> {
+        let rows: Vec<(String, String, i64, bool, bool)> = sqlx::query_as(
+            "SELECT id, name, enrolled_at, has_left, is_expelled FROM edges ORDER BY enrolled_at, id",
+        )
+        .fetch_all(self.reader())
+        .await?;
+        let edge = |(id, name, enrolled_at, has_left, is_expelled)| EdgeRow {
+            id,
+            name,
+            enrolled_at,
+            has_left,
+            is_expelled,
+        };
+        Ok(rows.into_iter().map(edge).collect())
+    }
+
+    async fn note(&self, edge: &str, has_left: bool) -> Result<(), CatalogueError> {
+        let mut transaction = self.write().await?;
+        sqlx::query("UPDATE edges SET has_left = ?2 WHERE id = ?1")
+            .bind(edge)
+            .bind(has_left)
+            .execute(&mut *transaction)
+            .await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// Expels an edge, as an operator will be able to.
+    #[cfg(test)]
+    pub(crate) async fn expel(&self, edge: &str) -> Result<(), CatalogueError> {
+        sqlx::query("UPDATE edges SET is_expelled = 1 WHERE id = ?1")
+            .bind(edge)
+            .execute(&self.shared.writer)
+            .await?;
+        Ok(())
+    }
+}
+
+const JOIN_TOKEN: &str = "SELECT expires_at, used_at FROM join_tokens WHERE secret_hash = ?1";
+
+fn outcome(row: Option<(i64, Option<i64>)>, now: i64) -> JoinOutcome {
+    match row {
+        None => JoinOutcome::Unknown,
+        Some((_, Some(_))) => JoinOutcome::Used,
+        Some((expires_at, None)) if expires_at <= now => JoinOutcome::Expired,
+        Some((_, None)) => JoinOutcome::Good,
+    }
+}

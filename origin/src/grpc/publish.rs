@@ -1,0 +1,244 @@
+//! The service for publishers. Each call is of the account whose token it carries; rules and order are in `publish`.
+
+use super::Services;
+use super::status::{self, refusal};
+use super::wait::wait_time;
+use crate::blobs::BlobReader;
+use crate::catalogue::{AssetVersion, EnvironmentRow, ServiceRow};
+use crate::publish::{Changes, Planned, PublishError, Target, UploadHead};
+use bytes::Bytes;
+use skerry_proto::pointer::Version;
+use skerry_proto::visibility::Visibility;
+use skerry_proto::wire;
+use skerry_proto::wire::publish_server::Publish;
+use skerry_proto::wire::{
+    CheckRequest, CheckResponse, CommitRequest, CommitResponse, DescribeRequest, DescribeResponse,
+    DownloadRequest, DownloadResponse, ListRequest, ListResponse, UploadRequest, UploadResponse,
+    WaitLiveRequest, WaitLiveResponse, download_response, upload_request,
+};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Request, Response, Status, Streaming};
+
+/// How long an upload may bring nothing.
+const UPLOAD_IDLE_MAX: Duration = Duration::from_secs(60);
+
+/// Messages between the disk and the socket of a download.
+const READ_AHEAD: usize = 4;
+
+pub(super) struct PublishService(pub(super) Services);
+
+#[tonic::async_trait]
+impl Publish for PublishService {
+    type DownloadStream = ReceiverStream<Result<DownloadResponse, Status>>;
+    type WaitLiveStream = ReceiverStream<Result<WaitLiveResponse, Status>>;
+
+    async fn describe(
+        &self,
+        request: Request<DescribeRequest>,
+    ) -> Result<Response<DescribeResponse>, Status> {
+        let caller = self.0.account(request.metadata()).await?;
+        let services = self.0.publisher.services(&caller.account).await.map_err(status::of_publish)?;
+        Ok(Response::new(DescribeResponse {
+            account_sid: caller.account.into(),
+            services: services.into_iter().map(|service| self.0.service(service)).collect(),
+        }))
+    }
+
+    async fn check(&self, request: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
+        let caller = self.0.account(request.metadata()).await?;
+        let CheckRequest { target: place, assets } = request.into_inner();
+        let planned: Vec<_> = assets
+            .into_iter()
+            .map(|asset| Planned {
+                visibility: Visibility::try_from(asset.visibility).ok(),
+                path: asset.path,
+                size: asset.size,
+            })
+            .collect();
+        let now_public = self.0.publisher.check(&caller.account, &target(place), &planned).await;
+        Ok(Response::new(CheckResponse { now_public: now_public.map_err(status::of_publish)? }))
+    }
+
+    async fn upload(
+        &self,
+        request: Request<Streaming<UploadRequest>>,
+    ) -> Result<Response<UploadResponse>, Status> {
+        let caller = self.0.account(request.metadata()).await?;
+        let mut inbound = request.into_inner();
+        let Some(upload_request::Kind::Head(head)) = next(&mut inbound).await? else {
+            return Err(refusal(Code::InvalidArgument, "no_head", "an upload begins with a head"));
+        };
+        let head = UploadHead {
+            target: target(head.target),
+            path: head.path,
+            visibility: Visibility::try_from(head.visibility).ok(),
+            content_type: head.content_type,
+            size: head.size,
+        };
+        let upload = self.0.publisher.begin_upload(&caller.account, head).await;
+        let mut upload = upload.map_err(status::of_publish)?;
+        while let Some(kind) = next(&mut inbound).await? {
+            let upload_request::Kind::Data(piece) = kind else {
+                return Err(refusal(Code::InvalidArgument, "second_head", "an upload has one head"));
+            };
+            upload.push(piece).await.map_err(status::of_publish)?;
+        }
+        let uploaded = upload.finish().await.map_err(status::of_publish)?;
+        Ok(Response::new(UploadResponse {
+            asset_sid: uploaded.asset.into(),
+            version_sid: uploaded.version.into(),
+            hash: Bytes::copy_from_slice(uploaded.blob.hash.as_bytes()),
+            size: uploaded.blob.size,
+        }))
+    }
+
+    async fn commit(&self, request: Request<CommitRequest>) -> Result<Response<CommitResponse>, Status> {
+        let caller = self.0.account(request.metadata()).await?;
+        let CommitRequest { target: place, version_sids, removed_paths } = request.into_inner();
+        let changes = Changes { versions: version_sids, removed_paths };
+        let committed = self.0.publisher.commit(&caller.account, &target(place), changes).await;
+        let committed = committed.map_err(|error| {
+            self.0.metrics.commits_refused.increment(1);
+            status::of_publish(error)
+        })?;
+        self.0.metrics.commits_live.increment(1);
+        Ok(Response::new(CommitResponse {
+            build_sid: committed.build.into(),
+            deployment_sid: committed.deployment.into(),
+            epoch: committed.version.epoch,
+            revision: committed.version.revision,
+            public_url: self.0.publisher.naming().public_url(&committed.domain),
+            domain: committed.domain,
+            environment_sid: committed.environment.into(),
+        }))
+    }
+
+    async fn list(&self, request: Request<ListRequest>) -> Result<Response<ListResponse>, Status> {
+        let caller = self.0.account(request.metadata()).await?;
+        let place = target(request.into_inner().target);
+        let listed = self.0.publisher.list(&caller.account, &place).await;
+        let (environment, versions) = listed.map_err(status::of_publish)?;
+        Ok(Response::new(ListResponse {
+            assets: versions.into_iter().map(asset).collect(),
+            public_url: self.0.publisher.naming().public_url(&environment.domain),
+            build_sid: environment.live_build.map(Into::into).unwrap_or_default(),
+        }))
+    }
+
+    async fn download(
+        &self,
+        request: Request<DownloadRequest>,
+    ) -> Result<Response<Self::DownloadStream>, Status> {
+        let caller = self.0.account(request.metadata()).await?;
+        let DownloadRequest { target: place, path } = request.into_inner();
+        let found = self.0.publisher.download(&caller.account, &target(place), &path).await;
+        let (version, blob) = found.map_err(status::of_publish)?;
+        let (tx, rx) = mpsc::channel(READ_AHEAD);
+        self.0.tasks.spawn(send_asset(version, blob, tx));
+        Ok(Response::new(ReceiverStream::new(rx)))
+    }
+
+    async fn wait_live(
+        &self,
+        request: Request<WaitLiveRequest>,
+    ) -> Result<Response<Self::WaitLiveStream>, Status> {
+        self.0.account(request.metadata()).await?;
+        let request = request.into_inner();
+        let version = Version { epoch: request.epoch, revision: request.revision };
+        if version > self.0.catalogue.version() {
+            let message = format!("there is no revision {} in epoch {} yet", version.revision, version.epoch);
+            return Err(refusal(Code::NotFound, "not_found", &message));
+        }
+        let (tx, rx) = mpsc::channel(READ_AHEAD);
+        let services = self.0.clone();
+        let time = wait_time(request.timeout_seconds);
+        self.0.tasks.spawn(async move { services.wait_live(version, time, tx).await });
+        Ok(Response::new(ReceiverStream::new(rx)))
+    }
+}
+
+impl Services {
+    fn service(&self, service: ServiceRow) -> wire::Service {
+        let limits = self.publisher.limits();
+        wire::Service {
+            sid: service.sid.into(),
+            unique_name: service.unique_name,
+            environments: service.environments.into_iter().map(|row| self.environment(row)).collect(),
+            limits: Some(wire::Limits {
+                served_size_max: limits.served_size_max,
+                served_count_max: limits.served_count_max,
+                private_size_max: limits.private_size_max,
+                private_count_max: limits.private_count_max,
+            }),
+        }
+    }
+
+    fn environment(&self, environment: EnvironmentRow) -> wire::Environment {
+        wire::Environment {
+            sid: environment.sid.into(),
+            unique_name: environment.unique_name,
+            public_url: self.publisher.naming().public_url(&environment.domain),
+            domain: environment.domain,
+            build_sid: environment.live_build.map(Into::into).unwrap_or_default(),
+        }
+    }
+}
+
+/// The next part of an upload, or `None` at its end.
+async fn next(inbound: &mut Streaming<UploadRequest>) -> Result<Option<upload_request::Kind>, Status> {
+    let message = tokio::time::timeout(UPLOAD_IDLE_MAX, inbound.message()).await.map_err(|_| {
+        refusal(Code::DeadlineExceeded, "too_slow", "the upload brought nothing for a minute")
+    })??;
+    match message {
+        None => Ok(None),
+        Some(UploadRequest { kind: Some(kind) }) => Ok(Some(kind)),
+        Some(UploadRequest { kind: None }) => {
+            Err(refusal(Code::InvalidArgument, "empty_message", "an upload consists of a head and data"))
+        }
+    }
+}
+
+async fn send_asset(
+    version: AssetVersion,
+    blob: BlobReader,
+    tx: mpsc::Sender<Result<DownloadResponse, Status>>,
+) {
+    let head = DownloadResponse { kind: Some(download_response::Kind::Asset(asset(version))) };
+    if tx.send(Ok(head)).await.is_err() {
+        return;
+    }
+    for index in 0..blob.id().slice_count() {
+        let messages = match blob.slices(index, 1).await {
+            Ok(slices) => slices,
+            Err(error) => {
+                let _ = tx.send(Err(status::of_publish(PublishError::Blob(error)))).await;
+                return;
+            }
+        };
+        for data in messages {
+            let message = DownloadResponse { kind: Some(download_response::Kind::Data(data)) };
+            if tx.send(Ok(message)).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+fn asset(version: AssetVersion) -> wire::Asset {
+    wire::Asset {
+        asset_sid: version.asset.into(),
+        version_sid: version.sid.into(),
+        path: version.path.to_string(),
+        visibility: wire::Visibility::from(version.visibility).into(),
+        content_type: version.content_type,
+        blob: Some(version.blob.id.into()),
+        created_at: version.created_at,
+    }
+}
+
+fn target(target: Option<wire::Target>) -> Target {
+    let target = target.unwrap_or_default();
+    Target { service: target.service, environment: target.environment }
+}

@@ -1,0 +1,136 @@
+//! Errors as they travel: a gRPC code, a message that says what to do, and a stable code in the metadata `skerry-code`.
+//!
+//! Clients never see a path of the origin's disk or a chain of sources: what only the operator can mend is logged here, once.
+
+use crate::blobs::BlobError;
+use crate::catalogue::CatalogueError;
+use crate::edges::EnrolError;
+use crate::publish::{Fault, PublishError};
+use std::error::Error;
+use tonic::metadata::{MetadataMap, MetadataValue};
+use tonic::{Code, Status};
+
+/// The metadata key of the stable code.
+const CODE_KEY: &str = "skerry-code";
+
+/// Characters in a message at most: messages travel in headers, percent-encoded, and clients bound those.
+const MESSAGE_CHARS_MAX: usize = 3000;
+
+/// A status with a stable code.
+pub(super) fn refusal(code: Code, stable: &'static str, message: &str) -> Status {
+    let mut metadata = MetadataMap::new();
+    metadata.insert(CODE_KEY, MetadataValue::from_static(stable));
+    let message: String = message.chars().take(MESSAGE_CHARS_MAX).collect();
+    Status::with_metadata(code, message, metadata)
+}
+
+/// The answer to a publishing operation that did not succeed.
+pub(super) fn of_publish(error: PublishError) -> Status {
+    let message = error.to_string();
+    match error {
+        PublishError::NotFound { .. } => refusal(Code::NotFound, "not_found", &message),
+        PublishError::Ambiguous { .. } => refusal(Code::InvalidArgument, "ambiguous", &message),
+        PublishError::Refused(faults) => of_faults(&faults, &message),
+        PublishError::NothingToCommit => refusal(Code::InvalidArgument, "nothing_to_commit", &message),
+        PublishError::Superseded => refusal(Code::Aborted, "superseded", &message),
+        PublishError::Busy => refusal(Code::Unavailable, "busy", &message),
+        PublishError::Stopping => refusal(Code::Unavailable, "stopping", &message),
+        PublishError::Document(_) => refusal(Code::ResourceExhausted, "too_many", &message),
+        PublishError::Blob(error) => of_blob(error),
+        PublishError::Catalogue(error) => of_catalogue(error),
+        PublishError::NoRandomness(error) => internal(&error),
+    }
+}
+
+fn of_faults(faults: &[Fault], message: &str) -> Status {
+    let Some(first) = faults.first() else { return refusal(Code::InvalidArgument, "refused", message) };
+    let code = match first {
+        Fault::TooLarge { .. } | Fault::TooMany { .. } => Code::ResourceExhausted,
+        Fault::InvalidPath { .. }
+        | Fault::InvalidVisibility { .. }
+        | Fault::ProtectedUnsupported { .. }
+        | Fault::InvalidContentType { .. }
+        | Fault::DuplicatePath { .. } => Code::InvalidArgument,
+    };
+    refusal(code, first.code(), message)
+}
+
+/// The answer when the blob store did not succeed.
+pub(super) fn of_blob(error: BlobError) -> Status {
+    let message = error.to_string();
+    match error {
+        BlobError::NoSpace => {
+            tracing::error!("no space left on the origin's disk; uploads are refused until there is");
+            refusal(Code::ResourceExhausted, "no_space", &message)
+        }
+        BlobError::TooLong { .. } | BlobError::TooShort { .. } => {
+            refusal(Code::InvalidArgument, "size_mismatch", &message)
+        }
+        BlobError::Damaged { hash, what } => {
+            tracing::error!(%hash, what, "a blob is damaged");
+            refusal(Code::DataLoss, "damaged", "the blob is damaged at the origin; upload it again")
+        }
+        BlobError::Io(error) => internal(&error),
+    }
+}
+
+/// The answer when the catalogue did not succeed.
+pub(super) fn of_catalogue(error: CatalogueError) -> Status {
+    match error {
+        CatalogueError::NoSpace => of_blob(BlobError::NoSpace),
+        CatalogueError::Busy => refusal(Code::Unavailable, "busy", &error.to_string()),
+        CatalogueError::Newer
+        | CatalogueError::Sql(_)
+        | CatalogueError::Migrate(_)
+        | CatalogueError::Create(_)
+        | CatalogueError::Damaged(_)
+        | CatalogueError::NoRandomness(_) => internal(&error),
+    }
+}
+
+/// The answer to a machine that did not become an edge.
+pub(super) fn of_enrol(error: EnrolError) -> Status {
+    let message = error.to_string();
+    match error {
+        EnrolError::UnknownToken => refusal(Code::PermissionDenied, "join_token_unknown", &message),
+        EnrolError::UsedToken => refusal(Code::PermissionDenied, "join_token_used", &message),
+        EnrolError::ExpiredToken => refusal(Code::PermissionDenied, "join_token_expired", &message),
+        EnrolError::Request(_) => refusal(Code::InvalidArgument, "invalid_request", &message),
+        EnrolError::Catalogue(error) => of_catalogue(error),
+        EnrolError::NoRandomness(error) => internal(&error),
+        EnrolError::Keys(error) => internal(&error),
+    }
+}
+
+fn internal(error: &(dyn Error + 'static)) -> Status {
+    let mut chain = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        chain.push_str(": ");
+        chain.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    tracing::error!(error = chain, "a call failed");
+    refusal(Code::Internal, "internal", "the origin failed; its log says why")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_get_a_stable_code_and_no_path_of_the_disk() {
+        let error = BlobError::Io(std::io::Error::other("/secret/place"));
+        let status = of_publish(PublishError::Blob(error));
+        assert_eq!(status.code(), Code::Internal);
+        assert!(!status.message().contains("secret"));
+        assert_eq!(status.metadata().get(CODE_KEY).expect("code"), "internal");
+    }
+
+    #[test]
+    fn a_message_is_cut_before_it_outgrows_a_header() {
+        let name = "x".repeat(1 << 20);
+        let status = of_publish(PublishError::NotFound { noun: "path", name });
+        assert_eq!(status.message().len(), MESSAGE_CHARS_MAX);
+    }
+}

@@ -1,0 +1,261 @@
+//! The service by which edges learn of changes: a snapshot or the missed events, then every change exactly once, in order.
+//!
+//! One task for each stream does everything that is sent, so the order is one. It is woken by commits and pings, and reads events
+//! by revision, so nothing is missed and nothing comes twice. A heartbeat says how far the stream came: whatever was committed
+//! before it is answered has been sent before it.
+
+use super::Services;
+use super::status::{self, refusal};
+use crate::edges::Session;
+use bytes::Bytes;
+use prost::Message;
+use skerry_proto::pointer::Version;
+use skerry_proto::wire::watch_response::Kind as Out;
+use skerry_proto::wire::watch_server::Watch;
+use skerry_proto::wire::{
+    Change, Heartbeat, Hello, Refusal, SignedPointer, Snapshot, WatchRequest, WatchResponse,
+    watch_request::Kind as In,
+};
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Request, Response, Status, Streaming};
+
+/// Messages between the task and the socket.
+const QUEUE: usize = 16;
+
+/// Pointers in one part of a snapshot: about 200 KB.
+const SNAPSHOT_PART: usize = 500;
+
+/// Events that are read at once.
+const EVENTS_MAX: u32 = 256;
+
+/// How long an edge may take to say hello, and to take a message.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Characters of an edge's program version that are kept.
+const PROGRAM_CHARS_MAX: usize = 64;
+
+pub(super) struct WatchService(pub(super) Services);
+
+#[tonic::async_trait]
+impl Watch for WatchService {
+    type WatchStream = ReceiverStream<Result<WatchResponse, Status>>;
+
+    async fn watch(
+        &self,
+        request: Request<Streaming<WatchRequest>>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        let edge = self.0.edge(&request)?;
+        let (tx, rx) = mpsc::channel(QUEUE);
+        let (services, inbound) = (self.0.clone(), request.into_inner());
+        self.0.tasks.spawn(async move {
+            if let Err(status) = services.watch(edge, inbound, &tx).await {
+                let _ = tokio::time::timeout(PATIENCE, tx.send(Err(status))).await;
+            }
+        });
+        Ok(Response::new(ReceiverStream::new(rx)))
+    }
+}
+
+impl Services {
+    /// The whole life of a watch stream. Ends without an error when the edge or the origin stops.
+    async fn watch(
+        &self,
+        edge: String,
+        mut inbound: Streaming<WatchRequest>,
+        tx: &mpsc::Sender<Result<WatchResponse, Status>>,
+    ) -> Result<(), Status> {
+        let hello = tokio::time::timeout(PATIENCE, inbound.message()).await;
+        let Ok(Some(WatchRequest { kind: Some(In::Hello(hello)) })) = hello.unwrap_or(Ok(None)) else {
+            return Err(refusal(Code::InvalidArgument, "no_hello", "a watch stream begins with a hello"));
+        };
+        let program = hello.version.chars().filter(|c| !c.is_control()).take(PROGRAM_CHARS_MAX).collect();
+        let session = self.edges.connect(&edge, program).await.map_err(status::of_catalogue)?;
+        self.metrics.edges_connected.increment(1.0);
+        tracing::info!(edge, revision = hello.revision, "an edge watches");
+        let result = self.exchange(&edge, session, hello, inbound, tx).await;
+        self.metrics.edges_connected.decrement(1.0);
+        match &result {
+            Ok(()) => tracing::info!(edge, "an edge stopped watching"),
+            Err(status) => tracing::warn!(edge, reason = status.message(), "an edge's watch stream ended"),
+        }
+        result
+    }
+
+    /// Sends and receives side by side until either ends.
+    async fn exchange(
+        &self,
+        edge: &str,
+        session: Session,
+        hello: Hello,
+        inbound: Streaming<WatchRequest>,
+        tx: &mpsc::Sender<Result<WatchResponse, Status>>,
+    ) -> Result<(), Status> {
+        let (ping_tx, ping_rx) = watch::channel(None);
+        let (sent_tx, sent_rx) = watch::channel(Version::default());
+        let outbound = Outbound { services: self, tx, sent: sent_tx };
+        let said_goodbye = tokio::select! {
+            result = outbound.run(hello, ping_rx) => return result,
+            result = self.receive(edge, &session, inbound, ping_tx, sent_rx) => result?,
+            () = session.replaced() => {
+                let message = "another watch stream of this edge took this one's place";
+                return Err(refusal(Code::Aborted, "replaced", message));
+            }
+            () = self.stopping.cancelled() => false,
+            () = tx.closed() => false,
+        };
+        if said_goodbye {
+            session.goodbye().await.map_err(status::of_catalogue)?;
+        }
+        Ok(())
+    }
+
+    /// Takes what the edge says; ends with whether it said goodbye.
+    async fn receive(
+        &self,
+        edge: &str,
+        session: &Session,
+        mut inbound: Streaming<WatchRequest>,
+        ping: watch::Sender<Option<u64>>,
+        sent: watch::Receiver<Version>,
+    ) -> Result<bool, Status> {
+        // A stream that breaks is the everyday end of a lost connection.
+        while let Ok(Some(message)) = inbound.message().await {
+            match message.kind {
+                Some(In::Ping(message)) => {
+                    ping.send_replace(Some(message.number));
+                }
+                Some(In::Ack(ack)) => {
+                    let acked = Version { epoch: ack.epoch, revision: ack.revision };
+                    if acked > *sent.borrow() {
+                        let message = "acknowledged a revision that was not sent";
+                        return Err(refusal(Code::InvalidArgument, "ack_ahead", message));
+                    }
+                    session.ack(acked);
+                }
+                Some(In::Refusal(refused)) => self.note_refusal(edge, &refused),
+                Some(In::Goodbye(_)) => return Ok(true),
+                Some(In::Hello(_)) => {
+                    return Err(refusal(
+                        Code::InvalidArgument,
+                        "second_hello",
+                        "a watch stream has one hello",
+                    ));
+                }
+                // Of a newer edge; what an origin does not know it cannot answer.
+                None => {}
+            }
+        }
+        Ok(false)
+    }
+
+    fn note_refusal(&self, edge: &str, refused: &Refusal) {
+        self.metrics.watch_refusals.increment(1);
+        let shown = |text: &str| text.chars().filter(|c| !c.is_control()).take(253).collect::<String>();
+        tracing::warn!(
+            edge,
+            domain = shown(&refused.domain),
+            reason = shown(&refused.reason),
+            epoch = refused.epoch,
+            revision = refused.revision,
+            "an edge refused a pointer; it goes on with the last good one"
+        );
+    }
+}
+
+/// The sending half of a watch stream.
+struct Outbound<'a> {
+    services: &'a Services,
+    tx: &'a mpsc::Sender<Result<WatchResponse, Status>>,
+    /// Everything up to this was sent.
+    sent: watch::Sender<Version>,
+}
+
+impl Outbound<'_> {
+    async fn run(self, hello: Hello, mut ping: watch::Receiver<Option<u64>>) -> Result<(), Status> {
+        let mut committed = self.services.catalogue.committed();
+        let current = *committed.borrow_and_update();
+        let knows = Version { epoch: hello.epoch, revision: hello.revision };
+        let is_ours = hello.cluster_id[..] == self.services.catalogue.cluster_id()[..];
+        if is_ours && knows.epoch == current.epoch && knows.revision > 0 && knows <= current {
+            self.sent.send_replace(knows);
+        } else {
+            self.send_snapshot().await?;
+        }
+        let mut answered = None;
+        loop {
+            // Pings are looked at before events are, so that a heartbeat follows all that was committed before its ping came.
+            let newest_ping = *ping.borrow_and_update();
+            committed.mark_unchanged();
+            self.send_events().await?;
+            if newest_ping != answered
+                && let Some(number) = newest_ping
+            {
+                answered = newest_ping;
+                let sent = *self.sent.borrow();
+                let heartbeat = Heartbeat { ping: number, epoch: sent.epoch, revision: sent.revision };
+                self.send(Out::Heartbeat(heartbeat)).await?;
+            }
+            tokio::select! {
+                changed = committed.changed() => if changed.is_err() { return Ok(()) },
+                // The other half ends the stream when it ends.
+                changed = ping.changed() => if changed.is_err() { std::future::pending::<()>().await },
+            }
+        }
+    }
+
+    async fn send_snapshot(&self) -> Result<(), Status> {
+        let (version, pointers) = self.services.catalogue.snapshot().await.map_err(status::of_catalogue)?;
+        let mut rest = pointers.into_iter().peekable();
+        loop {
+            let part = rest.by_ref().take(SNAPSHOT_PART).map(|pointer| signed(&pointer));
+            let pointers = part.collect::<Result<Vec<_>, _>>()?;
+            let last = rest.peek().is_none();
+            let part = Snapshot { epoch: version.epoch, revision: version.revision, pointers, last };
+            self.send(Out::Snapshot(part)).await?;
+            if last {
+                self.sent.send_replace(version);
+                return Ok(());
+            }
+        }
+    }
+
+    /// Sends all events that were committed and not sent.
+    async fn send_events(&self) -> Result<(), Status> {
+        loop {
+            let sent = *self.sent.borrow();
+            if sent >= self.services.catalogue.version() {
+                return Ok(());
+            }
+            let events = self.services.catalogue.events_after(sent.revision, EVENTS_MAX).await;
+            let events = events.map_err(status::of_catalogue)?;
+            if events.is_empty() {
+                return Ok(());
+            }
+            for (revision, pointer) in events {
+                // Before the edge can answer it.
+                self.sent.send_replace(Version { epoch: sent.epoch, revision });
+                self.send(Out::Change(Change { revision, pointer: Some(signed(&pointer)?) })).await?;
+            }
+        }
+    }
+
+    async fn send(&self, kind: Out) -> Result<(), Status> {
+        match tokio::time::timeout(PATIENCE, self.tx.send(Ok(WatchResponse { kind: Some(kind) }))).await {
+            Ok(Ok(())) => Ok(()),
+            // The stream is gone, and the other half notices.
+            Ok(Err(_)) => std::future::pending().await,
+            Err(_) => {
+                Err(refusal(Code::DeadlineExceeded, "too_slow", "the edge does not take what is sent to it"))
+            }
+        }
+    }
+}
+
+fn signed(pointer: &[u8]) -> Result<SignedPointer, Status> {
+    SignedPointer::decode(Bytes::copy_from_slice(pointer)).map_err(|_| {
+        tracing::error!("a pointer in the catalogue is damaged");
+        refusal(Code::DataLoss, "damaged", "a pointer is damaged at the origin")
+    })
+}

@@ -1,0 +1,212 @@
+//! Every figure of an origin: registered once, then touched through cached handles.
+//!
+//! Each origin has a recorder of its own, so that several roles in one process do not add up. Label values come from enums; no
+//! path, tenant or hash is ever one.
+
+use metrics::{
+    Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge,
+    histogram,
+};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use skerry_proto::pointer::Version;
+
+/// Buckets of durations, seconds: a small upload takes milliseconds, a large one over a slow line minutes.
+const DURATION_BUCKETS: [f64; 12] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0, 300.0];
+
+/// How an upload ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UploadOutcome {
+    /// Durable.
+    Stored,
+    /// It broke a rule.
+    Refused,
+    /// The client went away.
+    Aborted,
+    /// The origin failed.
+    Failed,
+}
+
+/// Why a call was not let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AuthFailure {
+    /// No edge certificate, or one that is not enrolled.
+    Certificate,
+    /// The certificate of an expelled edge.
+    Expelled,
+    /// No account token, or a wrong one.
+    Token,
+    /// An account that is not the operator's.
+    Operator,
+    /// An unknown, used or expired join token.
+    JoinToken,
+}
+
+/// Handles to the figures of one origin.
+pub(crate) struct Metrics {
+    handle: PrometheusHandle,
+    uploads: [Counter; 4],
+    upload_bytes: Counter,
+    upload_duration: Histogram,
+    auth_failures: [Counter; 5],
+    revision: Gauge,
+    epoch: Gauge,
+    deployments: Counter,
+    /// Commits that were asked for, by whether they succeeded.
+    pub(crate) commits_live: Counter,
+    /// Commits that were refused or failed.
+    pub(crate) commits_refused: Counter,
+    /// Watch streams that are up.
+    pub(crate) edges_connected: Gauge,
+    /// Pointers that an edge refused.
+    pub(crate) watch_refusals: Counter,
+    /// Fills that were asked for.
+    pub(crate) fills: Counter,
+    /// Bytes of slices handed to edges.
+    pub(crate) fill_bytes: Counter,
+    /// Fills that failed at the origin.
+    pub(crate) fill_errors: Counter,
+    /// Blobs that are stored.
+    pub(crate) blobs: Gauge,
+    /// Their bytes.
+    pub(crate) blob_bytes: Gauge,
+    /// Open gRPC connections.
+    pub(crate) connections: Gauge,
+    /// Bound of [`Self::connections`].
+    pub(crate) connections_max: Gauge,
+}
+
+impl Metrics {
+    /// Registers every series.
+    ///
+    /// # Errors
+    /// Only when the buckets are empty, which they are not.
+    pub(crate) fn new() -> Result<Self, BuildError> {
+        let recorder = PrometheusBuilder::new()
+            .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &DURATION_BUCKETS)?
+            .build_recorder();
+        let handle = recorder.handle();
+        Ok(metrics::with_local_recorder(&recorder, || {
+            describe();
+            Self::register(handle)
+        }))
+    }
+
+    /// Renders all figures in the Prometheus text format.
+    pub(crate) fn handle(&self) -> PrometheusHandle {
+        self.handle.clone()
+    }
+
+    /// Counts an upload that ended.
+    pub(crate) fn upload(&self, outcome: UploadOutcome, bytes: u64, seconds: f64) {
+        self.uploads[outcome as usize].increment(1);
+        self.upload_bytes.increment(bytes);
+        self.upload_duration.record(seconds);
+    }
+
+    /// Counts a call that was not let in.
+    pub(crate) fn auth_failure(&self, kind: AuthFailure) {
+        self.auth_failures[kind as usize].increment(1);
+    }
+
+    /// Counts a deployment.
+    pub(crate) fn deployed(&self, version: Version) {
+        self.deployments.increment(1);
+        self.version(version);
+    }
+
+    /// Shows the newest version.
+    pub(crate) fn version(&self, version: Version) {
+        self.revision.set(version.revision as f64);
+        self.epoch.set(version.epoch as f64);
+    }
+
+    fn register(handle: PrometheusHandle) -> Self {
+        gauge!("skerry_build_info", "version" => env!("CARGO_PKG_VERSION"), "role" => "origin").set(1.0);
+        let commits = |outcome| counter!("skerry_origin_commits_total", "outcome" => outcome);
+        Self {
+            handle,
+            uploads: ["stored", "refused", "aborted", "failed"]
+                .map(|outcome| counter!("skerry_origin_uploads_total", "outcome" => outcome)),
+            upload_bytes: counter!("skerry_origin_upload_bytes_total"),
+            upload_duration: histogram!("skerry_origin_upload_duration_seconds"),
+            auth_failures: ["certificate", "expelled", "token", "operator", "join_token"]
+                .map(|kind| counter!("skerry_origin_grpc_auth_failures_total", "kind" => kind)),
+            revision: gauge!("skerry_origin_revision"),
+            epoch: gauge!("skerry_origin_epoch"),
+            deployments: counter!("skerry_origin_deployments_total"),
+            commits_live: commits("live"),
+            commits_refused: commits("refused"),
+            edges_connected: gauge!("skerry_origin_edges_connected"),
+            watch_refusals: counter!("skerry_origin_watch_refusals_total"),
+            fills: counter!("skerry_origin_fills_total"),
+            fill_bytes: counter!("skerry_origin_fill_bytes_total"),
+            fill_errors: counter!("skerry_origin_fill_errors_total"),
+            blobs: gauge!("skerry_origin_blobs"),
+            blob_bytes: gauge!("skerry_origin_blob_bytes"),
+            connections: gauge!("skerry_origin_grpc_connections"),
+            connections_max: gauge!("skerry_origin_grpc_connections_max"),
+        }
+    }
+}
+
+fn describe() {
+    describe_counter!("skerry_origin_uploads_total", "Uploads by outcome");
+    describe_counter!("skerry_origin_upload_bytes_total", Unit::Bytes, "Bytes that uploads brought");
+    describe_histogram!(
+        "skerry_origin_upload_duration_seconds",
+        Unit::Seconds,
+        "From the head of an upload to its end"
+    );
+    describe_counter!("skerry_origin_grpc_auth_failures_total", "Calls that were not let in, by kind");
+    describe_gauge!("skerry_origin_revision", "Newest committed revision");
+    describe_gauge!("skerry_origin_epoch", "Epoch of the newest revision");
+    describe_counter!("skerry_origin_deployments_total", "Deployments that went live");
+    describe_counter!("skerry_origin_commits_total", "Commits by outcome");
+    describe_gauge!("skerry_origin_edges_connected", "Watch streams that are up");
+    describe_counter!("skerry_origin_watch_refusals_total", "Pointers that edges refused");
+    describe_counter!("skerry_origin_fills_total", "Fills that edges asked for");
+    describe_counter!("skerry_origin_fill_bytes_total", Unit::Bytes, "Bytes of slices handed to edges");
+    describe_counter!("skerry_origin_fill_errors_total", "Fills that failed at the origin");
+    describe_gauge!("skerry_origin_blobs", "Blobs that are stored");
+    describe_gauge!("skerry_origin_blob_bytes", Unit::Bytes, "Bytes of the blobs that are stored");
+    describe_gauge!("skerry_origin_grpc_connections", "Open gRPC connections");
+    describe_gauge!("skerry_origin_grpc_connections_max", "Bound on open gRPC connections");
+    describe_gauge!("skerry_build_info", "Constant 1, with the version as a label");
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_series_exists_from_the_start() {
+        let metrics = Metrics::new().expect("buckets");
+        let text = metrics.handle().render();
+        for series in [
+            "skerry_origin_uploads_total{outcome=\"failed\"} 0",
+            "skerry_origin_grpc_auth_failures_total{kind=\"join_token\"} 0",
+            "skerry_origin_commits_total{outcome=\"live\"} 0",
+            "skerry_origin_edges_connected 0",
+            "role=\"origin\"",
+        ] {
+            assert!(text.contains(series), "{series} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn outcomes_and_kinds_count_under_their_own_labels() {
+        let metrics = Metrics::new().expect("buckets");
+        metrics.upload(UploadOutcome::Failed, 7, 0.1);
+        metrics.auth_failure(AuthFailure::JoinToken);
+        let text = metrics.handle().render();
+        assert!(text.contains("skerry_origin_uploads_total{outcome=\"failed\"} 1"));
+        assert!(text.contains("skerry_origin_grpc_auth_failures_total{kind=\"join_token\"} 1"));
+    }
+}

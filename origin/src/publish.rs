@@ -1,0 +1,254 @@
+//! Publishing: what an account may do with its services, one file an operation.
+//!
+//! Guarantees:
+//! - Whatever is acknowledged is durable, and what is refused leaves nothing behind.
+//! - What must not stop halfway runs in a task of its own, so a client that goes away does not interrupt it; all such tasks are
+//!   tracked, and joined when the origin stops.
+//! - An account sees nothing of another: a foreign SID is answered like one that does not exist.
+//!
+//! How requests arrive, and how errors travel, is for `grpc`.
+
+mod account;
+mod check;
+mod commit;
+mod content_type;
+mod contents;
+mod fault;
+mod history;
+mod read;
+mod upload;
+
+pub(crate) use account::Caller;
+pub(crate) use check::Planned;
+pub(crate) use commit::Changes;
+pub(crate) use fault::Fault;
+pub(crate) use upload::UploadHead;
+
+use crate::blobs::{BlobError, BlobStore};
+use crate::catalogue::{Catalogue, CatalogueError, EnvironmentRow};
+use crate::config::Limits;
+use crate::keys::Keys;
+use crate::metrics::Metrics;
+use crate::sid::{AccountSid, NoRandomness, ServiceSid};
+use skerry_proto::document::DocumentError;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
+
+/// Uploads under way at most. Each holds up to two batches of 1 MiB, and a window of its connection.
+const UPLOADS_MAX: usize = 256;
+
+/// How long an operation waits for its turn, in an environment or among the uploads, before it is refused.
+const TURN_WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// Why an operation was refused or failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PublishError {
+    /// The account has no such thing.
+    #[error("there is no {noun} {name:?} in this account")]
+    NotFound {
+        /// What was looked for.
+        noun: &'static str,
+        /// Under which name.
+        name: String,
+    },
+    /// A name is needed, because the account has several.
+    #[error("the account has {count} {noun}s; name one")]
+    Ambiguous {
+        /// What was looked for.
+        noun: &'static str,
+        /// How many there are.
+        count: usize,
+    },
+    /// What was given breaks rules: all that were found.
+    #[error("{}", fault::list(.0))]
+    Refused(Vec<Fault>),
+    /// A commit that changes nothing.
+    #[error("nothing to publish: name at least one version, or one path to remove")]
+    NothingToCommit,
+    /// Somebody else deployed in between.
+    #[error("another deployment came in between; try again")]
+    Superseded,
+    /// Too many wait for the same thing.
+    #[error("too many operations wait for their turn; try again in a moment")]
+    Busy,
+    /// The origin stops.
+    #[error("the origin is stopping; try again in a moment")]
+    Stopping,
+    /// The blob store.
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+    /// The catalogue.
+    #[error(transparent)]
+    Catalogue(#[from] CatalogueError),
+    /// A manifest or history that no edge would read.
+    #[error("the build is too large for a manifest: {0}")]
+    Document(#[from] DocumentError),
+    /// No identifiers can be made.
+    #[error(transparent)]
+    NoRandomness(#[from] NoRandomness),
+}
+
+impl From<Fault> for PublishError {
+    fn from(fault: Fault) -> Self {
+        Self::Refused(vec![fault])
+    }
+}
+
+/// A service and an environment by SID or unique name; empty where the account has only one.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Target {
+    pub(crate) service: String,
+    pub(crate) environment: String,
+}
+
+/// What a [`Target`] names.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub(crate) service: ServiceSid,
+    pub(crate) environment: EnvironmentRow,
+}
+
+/// How environments are named, and how clients reach them.
+#[derive(Debug, Clone)]
+pub(crate) struct Naming {
+    /// Domain under which environments get their names.
+    pub(crate) base_domain: String,
+    /// Port of the edges as clients see it.
+    pub(crate) public_port: u16,
+}
+
+impl Naming {
+    /// URL of an environment, with the port where it is not that of HTTPS.
+    pub(crate) fn public_url(&self, domain: &str) -> String {
+        match self.public_port {
+            443 => format!("https://{domain}"),
+            port => format!("https://{domain}:{port}"),
+        }
+    }
+}
+
+/// Everything that publishing needs. Clones share it.
+#[derive(Debug, Clone)]
+pub(crate) struct Publisher {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    catalogue: Catalogue,
+    blobs: BlobStore,
+    keys: Arc<Keys>,
+    limits: Limits,
+    naming: Naming,
+    metrics: Arc<Metrics>,
+    tasks: TaskTracker,
+    uploads: Arc<Semaphore>,
+    /// One lock for each environment that was published to.
+    turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+impl Publisher {
+    /// Puts a publisher together.
+    pub(crate) fn new(
+        catalogue: Catalogue,
+        blobs: BlobStore,
+        keys: Arc<Keys>,
+        limits: Limits,
+        naming: Naming,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let (tasks, uploads) = (TaskTracker::new(), Arc::new(Semaphore::new(UPLOADS_MAX)));
+        let turns = Mutex::default();
+        let shared = Shared { catalogue, blobs, keys, limits, naming, metrics, tasks, uploads, turns };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// What a service may hold.
+    pub(crate) fn limits(&self) -> Limits {
+        self.shared.limits
+    }
+
+    /// How environments are named.
+    pub(crate) fn naming(&self) -> &Naming {
+        &self.shared.naming
+    }
+
+    /// Waits for all tasks that must not stop halfway.
+    pub(crate) async fn finish(&self) {
+        self.shared.tasks.close();
+        self.shared.tasks.wait().await;
+    }
+
+    /// Finds a service and an environment of an account.
+    ///
+    /// # Errors
+    /// [`PublishError::NotFound`], [`PublishError::Ambiguous`], [`PublishError::Catalogue`].
+    pub(crate) async fn place(&self, account: &AccountSid, target: &Target) -> Result<Place, PublishError> {
+        let services = self.shared.catalogue.services(account).await?;
+        let service = pick("service", services, &target.service, |service| {
+            [service.sid.as_str(), &service.unique_name].contains(&target.service.as_str())
+        })?;
+        let environment = pick("environment", service.environments, &target.environment, |environment| {
+            [environment.sid.as_str(), &environment.unique_name].contains(&target.environment.as_str())
+        })?;
+        Ok(Place { service: service.sid, environment })
+    }
+
+    /// Runs work that must not stop halfway, even when nobody waits for it any more.
+    async fn to_the_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, PublishError>> + Send + 'static,
+    ) -> Result<T, PublishError> {
+        // Fails only by a panic of the work, or when the runtime is torn down.
+        self.shared.tasks.spawn(work).await.unwrap_or(Err(PublishError::Stopping))
+    }
+}
+
+/// The one thing that `name` names, or the only one there is.
+fn pick<T>(
+    noun: &'static str,
+    mut things: Vec<T>,
+    name: &str,
+    is_named: impl Fn(&T) -> bool,
+) -> Result<T, PublishError> {
+    if !name.is_empty() {
+        let found = things.into_iter().find(is_named);
+        return found.ok_or_else(|| PublishError::NotFound { noun, name: name.to_owned() });
+    }
+    match (things.pop(), things.len()) {
+        (Some(only), 0) => Ok(only),
+        (Some(_), others) => Err(PublishError::Ambiguous { noun, count: others + 1 }),
+        (None, _) => Err(PublishError::NotFound { noun, name: String::new() }),
+    }
+}
+
+/// Seconds since the beginning of 1970.
+pub(crate) fn unix_seconds(now: SystemTime) -> i64 {
+    let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_public_url_has_a_port_only_where_it_is_not_443() {
+        let naming = |public_port| Naming { base_domain: "localhost".into(), public_port };
+        assert_eq!(naming(443).public_url("a.example"), "https://a.example");
+        assert_eq!(naming(8443).public_url("a.example"), "https://a.example:8443");
+    }
+
+    #[test]
+    fn no_name_means_the_only_one() {
+        let pick =
+            |things: Vec<&'static str>, name: &str| pick("service", things, name, |thing| *thing == name);
+        assert_eq!(pick(vec!["a"], "").expect("the only one"), "a");
+        assert_eq!(pick(vec!["a", "b"], "b").expect("named"), "b");
+        assert!(matches!(pick(vec!["a", "b"], ""), Err(PublishError::Ambiguous { count: 2, .. })));
+        assert!(matches!(pick(vec!["a"], "b"), Err(PublishError::NotFound { .. })));
+    }
+}

@@ -1,0 +1,108 @@
+//! Accounts: made with a first service and environment, and recognised by their tokens.
+
+use super::{PublishError, Publisher, unix_seconds};
+use crate::catalogue::AccountRows;
+use crate::run::NewAccount;
+use crate::sid::{AccountSid, EnvironmentSid, ServiceSid, hex, random};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::digest::{SHA256, digest};
+use prost::Message;
+use skerry_proto::pointer::{AccessRules, Pointer};
+use std::time::SystemTime;
+
+/// Unique name of the service and the environment that every account begins with.
+const FIRST_NAME: &str = "default";
+
+/// Domains that are tried: names have four random digits, and some may be taken.
+const DOMAIN_TRIES: usize = 64;
+
+/// Who calls: an account that showed one of its tokens.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    pub(crate) account: AccountSid,
+    pub(crate) is_operator: bool,
+}
+
+impl Publisher {
+    /// Makes an account with one service and one environment, of whose domain the edges learn at once.
+    ///
+    /// # Errors
+    /// [`PublishError::Catalogue`], [`PublishError::NoRandomness`], [`PublishError::Busy`] when no domain is free.
+    pub(crate) async fn create_account(&self, friendly_name: &str) -> Result<NewAccount, PublishError> {
+        let auth_token = hex(&random::<16>()?);
+        let mut rows = AccountRows {
+            account: AccountSid::random()?,
+            friendly_name: friendly_name.chars().take(256).collect(),
+            token_hash: sha256(auth_token.as_bytes()),
+            service: ServiceSid::random()?,
+            environment: EnvironmentSid::random()?,
+            unique_name: FIRST_NAME.to_owned(),
+            domain: String::new(),
+            created_at: unix_seconds(SystemTime::now()),
+        };
+        let publisher = self.clone();
+        self.to_the_end(async move {
+            for _ in 0..DOMAIN_TRIES {
+                let digits = u16::from_be_bytes(random::<2>()?) % 10_000;
+                rows.domain = format!("{FIRST_NAME}-{digits:04}.{}", publisher.shared.naming.base_domain);
+                if publisher.add_account(&rows).await? {
+                    return Ok(NewAccount {
+                        account_sid: rows.account.into(),
+                        auth_token,
+                        service_sid: rows.service.into(),
+                        environment_sid: rows.environment.into(),
+                        domain: rows.domain,
+                    });
+                }
+            }
+            Err(PublishError::Busy)
+        })
+        .await
+    }
+
+    async fn add_account(&self, rows: &AccountRows) -> Result<bool, PublishError> {
+        let shared = &self.shared;
+        let version = shared
+            .catalogue
+            .add_account(rows, |version| {
+                let pointer = Pointer {
+                    cluster_id: shared.catalogue.cluster_id(),
+                    version,
+                    domain: rows.domain.clone(),
+                    account_sid: rows.account.to_string(),
+                    environment_sid: rows.environment.to_string(),
+                    manifest: None,
+                    history: None,
+                    access: AccessRules::default(),
+                    modified_floor: 0,
+                    issued_at: rows.created_at,
+                };
+                pointer.sign(&shared.keys.signing).encode_to_vec()
+            })
+            .await?;
+        Ok(version.is_some())
+    }
+
+    /// Recognises an account by one of its tokens. `None` says nothing about whether there is such an account.
+    ///
+    /// # Errors
+    /// [`PublishError::Catalogue`].
+    pub(crate) async fn authenticate(&self, sid: &str, token: &str) -> Result<Option<Caller>, PublishError> {
+        let shown = sha256(token.as_bytes());
+        let account = self.shared.catalogue.account(sid).await?;
+        // An account that does not exist takes the same comparison.
+        let hashes = account.as_ref().map_or(&[[0; 32]][..], |account| &account.token_hashes);
+        let is_right =
+            hashes.iter().fold(false, |right, hash| right | verify_slices_are_equal(&shown, hash).is_ok());
+        Ok(account
+            .filter(|_| is_right)
+            .map(|account| Caller { account: account.sid, is_operator: account.is_operator }))
+    }
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut hash = [0; 32];
+    // A SHA-256 has 32 bytes.
+    hash.copy_from_slice(digest(&SHA256, bytes).as_ref());
+    hash
+}

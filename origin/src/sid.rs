@@ -1,0 +1,102 @@
+//! String identifiers: two letters that say what is named, then 32 hexadecimal digits of randomness.
+//!
+//! Each kind is a type of its own, so that one cannot be passed for another.
+
+use aws_lc_rs::rand;
+use std::fmt;
+
+/// The system gave no random bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the system gives no random bytes")]
+pub struct NoRandomness;
+
+/// `N` random bytes.
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], NoRandomness> {
+    let mut bytes = [0; N];
+    rand::fill(&mut bytes).map_err(|_| NoRandomness)?;
+    Ok(bytes)
+}
+
+/// Lower-case hexadecimal digits of `bytes`.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    const DIGITS: [char; 16] =
+        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or('0');
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
+macro_rules! sids {
+    ($($(#[$doc:meta])* $name:ident = $prefix:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub(crate) struct $name(String);
+
+        impl $name {
+            /// A new one, unlike all others.
+            pub(crate) fn random() -> Result<Self, NoRandomness> {
+                Ok(Self(format!("{}{}", $prefix, hex(&random::<16>()?))))
+            }
+
+            /// Its text.
+            pub(crate) fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(text: String) -> Self {
+                Self(text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(sid: $name) -> Self {
+                sid.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    )*};
+}
+
+sids! {
+    /// An account.
+    AccountSid = "AC";
+    /// A service.
+    ServiceSid = "ZS";
+    /// An environment.
+    EnvironmentSid = "ZE";
+    /// An asset.
+    AssetSid = "ZH";
+    /// An asset version.
+    VersionSid = "ZN";
+    /// A build.
+    BuildSid = "ZB";
+    /// A deployment.
+    DeploymentSid = "ZD";
+    /// An edge.
+    EdgeId = "ED";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sid_is_two_letters_and_32_lower_case_hexadecimal_digits() {
+        let sid = BuildSid::random().expect("random");
+        assert_eq!(sid.as_str().len(), 34);
+        assert!(sid.as_str().starts_with("ZB"));
+        assert!(sid.as_str()[2..].bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')));
+        assert_ne!(sid, BuildSid::random().expect("random"));
+    }
+
+    #[test]
+    fn hexadecimal_digits_are_those_of_the_bytes() {
+        assert_eq!(hex(&[0x00, 0x9f, 0xe1]), "009fe1");
+    }
+}
