@@ -25,7 +25,7 @@ use skerry_proto::slices::BlobId;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{ConnectOptions, Sqlite, Transaction};
+use sqlx::{ConnectOptions, Connection, Sqlite, Transaction};
 use std::collections::VecDeque;
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
@@ -131,6 +131,15 @@ impl Catalogue {
                 .acquire_timeout(WAIT_MAX)
                 .max_lifetime(None)
                 .idle_timeout(None)
+                .after_release(|connection, _| {
+                    Box::pin(async move {
+                        // SQLite ends a transaction by itself when the disk is full. sqlx then believes that one is still
+                        // open, and would refuse to begin another: such a connection is given up. The ping waits for the
+                        // rollback that was queued before it.
+                        connection.ping().await?;
+                        Ok(!connection.is_in_transaction())
+                    })
+                })
         };
         let writer = pool(1).connect_with(options.clone()).await?;
         sqlx::migrate!("./migrations").run(&writer).await.map_err(|error| match error {
@@ -254,3 +263,6 @@ fn unsigned(number: i64) -> Result<u64, CatalogueError> {
 fn bytes_32(bytes: &[u8]) -> Result<[u8; 32], CatalogueError> {
     bytes.try_into().map_err(|_| CatalogueError::Damaged("a hash has 32 bytes"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,6 +21,8 @@ mod metrics;
 mod publish;
 mod run;
 mod sid;
+#[cfg(test)]
+mod tests;
 
 pub use blobs::BlobError;
 pub use catalogue::CatalogueError;

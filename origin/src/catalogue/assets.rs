@@ -89,7 +89,7 @@ impl Catalogue {
     /// Any [`CatalogueError`].
     pub(crate) async fn build_versions(&self, build: &BuildSid) -> Result<Vec<AssetVersion>, CatalogueError> {
         let rows: Vec<Row> = sqlx::query_as(
-            "SELECT number, v.sid, asset_sid, path, visibility, content_type, hash, v.size, sha256, v.created_at \
+            "SELECT number, v.sid, asset_sid, v.path, visibility, content_type, hash, v.size, sha256, v.created_at \
              FROM build_versions JOIN asset_versions v ON number = version_number JOIN blobs ON hash = blob_hash \
              WHERE build_sid = ?1 ORDER BY path",
         )
@@ -110,7 +110,7 @@ impl Catalogue {
     ) -> Result<Vec<AssetVersion>, CatalogueError> {
         let sids = serde_json::to_string(sids).map_err(|_| CatalogueError::Damaged("texts are JSON"))?;
         let rows: Vec<Row> = sqlx::query_as(
-            "SELECT number, v.sid, asset_sid, path, visibility, content_type, hash, v.size, sha256, v.created_at \
+            "SELECT number, v.sid, asset_sid, v.path, visibility, content_type, hash, v.size, sha256, v.created_at \
              FROM json_each(?1) wanted JOIN asset_versions v ON v.sid = wanted.value \
              JOIN assets ON assets.sid = asset_sid JOIN blobs ON hash = blob_hash WHERE service_sid = ?2",
         )

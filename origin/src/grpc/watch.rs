@@ -96,8 +96,10 @@ impl Services {
         let (sent_tx, sent_rx) = watch::channel(Version::default());
         let outbound = Outbound { services: self, tx, sent: sent_tx };
         let said_goodbye = tokio::select! {
-            result = outbound.run(hello, ping_rx) => return result,
+            // A goodbye counts although the connection ends right behind it.
+            biased;
             result = self.receive(edge, &session, inbound, ping_tx, sent_rx) => result?,
+            result = outbound.run(hello, ping_rx) => return result,
             () = session.replaced() => {
                 let message = "another watch stream of this edge took this one's place";
                 return Err(refusal(Code::Aborted, "replaced", message));
