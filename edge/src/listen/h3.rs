@@ -2,6 +2,10 @@
 //!
 //! A request's body is read to its end and dropped before the answer. Otherwise the stream's end would tell the client to stop
 //! sending, which some clients count as a failed request, even when they had sent everything.
+//!
+//! h3 sends the head of a response. Its body goes straight to quinn, so that no byte of it is copied before it is encrypted.
+
+mod transport;
 
 use super::http::HEAD_SIZE_MAX;
 use super::{Respond, Shared};
@@ -20,6 +24,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
+use transport::{Newest, Sender};
 
 /// What of a request's body is read before the client is told to stop.
 const REQUEST_BODY_SIZE_MAX: usize = 64 << 10;
@@ -27,9 +32,12 @@ const REQUEST_BODY_SIZE_MAX: usize = 64 << 10;
 /// How long a connection that was told to end may take: a client that is quick ends it itself.
 const CLOSE_TIME_MAX: Duration = Duration::from_secs(2);
 
-type Connection = h3::server::Connection<h3_quinn::Connection, Bytes>;
-type Resolver = RequestResolver<h3_quinn::Connection, Bytes>;
-type Stream = RequestStream<h3_quinn::BidiStream<Bytes>, Bytes>;
+/// GOAWAY names the first request that is not served (RFC 9114 §5.2); h3 counts from the last one that is.
+const NEXT_REQUEST: usize = 1;
+
+type Connection = h3::server::Connection<transport::Connection, Bytes>;
+type Resolver = RequestResolver<transport::Connection, Bytes>;
+type Stream = RequestStream<transport::BidiStream, Bytes>;
 
 /// The code of a connection that ends without a fault (RFC 9114 §8.1).
 pub(super) fn no_error() -> VarInt {
@@ -41,17 +49,16 @@ pub(super) async fn serve<R: Respond>(connection: quinn::Connection, shared: &Ar
     let mut builder = h3::server::builder();
     builder.max_field_section_size(HEAD_SIZE_MAX.into()).send_grease(false);
     // Waits until the client lets us open our control streams.
-    let built =
-        timeout(shared.limits.handshake_time_max, builder.build(h3_quinn::Connection::new(connection)));
-    match built.await {
-        Ok(Ok(connection)) => run(connection, shared).await,
+    let (connection, newest) = transport::Connection::new(connection);
+    match timeout(shared.limits.handshake_time_max, builder.build(connection)).await {
+        Ok(Ok(connection)) => run(connection, newest, shared).await,
         Ok(Err(error)) => tracing::debug!(%error, "HTTP/3 connection ended before its first request"),
         Err(_) => tracing::debug!("HTTP/3 client did not let us open our control streams in time"),
     }
 }
 
 /// Accepts requests; each is a task of its own, which ends with the connection.
-async fn run<R: Respond>(mut connection: Connection, shared: &Arc<Shared<R>>) {
+async fn run<R: Respond>(mut connection: Connection, newest: Newest, shared: &Arc<Shared<R>>) {
     let mut requests = JoinSet::new();
     let mut stopping = pin!(shared.stop.cancelled());
     let mut timer = pin!(sleep(shared.limits.idle_time_max));
@@ -61,7 +68,9 @@ async fn run<R: Respond>(mut connection: Connection, shared: &Arc<Shared<R>>) {
         tokio::select! {
             accepted = connection.accept() => match accepted {
                 Ok(Some(resolver)) => {
-                    requests.spawn(answer(resolver, Arc::clone(shared)));
+                    if let Some(sender) = newest.take() {
+                        requests.spawn(answer(resolver, sender, Arc::clone(shared)));
+                    }
                 }
                 Ok(None) => return,
                 Err(error) => {
@@ -72,22 +81,22 @@ async fn run<R: Respond>(mut connection: Connection, shared: &Arc<Shared<R>>) {
                 }
             },
             Some(_) = requests.join_next(), if !is_idle => {
-                if requests.is_empty() && shared.stop.is_cancelled() && is_closing {
+                if requests.is_empty() && is_closing {
                     return;
                 }
-                if requests.is_empty() && !is_closing {
+                if requests.is_empty() {
                     timer.as_mut().reset(Instant::now() + shared.limits.idle_time_max);
                 }
             }
             () = &mut stopping, if !is_closing => {
-                if connection.shutdown(0).await.is_err() || is_idle {
+                if connection.shutdown(NEXT_REQUEST).await.is_err() || is_idle {
                     return;
                 }
                 is_closing = true;
                 timer.as_mut().reset(Instant::now() + shared.drain_time_max);
             }
             () = &mut timer, if is_closing || is_idle => {
-                if is_closing || connection.shutdown(0).await.is_err() {
+                if is_closing || connection.shutdown(NEXT_REQUEST).await.is_err() {
                     return;
                 }
                 is_closing = true;
@@ -97,13 +106,27 @@ async fn run<R: Respond>(mut connection: Connection, shared: &Arc<Shared<R>>) {
     }
 }
 
-async fn answer<R: Respond>(resolver: Resolver, shared: Arc<Shared<R>>) {
+async fn answer<R: Respond>(resolver: Resolver, sender: Sender, shared: Arc<Shared<R>>) {
     // A malformed head is h3's to answer. A client that dawdles has its stream ended by the drop.
-    let Ok(Some((head, stream))) = timeout(shared.limits.head_time_max, receive(resolver)).await else {
+    let Ok(Some((head, mut stream))) = timeout(shared.limits.head_time_max, receive(resolver)).await else {
         return;
     };
     let response = shared.site.respond(&head, Protocol::Http3).await;
-    send(stream, response).await;
+    let (mut head, body) = response.into_parts();
+    if let Some(size) = body.size_hint().exact().filter(|_| !body.is_end_stream()) {
+        head.headers.entry(CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(size));
+    }
+    head.headers.entry(DATE).or_insert_with(|| date(SystemTime::now()));
+    if let Err(error) = stream.send_response(Response::from_parts(head, ())).await {
+        tracing::debug!(%error, "HTTP/3 client left before the head of its response");
+        return;
+    }
+    let Some(mut sender) = sender.take() else { return };
+    if let Err(error) = send_body(&mut sender, body, shared.limits.idle_time_max).await {
+        tracing::debug!(%error, "HTTP/3 response cut off");
+        // Lost with the connection, or stopped by the client: then there is nothing to reset.
+        let _ = sender.reset(transport::varint(Code::H3_INTERNAL_ERROR.value()));
+    }
 }
 
 /// Receives the head, and drops the body.
@@ -127,37 +150,49 @@ async fn receive(resolver: Resolver) -> Option<(Parts, Stream)> {
     Some((head, stream))
 }
 
-async fn send<B>(mut stream: Stream, response: Response<B>)
+/// Why a body did not reach its end.
+#[derive(Debug, thiserror::Error)]
+enum SendError {
+    #[error("the body broke off: {0}")]
+    Body(String),
+    #[error(transparent)]
+    Write(#[from] quinn::WriteError),
+    #[error("the client takes no more data")]
+    Stalled,
+}
+
+/// Sends a body in DATA frames, and waits until the client has it all, so that ending the connection then loses nothing.
+async fn send_body<B>(
+    stream: &mut quinn::SendStream,
+    mut body: B,
+    stall_time_max: Duration,
+) -> Result<(), SendError>
 where
     B: Body<Data = Bytes, Error: std::error::Error> + Unpin,
 {
-    let (mut head, mut body) = response.into_parts();
-    if let Some(size) = body.size_hint().exact().filter(|_| !body.is_end_stream()) {
-        head.headers.entry(CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(size));
+    while !body.is_end_stream() {
+        let Some(frame) = body.frame().await else { break };
+        // Trailers are no data; nothing here has any.
+        let Ok(data) = frame.map_err(|error| SendError::Body(error.to_string()))?.into_data() else {
+            continue;
+        };
+        let mut chunks = [data_frame_head(data.len()), data];
+        let written = timeout(stall_time_max, stream.write_all_chunks(&mut chunks)).await;
+        written.map_err(|_| SendError::Stalled)??;
     }
-    head.headers.entry(DATE).or_insert_with(|| date(SystemTime::now()));
-    if stream.send_response(Response::from_parts(head, ())).await.is_err() {
-        return;
-    }
-    while let Some(frame) = body.frame().await {
-        match frame.map(http_body::Frame::into_data) {
-            Ok(Ok(data)) => {
-                if stream.send_data(data).await.is_err() {
-                    return;
-                }
-            }
-            // Trailers: nothing here has any.
-            Ok(Err(_)) => {}
-            Err(error) => {
-                tracing::debug!(%error, "HTTP/3 response cut off");
-                stream.stop_stream(Code::H3_INTERNAL_ERROR);
-                return;
-            }
-        }
-    }
-    if let Err(error) = stream.finish().await {
-        tracing::debug!(%error, "HTTP/3 client left before the end of its response");
-    }
+    // An error says that the stream is closed already; what follows says how.
+    let _ = stream.finish();
+    // Either all is acknowledged, or the client wants no more, or is gone; or it is slow, and quinn goes on without us.
+    let _ = timeout(stall_time_max, stream.stopped()).await;
+    Ok(())
+}
+
+/// Type and length of a DATA frame (RFC 9114 §7.2.1), the length as the longest varint that a body can need (RFC 9000 §16).
+fn data_frame_head(size: usize) -> Bytes {
+    const DATA: u8 = 0;
+    const VARINT_OF_8_BYTES: u64 = 0b11 << 62;
+    let [a, b, c, d, e, f, g, h] = (VARINT_OF_8_BYTES | size as u64).to_be_bytes();
+    Bytes::copy_from_slice(&[DATA, a, b, c, d, e, f, g, h])
 }
 
 /// RFC 9110 §6.6.1.

@@ -23,7 +23,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, sleep_until};
 
 /// How long a connection that was told to end may take: HTTP/2 waits for a round trip, and a client that is gone never answers.
-const CLOSE_TIME_MAX: Duration = Duration::from_secs(5);
+const CLOSE_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// What happens on one connection. Touched by one thread only; the atomics make it shareable between the tasks of that thread.
 #[derive(Debug)]
@@ -239,7 +239,8 @@ pub(super) async fn drive<C: Graceful, R: Respond>(
     let mut connection = pin!(connection);
     let mut stopping = pin!(shared.stop.cancelled());
     let mut timer = pin!(sleep_until(activity.idle_deadline(limits.idle_time_max)));
-    let mut is_closing = false;
+    // Once the connection was told to end: until when a response under way may go on.
+    let mut closing = None;
     std::future::poll_fn(|cx| {
         loop {
             if let Poll::Ready(result) = connection.as_mut().poll(cx) {
@@ -248,13 +249,22 @@ pub(super) async fn drive<C: Graceful, R: Respond>(
                 }
                 return Poll::Ready(());
             }
-            if is_closing {
-                return timer.as_mut().poll(cx);
+            if let Some(deadline) = closing {
+                ready!(timer.as_mut().poll(cx));
+                let now = Instant::now();
+                // What hyper has taken from a body may still be on its way to a slow client.
+                let sent_until = activity.idle_deadline(CLOSE_TIME_MAX);
+                if now >= deadline || !activity.is_busy() && now >= sent_until {
+                    return Poll::Ready(());
+                }
+                timer.as_mut().reset(if activity.is_busy() { deadline } else { sent_until.min(deadline) });
+                continue;
             }
             if stopping.as_mut().poll(cx).is_ready() {
                 connection.as_mut().graceful_shutdown();
-                timer.as_mut().reset(Instant::now() + shared.drain_time_max);
-                is_closing = true;
+                let now = Instant::now();
+                timer.as_mut().reset(now + CLOSE_TIME_MAX.min(shared.drain_time_max));
+                closing = Some(now + shared.drain_time_max);
                 continue;
             }
             let is_in_head = head_timer == HeadTimer::Runs && activity.is_in_head();
@@ -277,8 +287,9 @@ pub(super) async fn drive<C: Graceful, R: Respond>(
                 return Poll::Ready(());
             }
             connection.as_mut().graceful_shutdown();
-            timer.as_mut().reset(Instant::now() + CLOSE_TIME_MAX);
-            is_closing = true;
+            let deadline = Instant::now() + CLOSE_TIME_MAX;
+            timer.as_mut().reset(deadline);
+            closing = Some(deadline);
         }
     })
     .await;

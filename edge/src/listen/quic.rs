@@ -108,7 +108,7 @@ pub(super) async fn accept<R: Respond>(endpoint: Endpoint, shared: Arc<Shared<R>
             () = &mut stopping => None,
             incoming = endpoint.accept() => incoming,
         };
-        let Some(incoming) = incoming else { break };
+        let Some(incoming) = incoming else { return };
         // Proof of the address costs a client a round trip, and a liar with a borrowed address everything (RFC 9000 §8.1.2).
         if shared.slots.are_scarce() && !incoming.remote_address_validated() {
             if let Err(error) = incoming.retry() {
@@ -123,8 +123,17 @@ pub(super) async fn accept<R: Respond>(endpoint: Endpoint, shared: Arc<Shared<R>
             None => incoming.refuse(),
         }
     }
-    // From now on new connections are refused, while the old ones finish.
-    endpoint.set_server_config(None);
+}
+
+/// Refuses every new connection until dropped: a client that were ignored would wait for its own timeout.
+pub(super) async fn refuse_until_dropped(endpoints: &[Endpoint]) {
+    let refuse_all = endpoints.iter().map(|endpoint| async {
+        while let Some(incoming) = endpoint.accept().await {
+            incoming.refuse();
+        }
+    });
+    futures_util::future::join_all(refuse_all).await;
+    std::future::pending().await
 }
 
 async fn serve<R: Respond>(incoming: Incoming, slot: Slot, shared: Arc<Shared<R>>) {

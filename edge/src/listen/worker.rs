@@ -79,8 +79,7 @@ fn run<R: Respond>(
     };
     runtime.block_on(async {
         let tasks = TaskTracker::new();
-        let result = listen(worker, sockets, shared, &tasks);
-        let endpoints = match result {
+        let endpoints = match listen(worker, sockets, shared, &tasks) {
             Ok(endpoints) => endpoints,
             Err(error) => {
                 let _ = ready.send(Err(error));
@@ -90,12 +89,12 @@ fn run<R: Respond>(
         let _ = ready.send(Ok(()));
         shared.stop.cancelled().await;
         tasks.close();
-        if tokio::time::timeout(shared.drain_time_max + CLEANUP_TIME_MAX, tasks.wait()).await.is_err() {
-            tracing::warn!(
-                worker = worker.index,
-                tasks = tasks.len(),
-                "connections outlasted the drain and are dropped"
-            );
+        tokio::select! {
+            () = tasks.wait() => {}
+            () = tokio::time::sleep(shared.drain_time_max + CLEANUP_TIME_MAX) => {
+                tracing::warn!(worker = worker.index, tasks = tasks.len(), "connections outlasted the drain and are dropped");
+            }
+            () = quic::refuse_until_dropped(&endpoints) => {}
         }
         quic::close(&endpoints).await;
     });
