@@ -1,0 +1,57 @@
+"""curl over HTTP/1.1 and HTTP/2, as somebody types it."""
+
+import json
+import os
+import subprocess
+
+from checks import equal
+from server import DEMO, Dev
+
+
+def run(checks, program, folder):
+    with Dev(program, folder) as dev:
+        large = os.urandom(10_000_000)
+        dev.put("large.bin", large, "--wait")
+        for flag, version in (("--http1.1", "1.1"), ("--http2", "2")):
+            with checks.check(f"curl {flag} fetches the demo's sound"):
+                seen, body = curl(dev, flag, "/hello.mp3")
+                equal((seen["http_code"], seen["http_version"]), (200, version))
+                equal(seen["content_type"], "audio/mpeg")
+                equal(body, (DEMO / "hello.mp3").read_bytes())
+            with checks.check(f"curl {flag} fetches ten megabytes"):
+                equal(curl(dev, flag, "/large.bin")[1], large)
+            with checks.check(f"curl {flag} resumes a download"):
+                equal(curl(dev, flag, "/large.bin", "--continue-at", "9000000")[1], large[9_000_000:])
+            with checks.check(f"curl {flag} -I gets a head without content"):
+                seen, _ = curl(dev, flag, "/hello.mp3", "--head")
+                equal((seen["http_code"], seen["size_download"]), (200, 0))
+            with checks.check(f"curl {flag} with the ETag gets 304"):
+                etag = folder / "etag"
+                curl(dev, flag, "/hello.mp3", "--etag-save", str(etag))
+                seen, body = curl(dev, flag, "/hello.mp3", "--etag-compare", str(etag))
+                equal((seen["http_code"], body), (304, b""))
+            with checks.check(f"curl {flag} fetches 60 files at once"):
+                command = ["curl", "--silent", "--show-error", "--fail", "--parallel", flag, "--cacert", dev.ca]
+                for _ in range(20):
+                    for path in ("/hello.mp3", "/photo.jpg", "/"):
+                        command += ["--output", "/dev/null", dev.https + path]
+                subprocess.run(command, check=True, timeout=60)
+        with checks.check("the server's name in the URL works as well as its address"):
+            host = dev.line["domain_name"]
+            resolve = ["--resolve", f"{host}:{dev.port}:127.0.0.1"]
+            seen, _ = curl(dev, "--http2", "/hello.mp3", *resolve, base=f"https://{host}:{dev.port}")
+            equal(seen["http_code"], 200)
+
+
+def curl(dev, flag, path, *arguments, base=None):
+    """What curl saw, and the content."""
+    output = dev.folder / "curl.out"
+    output.unlink(missing_ok=True)
+    command = ["curl", "--silent", "--show-error", "--max-time", "60", flag, "--cacert", dev.ca]
+    command += ["--output", output, "--write-out", "%{json}", *arguments, (base or dev.https) + path]
+    if "--continue-at" in arguments:
+        output.write_bytes(b"")
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise AssertionError(f"curl ended with {done.returncode}: {done.stderr}")
+    return json.loads(done.stdout), output.read_bytes() if output.exists() else b""

@@ -1,0 +1,250 @@
+//! `skerry origin` and `skerry edge` as processes of their own, each with a config file.
+
+use super::block_on;
+use super::cli::Cli;
+use super::fake_origin::FakeOrigin;
+use super::figures::Figures;
+use super::grpc::{Account, Publisher};
+use super::process::{Process, skerry};
+use super::site::Site;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use serde_json::Value;
+use skerry_proto::authority::Authority;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::{Duration, SystemTime};
+use tempfile::TempDir;
+
+/// How long a test's certificates last.
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// An origin.
+pub(crate) struct Origin {
+    process: Process,
+    line: Value,
+    account: Account,
+    domain: String,
+    folder: TempDir,
+}
+
+/// An edge.
+pub(crate) struct Edge {
+    process: Process,
+    line: Value,
+    authority: CertificateDer<'static>,
+    folder: TempDir,
+}
+
+impl Origin {
+    /// Makes the first account and starts.
+    #[track_caller]
+    pub(crate) fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let cli = Cli::new(folder.path());
+        cli.write("origin.toml", origin_config(&folder.path().join("data"), "127.0.0.1:0").as_bytes());
+        let account = cli.run(&["origin", "init", "--config", "origin.toml", "--json"]).json();
+        let said =
+            |key: &str| account[key].as_str().unwrap_or_else(|| panic!("{key} in {account}")).to_owned();
+        let (domain, account) =
+            (said("domain_name"), Account { sid: said("account_sid"), token: said("auth_token") });
+        let (process, line) = run_origin(folder.path());
+        // From now on at the same address, so that edges find it again.
+        let address = text_of(&line, "grpc").trim_start_matches("https://").to_owned();
+        cli.write("origin.toml", origin_config(&folder.path().join("data"), &address).as_bytes());
+        Self { process, line, account, domain, folder }
+    }
+
+    /// Starts again, after a stop or a kill, at the same address.
+    #[track_caller]
+    pub(crate) fn start_again(&mut self) {
+        (self.process, self.line) = run_origin(self.folder.path());
+    }
+
+    #[track_caller]
+    pub(crate) fn stop(&mut self) -> ExitStatus {
+        self.process.stop()
+    }
+
+    pub(crate) fn kill_9(&mut self) {
+        self.process.kill_9();
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        text_of(&self.line, "grpc")
+    }
+
+    /// Domain of the first environment.
+    pub(crate) fn domain(&self) -> &str {
+        &self.domain
+    }
+
+    pub(crate) fn figures(&self) -> Figures {
+        Figures::of(text_of(&self.line, "admin"))
+    }
+
+    pub(crate) fn publisher(&self) -> Publisher {
+        Publisher::new(self.url(), &self.authority(), self.account.clone())
+    }
+
+    pub(crate) fn cli(&self) -> Cli {
+        Cli::new(&self.folder.path().join("scratch"))
+            .with("SKERRY_GRPC", self.url())
+            .with("SKERRY_CA", text_of(&self.line, "ca_file"))
+            .with("SKERRY_ACCOUNT_SID", &self.account.sid)
+            .with("SKERRY_AUTH_TOKEN", &self.account.token)
+    }
+
+    /// A join token, as the operator passes it on.
+    #[track_caller]
+    pub(crate) fn join_token(&self) -> String {
+        block_on(self.publisher().join_token()).expect("the operator may").to_text()
+    }
+
+    fn authority(&self) -> CertificateDer<'static> {
+        CertificateDer::from_pem_file(text_of(&self.line, "ca_file")).expect("a certificate")
+    }
+}
+
+impl Edge {
+    /// Joins an origin, and waits until it shows what the origin says.
+    #[track_caller]
+    pub(crate) fn join(origin: &Origin) -> Self {
+        Self::join_with(origin.url(), &origin.join_token())
+    }
+
+    /// Joins an origin of lies.
+    #[track_caller]
+    pub(crate) fn of_fake(origin: &FakeOrigin) -> Self {
+        Self::join_with(origin.url(), &origin.token().to_text())
+    }
+
+    /// Joins with a token, and waits until it is ready.
+    #[track_caller]
+    pub(crate) fn join_with(url: &str, token: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let authority = prepare_edge(folder.path(), url, token);
+        let (process, line) = run_edge(folder.path());
+        let edge = Self { process, line, authority, folder };
+        edge.figures().until_ready();
+        edge
+    }
+
+    /// Tries to join, and says how that ended.
+    #[track_caller]
+    pub(crate) fn attempt(url: &str, token: &str) -> super::Outcome {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        prepare_edge(folder.path(), url, token);
+        super::Outcome::of(&mut Process::spawn("skerry edge", edge_command(folder.path())))
+    }
+
+    /// Starts again on the same folder, and waits until it is ready.
+    #[track_caller]
+    pub(crate) fn start_again(&mut self) {
+        self.start_again_without_origin();
+        self.figures().until_ready();
+    }
+
+    /// Starts again on the same folder; without its origin it serves what it holds.
+    #[track_caller]
+    pub(crate) fn start_again_without_origin(&mut self) {
+        (self.process, self.line) = run_edge(self.folder.path());
+    }
+
+    #[track_caller]
+    pub(crate) fn stop(&mut self) -> ExitStatus {
+        self.process.stop()
+    }
+
+    pub(crate) fn kill_9(&mut self) {
+        self.process.kill_9();
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.process.is_running()
+    }
+
+    /// What it shows of a domain.
+    pub(crate) fn site(&self, domain: &str) -> Site {
+        let url = text_of(&self.line, "https");
+        let address = url.strip_prefix("https://").and_then(|address| address.parse().ok());
+        Site::new(address.unwrap_or_else(|| panic!("{url}")), domain, self.authority.clone())
+    }
+
+    pub(crate) fn figures(&self) -> Figures {
+        Figures::of(text_of(&self.line, "admin"))
+    }
+}
+
+fn origin_config(data: &Path, grpc: &str) -> String {
+    format!(
+        "data = {data:?}\n\
+         base_domain = \"sites.test\"\n\
+         admin.addresses = [\"127.0.0.1:0\"]\n\
+         [grpc]\naddresses = [\"{grpc}\"]\nnames = [\"127.0.0.1\", \"localhost\"]\n"
+    )
+}
+
+/// Writes what an edge needs; the authority of its HTTPS certificate.
+fn prepare_edge(folder: &Path, url: &str, token: &str) -> CertificateDer<'static> {
+    let now = SystemTime::now();
+    let authority = Authority::generate("a test's HTTPS authority", now).expect("randomness");
+    let authority = Authority::new(&authority).expect("own authority");
+    let names = ["*.sites.test", "*.test", "localhost", "127.0.0.1"].map(str::to_owned);
+    let identity = authority.issue_server(&names, now, DAY).expect("issues");
+    let write = |name: &str, content: &str| fs::write(folder.join(name), content).expect("writes");
+    write("https.pem", &identity.certificate_pem());
+    write("https.key", &identity.key_pem());
+    write("join-token", token);
+    write("edge.toml", &edge_config(folder, url));
+    authority.certificate().clone()
+}
+
+fn edge_config(folder: &Path, url: &str) -> String {
+    let path = |name: &str| folder.join(name);
+    format!(
+        "data = {:?}\nname = \"test\"\n\
+         admin.addresses = [\"127.0.0.1:0\"]\ncache.disk_size = \"256MiB\"\n\
+         [https]\naddresses = [\"127.0.0.1:0\"]\ncertificate = {:?}\nkey = {:?}\n\
+         [origin]\nurl = \"{url}\"\njoin_token_file = {:?}\n",
+        path("data"),
+        path("https.pem"),
+        path("https.key"),
+        path("join-token"),
+    )
+}
+
+#[track_caller]
+fn run_origin(folder: &Path) -> (Process, Value) {
+    let mut command = skerry();
+    command.current_dir(folder).args(["origin", "--config", "origin.toml", "--json"]);
+    first_line(Process::spawn("skerry origin", command))
+}
+
+fn edge_command(folder: &Path) -> std::process::Command {
+    let mut command = skerry();
+    command.current_dir(folder).args(["edge", "--config", "edge.toml", "--json"]);
+    command
+}
+
+#[track_caller]
+fn run_edge(folder: &Path) -> (Process, Value) {
+    first_line(Process::spawn("skerry edge", edge_command(folder)))
+}
+
+#[track_caller]
+fn first_line(mut process: Process) -> (Process, Value) {
+    let line = process.line();
+    let value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in {line:?}"));
+    (process, value)
+}
+
+#[track_caller]
+fn text_of<'a>(line: &'a Value, key: &str) -> &'a str {
+    line[key].as_str().unwrap_or_else(|| panic!("no text {key} in {line}"))
+}

@@ -1,0 +1,167 @@
+//! What a browser sees of an edge, over three protocols.
+
+use super::{DEADLINE, block_on, site_h3, site_tcp};
+use anyhow::Context;
+use bytes::Bytes;
+use http::{HeaderMap, Request, StatusCode, Uri};
+use rustls::pki_types::CertificateDer;
+use rustls::{ClientConfig, RootCertStore};
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// The protocol of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    Http1,
+    Http2,
+    Http3,
+}
+
+impl Protocol {
+    /// For cases that are the same over each.
+    pub(crate) const ALL: [Self; 3] = [Self::Http1, Self::Http2, Self::Http3];
+
+    /// As ALPN (RFC 7301) says it.
+    const fn alpn(self) -> &'static [u8] {
+        match self {
+            Self::Http1 => b"http/1.1",
+            Self::Http2 => b"h2",
+            Self::Http3 => b"h3",
+        }
+    }
+
+    /// As metrics say it.
+    pub(crate) const fn label(self) -> &'static str {
+        match self {
+            Self::Http1 => "h1",
+            Self::Http2 => "h2",
+            Self::Http3 => "h3",
+        }
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.label())
+    }
+}
+
+/// An edge at an address, asked for one host, its certificate verified against one authority.
+#[derive(Clone)]
+pub(crate) struct Site {
+    address: SocketAddr,
+    host: String,
+    roots: Arc<RootCertStore>,
+}
+
+/// A request that is being put together.
+#[must_use]
+pub(crate) struct Ask<'a> {
+    site: &'a Site,
+    protocol: Protocol,
+    request: http::request::Builder,
+    path: String,
+}
+
+/// A whole response.
+#[derive(Debug, Clone)]
+pub(crate) struct Response {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Site {
+    pub(crate) fn new(address: SocketAddr, host: &str, authority: CertificateDer<'static>) -> Self {
+        let mut roots = RootCertStore::empty();
+        roots.add(authority).expect("a certificate of an authority");
+        Self { address, host: host.to_owned(), roots: Arc::new(roots) }
+    }
+
+    /// The same edge, asked for another host.
+    pub(crate) fn with_host(&self, host: &str) -> Self {
+        Self { host: host.to_owned(), ..self.clone() }
+    }
+
+    /// Where it listens.
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Asks for a path, and expects a whole response.
+    #[track_caller]
+    pub(crate) fn get(&self, protocol: Protocol, path: &str) -> Response {
+        self.ask(protocol, path).send()
+    }
+
+    /// Begins a request.
+    pub(crate) fn ask(&self, protocol: Protocol, path: &str) -> Ask<'_> {
+        Ask { site: self, protocol, request: Request::builder(), path: path.to_owned() }
+    }
+
+    /// The host, with a port where that is not the default one.
+    pub(super) fn authority(&self) -> String {
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        format!("{host}:{}", self.address.port())
+    }
+
+    pub(super) fn host(&self) -> &str {
+        &self.host
+    }
+
+    pub(super) fn tls(&self, protocol: Protocol) -> ClientConfig {
+        let mut config =
+            ClientConfig::builder().with_root_certificates(Arc::clone(&self.roots)).with_no_client_auth();
+        config.alpn_protocols = vec![protocol.alpn().to_vec()];
+        config
+    }
+}
+
+impl Ask<'_> {
+    pub(crate) fn method(mut self, method: &str) -> Self {
+        self.request = self.request.method(method);
+        self
+    }
+
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
+        self.request = self.request.header(name, value);
+        self
+    }
+
+    /// A whole response, or the test fails.
+    #[track_caller]
+    pub(crate) fn send(self) -> Response {
+        let what = format!("{} {}{}", self.protocol, self.site.host, self.path);
+        self.attempt().unwrap_or_else(|error| panic!("{what}: {error:#}"))
+    }
+
+    /// A whole response, or why there is none. A body that is cut short is an error.
+    pub(crate) fn attempt(self) -> anyhow::Result<Response> {
+        let uri: Uri = format!("https://{}{}", self.site.authority(), self.path).parse()?;
+        let request = self.request.uri(uri).body(())?;
+        block_on(async {
+            let response = async {
+                match self.protocol {
+                    Protocol::Http1 => site_tcp::http1(self.site, request).await,
+                    Protocol::Http2 => site_tcp::http2(self.site, request).await,
+                    Protocol::Http3 => site_h3::http3(self.site, request).await,
+                }
+            };
+            tokio::time::timeout(DEADLINE, response).await.context("no whole response in time")?
+        })
+    }
+}
+
+impl Response {
+    /// A header that has one line of visible ASCII; empty where there is none.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().expect("visible ASCII"))
+    }
+
+    /// The content as text.
+    #[track_caller]
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).expect("UTF-8")
+    }
+}

@@ -1,0 +1,55 @@
+//! HTTP/1.1 and HTTP/2: hyper over rustls. A connection for each request.
+
+use super::site::{Protocol, Response, Site};
+use anyhow::Context;
+use bytes::Bytes;
+use http::{Request, header};
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::pki_types::ServerName;
+use std::sync::Arc;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+/// Windows that do not slow down a download on loopback.
+const WINDOW: u32 = 4 << 20;
+
+pub(super) async fn http1(site: &Site, request: Request<()>) -> anyhow::Result<Response> {
+    let stream = connect(site, Protocol::Http1).await?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    // How a connection ends, its request is told.
+    tokio::spawn(connection);
+    let (mut parts, ()) = request.into_parts();
+    let authority = parts.uri.authority().context("an absolute URI")?.to_string();
+    parts.headers.entry(header::HOST).or_insert(authority.parse()?);
+    // RFC 9112 §3.2.1: origin-form.
+    parts.uri = parts.uri.path_and_query().context("a path")?.as_str().parse()?;
+    read(sender.send_request(Request::from_parts(parts, Empty::<Bytes>::new())).await?).await
+}
+
+pub(super) async fn http2(site: &Site, request: Request<()>) -> anyhow::Result<Response> {
+    let stream = connect(site, Protocol::Http2).await?;
+    let (mut sender, connection) = http2::Builder::new(TokioExecutor::new())
+        .initial_stream_window_size(WINDOW)
+        .initial_connection_window_size(WINDOW)
+        .handshake(TokioIo::new(stream))
+        .await?;
+    tokio::spawn(connection);
+    read(sender.send_request(request.map(|()| Empty::<Bytes>::new())).await?).await
+}
+
+async fn connect(site: &Site, protocol: Protocol) -> anyhow::Result<TlsStream<TcpStream>> {
+    let stream = TcpStream::connect(site.address()).await?;
+    stream.set_nodelay(true)?;
+    let name = ServerName::try_from(site.host().to_owned())?;
+    Ok(TlsConnector::from(Arc::new(site.tls(protocol))).connect(name, stream).await?)
+}
+
+async fn read(response: http::Response<Incoming>) -> anyhow::Result<Response> {
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await.context("the body is cut short")?.to_bytes();
+    Ok(Response { status: parts.status, headers: parts.headers, body })
+}

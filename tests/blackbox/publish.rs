@@ -1,0 +1,188 @@
+//! `put`, `ls`, `get` and `rm`, as somebody types them.
+
+use crate::harness::{Dev, Protocol, bytes, hash};
+use serde_json::Value;
+
+/// Paths that `ls --json` lists.
+fn listed(dev: &Dev) -> Vec<String> {
+    let listed = dev.cli().run(&["ls", "--json"]).json();
+    let assets = listed.get("assets").and_then(Value::as_array).expect("assets").clone();
+    assets.iter().map(|asset| asset["path"].as_str().expect("a path").to_owned()).collect()
+}
+
+#[test]
+fn put_prints_a_url_that_answers() {
+    let dev = Dev::start();
+    let content = bytes(1, 5000);
+    let cli = dev.cli();
+    cli.write("hello.mp3", &content);
+    let outcome = cli.run(&["put", "hello.mp3", "--wait"]);
+    let url = outcome.stdout.split_whitespace().find(|word| word.starts_with("https://")).expect("a URL");
+    assert!(url.contains(dev.line().text("/domain_name")) && url.ends_with("/hello.mp3"), "{url}");
+    let get = cli.run(&["get", url, "-o", "back.mp3"]);
+    assert!(std::fs::read(cli.folder().join("back.mp3")).expect("reads") == content, "{get:?}");
+}
+
+#[test]
+fn get_over_http3_says_which_protocol_it_was() {
+    let dev = Dev::start();
+    dev.cli().put("/hello.mp3", b"sound");
+    let url = format!("{}/hello.mp3", dev.line().text("/edges/0/https"));
+    let outcome = dev.cli().run(&["get", "--http3", "-v", &url, "-o", "back.mp3"]);
+    assert_eq!(dev.cli().read("back.mp3"), "sound");
+    assert!(outcome.stderr.to_lowercase().contains("http/3"), "{outcome:?}");
+    let counted = [("protocol", "h3"), ("status_class", "2xx")];
+    dev.figures().until("skerry_edge_requests_total", &counted, |count| count >= 1.0);
+}
+
+#[test]
+fn put_without_wait_is_live_a_moment_later() {
+    let dev = Dev::start();
+    let cli = dev.cli();
+    cli.write("soon.txt", b"soon");
+    cli.run(&["put", "soon.txt"]);
+    crate::harness::eventually("live", || {
+        (dev.site().get(Protocol::Http2, "/soon.txt").status == 200).then_some(())
+    });
+}
+
+#[test]
+fn sixteen_puts_of_different_files_at_once_all_answer() {
+    let dev = Dev::start();
+    let cli = dev.cli();
+    let files: Vec<_> = (0..16).map(|number| (format!("file-{number}.bin"), bytes(number, 50_000))).collect();
+    for (name, content) in &files {
+        cli.write(name, content);
+    }
+    let mut puts: Vec<_> = files.iter().map(|(name, _)| cli.start(&["put", name, "--wait"])).collect();
+    for put in &mut puts {
+        let outcome = crate::harness::Outcome::of(put);
+        assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    }
+    for (number, (name, content)) in files.iter().enumerate() {
+        let protocol = Protocol::ALL[number % 3];
+        assert!(dev.site().get(protocol, &format!("/{name}")).body == *content, "{name} over {protocol}");
+    }
+}
+
+#[test]
+fn a_folder_is_put_as_one_build_with_visibilities_by_name_and_without_dot_files() {
+    let dev = Dev::start();
+    let cli = dev.cli();
+    cli.write("site/index.html", b"<title>folder</title>");
+    cli.write("site/css/style.css", b"body{}");
+    cli.write("site/notes.private.txt", b"nobody may see this");
+    cli.write("site/.env", b"nor this");
+    cli.write("site/.git/config", b"nor this");
+    let outcome = cli.run(&["put", "site", "--wait"]);
+    assert!(
+        format!("{}{}", outcome.stdout, outcome.stderr).contains(".env"),
+        "skipped files are listed: {outcome:?}"
+    );
+
+    let listed = listed(&dev);
+    for path in ["/index.html", "/css/style.css", "/notes.txt"] {
+        assert!(listed.iter().any(|found| found == path), "{path} in {listed:?}");
+    }
+    assert!(!listed.iter().any(|path| path.contains(".env") || path.contains(".git")), "{listed:?}");
+    for protocol in Protocol::ALL {
+        assert_eq!(dev.site().get(protocol, "/css/style.css").text(), "body{}", "{protocol}");
+        for path in ["/notes.txt", "/notes.private.txt", "/.env", "/.git/config"] {
+            assert_eq!(dev.site().get(protocol, path).status, 404, "{protocol} {path}");
+        }
+    }
+    // The owner has it.
+    cli.run(&["get", "/notes.txt", "-o", "notes.back"]);
+    assert_eq!(cli.read("notes.back"), "nobody may see this");
+}
+
+#[test]
+fn hidden_files_come_along_when_asked_for() {
+    let dev = Dev::start();
+    let cli = dev.cli();
+    cli.write("site/.well-known/security.txt", b"Contact: us");
+    cli.run(&["put", "site", "--hidden", "--wait"]);
+    assert_eq!(dev.site().get(Protocol::Http1, "/.well-known/security.txt").text(), "Contact: us");
+}
+
+#[test]
+fn what_was_private_becomes_public_only_with_yes() {
+    let dev = Dev::start();
+    let cli = dev.cli();
+    cli.write("plan.txt", b"secret");
+    cli.run(&["put", "plan.txt", "--visibility", "private", "--wait"]);
+    cli.refused(&["put", "plan.txt", "--wait"], &["/plan.txt", "--yes"]);
+    assert_eq!(dev.site().get(Protocol::Http1, "/plan.txt").status, 404);
+    cli.run(&["put", "plan.txt", "--yes", "--wait"]);
+    assert_eq!(dev.site().get(Protocol::Http1, "/plan.txt").text(), "secret");
+}
+
+#[test]
+fn a_public_file_that_becomes_private_is_gone_from_every_edge() {
+    let dev = Dev::with(&["--edges", "2"]);
+    let cli = dev.cli();
+    cli.write("plan.txt", b"open");
+    cli.run(&["put", "plan.txt", "--wait"]);
+    assert_eq!(dev.edge(1).get(Protocol::Http1, "/plan.txt").text(), "open");
+    cli.run(&["put", "plan.txt", "--visibility", "private", "--wait"]);
+    for edge in 0..2 {
+        assert_eq!(dev.edge(edge).get(Protocol::Http1, "/plan.txt").status, 404, "edge {edge}");
+    }
+}
+
+#[test]
+fn after_rm_with_wait_three_edges_answer_404() {
+    let dev = Dev::with(&["--edges", "3"]);
+    let cli = dev.cli();
+    cli.put("/away.txt", b"away");
+    cli.put("/stays.txt", b"stays");
+    let edges = || (0..3).flat_map(|edge| Protocol::ALL.map(|protocol| (edge, protocol)));
+    for (edge, protocol) in edges() {
+        assert_eq!(dev.edge(edge).get(protocol, "/away.txt").text(), "away", "edge {edge} {protocol}");
+    }
+    cli.run(&["rm", "/away.txt", "--wait"]);
+    for (edge, protocol) in edges() {
+        assert_eq!(dev.edge(edge).get(protocol, "/away.txt").status, 404, "edge {edge} {protocol}");
+        assert_eq!(dev.edge(edge).get(protocol, "/stays.txt").text(), "stays", "edge {edge} {protocol}");
+    }
+    assert!(!listed(&dev).contains(&"/away.txt".to_owned()));
+}
+
+#[test]
+fn rm_of_what_is_not_there_is_told_so() {
+    let dev = Dev::start();
+    dev.cli().refused(&["rm", "/never.txt"], &["/never.txt"]);
+}
+
+#[test]
+fn each_edge_counts_for_itself() {
+    let dev = Dev::with(&["--edges", "2"]);
+    dev.cli().put("/a.txt", b"a");
+    let labels = [("protocol", "h1"), ("status_class", "2xx")];
+    let before = dev.edge_figures(1).metric("skerry_edge_requests_total", &labels);
+    dev.edge(0).get(Protocol::Http1, "/a.txt");
+    dev.edge_figures(0).until("skerry_edge_requests_total", &labels, |count| count >= 1.0);
+    assert_eq!(dev.edge_figures(1).metric("skerry_edge_requests_total", &labels), before);
+}
+
+#[test]
+fn json_of_put_is_for_scripts() {
+    let dev = Dev::start();
+    let cli = dev.cli();
+    cli.write("a.txt", b"for scripts");
+    let outcome = cli.run(&["put", "a.txt", "--wait", "--json"]);
+    let text = outcome.json().to_string();
+    assert!(
+        text.contains(&format!("{}/a.txt", dev.line().text("/domain_name"))) || text.contains("/a.txt"),
+        "{text}"
+    );
+    assert_eq!(hash(&dev.site().get(Protocol::Http1, "/a.txt").body), hash(b"for scripts"));
+}
+
+#[test]
+fn a_command_that_changes_something_says_which_origin_it_talks_to() {
+    let dev = Dev::start();
+    let outcome = dev.cli().put("/a.txt", b"a");
+    let address = dev.line().text("/grpc").trim_start_matches("https://").to_owned();
+    assert!(format!("{}{}", outcome.stdout, outcome.stderr).contains(&address), "{outcome:?}");
+}
