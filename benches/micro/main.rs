@@ -1,0 +1,19 @@
+//! Micro-benchmarks of the hot pieces: what one slice, one lookup, one list costs, without sockets.
+//!
+//! `cargo bench -p skerry-benches` measures; an argument chooses by name: `cargo bench -p skerry-benches -- slice`. Under
+//! `cargo test --all-targets` each piece runs once, which only shows that it runs.
+
+mod cache;
+mod harness;
+mod manifest;
+mod slices;
+
+use harness::Bench;
+
+fn main() -> anyhow::Result<()> {
+    let mut bench = Bench::from_arguments(std::env::args().skip(1));
+    slices::run(&mut bench)?;
+    manifest::run(&mut bench)?;
+    cache::run(&mut bench)?;
+    Ok(())
+}
