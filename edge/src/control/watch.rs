@@ -266,7 +266,9 @@ impl Stream<'_> {
         }
         let state = self.watcher.applier.state.clone();
         blocking(move || state.set_position(version)).await.map_err(ApplyError::from)?;
-        self.watcher.set_position(version, self.watcher.status.borrow().current);
+        // Read first: the guard of a borrow must be gone when the status is changed.
+        let current = self.watcher.status.borrow().current;
+        self.watcher.set_position(version, current);
         send(
             self.requests,
             watch_request::Kind::Ack(wire::Ack { epoch: version.epoch, revision: version.revision }),

@@ -214,10 +214,13 @@ impl Outbound<'_> {
             let part = rest.by_ref().take(SNAPSHOT_PART).map(|pointer| signed(&pointer));
             let pointers = part.collect::<Result<Vec<_>, _>>()?;
             let last = rest.peek().is_none();
+            if last {
+                // Before the edge can answer it.
+                self.sent.send_replace(version);
+            }
             let part = Snapshot { epoch: version.epoch, revision: version.revision, pointers, last };
             self.send(Out::Snapshot(part)).await?;
             if last {
-                self.sent.send_replace(version);
                 return Ok(());
             }
         }
