@@ -142,18 +142,18 @@ impl BlobStore {
         blocking(move || BlobReader::open(&path, id)).await
     }
 
-    /// Makes a temporary blob durable under its name. This is the order that durability hangs on.
+    /// Makes a temporary blob durable under its name. This is the order that durability hangs on: fsync the files, rename them,
+    /// fsync the folders.
     fn keep(&self, temporary: TemporaryBlob) -> Result<StoredBlob, BlobError> {
         let finished = temporary.finish();
         let (id, stored) = (finished.id(), finished.stored());
-        let folder = self.make_folders(&id.hash)?;
-        if self.holds(id)? {
-            drop(finished);
-        } else {
-            finished.rename_to(&self.path(&id.hash))?;
+        if !self.holds(id)? {
+            let durable = finished.sync(&self.temporary_folder())?;
+            self.make_folders(&id.hash)?;
+            durable.rename_to(&self.path(&id.hash))?;
         }
         // Also for a blob that was there: whoever stored it may not have come this far.
-        sync_folder(&folder)?;
+        self.sync_folders(&id.hash)?;
         Ok(stored)
     }
 
@@ -169,26 +169,35 @@ impl BlobStore {
         Ok(has_size(&path, id.size)? && (list_len == 0 || has_size(&slice_list_path(&path), list_len)?))
     }
 
-    /// Makes the folders of a blob, each durable in its parent.
-    fn make_folders(&self, hash: &Hash) -> io::Result<PathBuf> {
+    fn make_folders(&self, hash: &Hash) -> io::Result<()> {
+        let (outer, inner) = self.folders(hash);
+        make_folder(&outer)?;
+        make_folder(&inner)
+    }
+
+    /// Makes the folder of a blob durable, and where this process did not yet do that, those that it is in.
+    fn sync_folders(&self, hash: &Hash) -> io::Result<()> {
+        let (outer, inner) = self.folders(hash);
+        sync_folder(&inner)?;
+        let [first, second, ..] = *hash.as_bytes();
+        let durable = || self.shared.durable_folders.lock().unwrap_or_else(PoisonError::into_inner);
+        if !durable().contains(&[first, second]) {
+            sync_folder(&outer)?;
+            sync_folder(&self.shared.root)?;
+            durable().insert([first, second]);
+        }
+        Ok(())
+    }
+
+    fn folders(&self, hash: &Hash) -> (PathBuf, PathBuf) {
         let [first, second, ..] = *hash.as_bytes();
         let outer = self.shared.root.join(format!("{first:02x}"));
         let inner = outer.join(format!("{second:02x}"));
-        let durable = || self.shared.durable_folders.lock().unwrap_or_else(PoisonError::into_inner);
-        if durable().contains(&[first, second]) {
-            return Ok(inner);
-        }
-        make_folder(&outer)?;
-        make_folder(&inner)?;
-        sync_folder(&outer)?;
-        sync_folder(&self.shared.root)?;
-        durable().insert([first, second]);
-        Ok(inner)
+        (outer, inner)
     }
 
     fn path(&self, hash: &Hash) -> PathBuf {
-        let [first, second, ..] = *hash.as_bytes();
-        self.shared.root.join(format!("{first:02x}/{second:02x}/{hash}"))
+        self.folders(hash).1.join(hash.to_string())
     }
 
     fn temporary_folder(&self) -> PathBuf {

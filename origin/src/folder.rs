@@ -65,7 +65,7 @@ impl Folder {
             }
             _ => FolderError::Io { path: path.to_owned(), source },
         };
-        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(refused)?;
+        make_durably(path).map_err(refused)?;
         check_format(path, refused)?;
         let mode = fs::metadata(path).map_err(refused)?.permissions().mode();
         if mode & 0o077 != 0 {
@@ -93,6 +93,22 @@ impl Folder {
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// Makes a folder with those that it is in, where they are missing, each durable in its parent.
+fn make_durably(path: &Path) -> io::Result<()> {
+    let missing: Vec<_> = path
+        .ancestors()
+        .take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists())
+        .collect();
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    for folder in missing.into_iter().rev() {
+        match folder.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => sync_folder(parent)?,
+            _ => sync_folder(Path::new("."))?,
+        }
+    }
+    Ok(())
 }
 
 /// Whether the folder has a version; an error if it is not ours to read.

@@ -26,8 +26,7 @@ impl TemporaryFile {
         Ok(Self { file, path, is_renamed: false })
     }
 
-    fn rename_durably(&mut self, to: &Path) -> io::Result<()> {
-        self.file.sync_all()?;
+    fn rename(&mut self, to: &Path) -> io::Result<()> {
         fs::rename(&self.path, to)?;
         self.is_renamed = true;
         Ok(())
@@ -100,14 +99,34 @@ impl FinishedBlob {
         StoredBlob { id: self.hashed.id, sha256: self.sha256 }
     }
 
-    /// Writes the slice list, then the blob itself, each fsynced before it is renamed. The folder is for the caller to fsync.
+    /// Makes the bytes durable, and those of the slice list, which gets a file of its own in `folder`.
+    pub(super) fn sync(self, folder: &Path) -> io::Result<DurableBlob> {
+        self.file.file.sync_all()?;
+        let list = match self.hashed.slice_list.is_empty() {
+            true => None,
+            false => {
+                let mut list = TemporaryFile::create(folder)?;
+                list.file.write_all(&self.hashed.slice_list)?;
+                list.file.sync_all()?;
+                Some(list)
+            }
+        };
+        Ok(DurableBlob { file: self.file, list })
+    }
+}
+
+/// A blob whose bytes are durable, but not yet under its name.
+pub(super) struct DurableBlob {
+    file: TemporaryFile,
+    list: Option<TemporaryFile>,
+}
+
+impl DurableBlob {
+    /// Gives the blob its name; the slice list first, so that no blob is without. The folder is for the caller to fsync.
     pub(super) fn rename_to(mut self, path: &Path) -> io::Result<()> {
-        if !self.hashed.slice_list.is_empty() {
-            let folder = self.file.path.parent().unwrap_or(Path::new("."));
-            let mut list = TemporaryFile::create(folder)?;
-            list.file.write_all(&self.hashed.slice_list)?;
-            list.rename_durably(&slice_list_path(path))?;
+        if let Some(list) = &mut self.list {
+            list.rename(&slice_list_path(path))?;
         }
-        self.file.rename_durably(path)
+        self.file.rename(path)
     }
 }
