@@ -2,16 +2,16 @@
 //!
 //! Every worker is a thread with a runtime and listening sockets of its own, so that a connection lives its whole life on one
 //! thread. All of them share ports through SO_REUSEPORT; the kernel spreads TCP connections by address, and QUIC packets by the
-//! connection id that we gave out ([`steer`]). What a request means is [`crate::serve`]'s to say.
+//! connection id that we gave out (`steer`). What a request means is [`crate::serve`]'s to say.
 //!
 //! In reading order:
 //!
-//! - [`sockets`]: addresses to bound sockets, a port in use told
-//! - [`tls`]: the TLS configurations
-//! - [`slots`]: the bound on connections
-//! - [`worker`]: one thread, one runtime, and its life
-//! - [`tcp`], [`http`], [`idle`]: HTTP/1.1 and HTTP/2, and when a connection ends
-//! - [`quic`], [`steer`], [`h3`]: HTTP/3
+//! - `sockets`: addresses to bound sockets, a port in use told
+//! - `tls`: the TLS configurations
+//! - `slots`: the bound on connections
+//! - `worker`: one thread, one runtime, and its life
+//! - `tcp`, `http`, `idle`: HTTP/1.1 and HTTP/2, and when a connection ends
+//! - `quic`, `steer`, `h3`: HTTP/3
 
 mod h3;
 mod http;
