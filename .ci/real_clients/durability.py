@@ -9,8 +9,8 @@ from checks import equal
 from server import Dev, eventually
 from strace import Strace
 
-# Each sync takes so much longer, so that an answer that does not wait for it comes visibly early.
-DELAY_US = 100_000
+# Each sync returns so much later, so that an answer that does not wait for it comes visibly early.
+DELAY_S = 0.1
 
 PATH_OF_DESCRIPTOR = re.compile(r"^\d+<(.*?)(?: \(deleted\))?>$")
 
@@ -22,10 +22,13 @@ def run(checks, program, folder):
 
 
 def order(checks, dev):
-    with Strace(dev.process.pid, dev.folder / "order", f"inject=fsync,fdatasync:delay_exit={DELAY_US}") as strace:
+    with Strace(dev.process.pid, dev.folder / "order", f"inject=fsync,fdatasync:delay_exit={int(DELAY_S * 1e6)}") as strace:
         dev.put("ordered.bin", os.urandom(700_000))
         answered = time.time()
     calls = [call for call in strace.calls if call.result >= 0]
+    for call in syncs(calls):
+        # What strace measures ends before its delay does.
+        call.ended += DELAY_S
     blobs = f"{dev.data}/origin/blobs"
     renames = [(source, target, call) for call in calls if call.name.startswith("rename")
                for source, target in [re.findall(r'"(.*?)"', call.arguments)] if target.startswith(blobs)]

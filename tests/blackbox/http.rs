@@ -169,6 +169,17 @@ fn on_loopback_any_host_shows_the_default_environment() {
     }
 }
 
+/// RFC 9000 §9. Ten connections, because each may be at another worker.
+#[test]
+fn an_http3_client_that_changes_its_port_goes_on() {
+    let (_dev, site) = with_digits();
+    for number in 0..10 {
+        for response in site.get_from_two_ports("/digits.txt") {
+            assert_eq!(response.text(), "0123456789", "connection {number}");
+        }
+    }
+}
+
 #[test]
 fn requests_count_by_protocol_status_and_cache() {
     let (dev, site) = with_digits();

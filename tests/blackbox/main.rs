@@ -12,6 +12,7 @@ mod crash;
 mod dev;
 mod http;
 mod integrity;
+mod layout;
 mod lies;
 mod publish;
 mod refusals;

@@ -95,6 +95,19 @@ impl Site {
         self.ask(protocol, path).send()
     }
 
+    /// Asks twice on one HTTP/3 connection, the second time from another port, as a phone does that changes networks.
+    #[track_caller]
+    pub(crate) fn get_from_two_ports(&self, path: &str) -> [Response; 2] {
+        let uri = format!("https://{}{path}", self.authority());
+        let request = Request::get(uri).body(()).expect("a URI");
+        let responses = async {
+            tokio::time::timeout(DEADLINE, site_h3::http3_from_two_ports(self, request))
+                .await
+                .context("in time")?
+        };
+        block_on(responses).unwrap_or_else(|error| panic!("{path}: {error:#}"))
+    }
+
     /// Begins a request.
     pub(crate) fn ask(&self, protocol: Protocol, path: &str) -> Ask<'_> {
         Ask { site: self, protocol, request: Request::builder(), path: path.to_owned() }
