@@ -29,9 +29,11 @@ use crate::catalogue::{Catalogue, CatalogueError, EnvironmentRow};
 use crate::config::Limits;
 use crate::keys::Keys;
 use crate::metrics::Metrics;
-use crate::sid::{AccountSid, NoRandomness, ServiceSid};
+use crate::secret::NoRandomness;
+use crate::sid::{AccountSid, ServiceSid};
 use skerry_proto::document::DocumentError;
-use std::collections::HashMap;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 use tokio::sync::Semaphore;
@@ -112,18 +114,18 @@ pub(crate) struct Place {
 }
 
 /// How environments are named, and how clients reach them.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Naming {
     /// Domain under which environments get their names.
     pub(crate) base_domain: String,
-    /// Port of the edges as clients see it.
-    pub(crate) public_port: u16,
+    /// Port of the edges as clients see it. A development server only learns it when its edges are bound.
+    pub(crate) public_port: AtomicU16,
 }
 
 impl Naming {
     /// URL of an environment, with the port where it is not that of HTTPS.
     pub(crate) fn public_url(&self, domain: &str) -> String {
-        match self.public_port {
+        match self.public_port.load(Ordering::Relaxed) {
             443 => format!("https://{domain}"),
             port => format!("https://{domain}:{port}"),
         }
@@ -237,7 +239,10 @@ mod tests {
 
     #[test]
     fn a_public_url_has_a_port_only_where_it_is_not_443() {
-        let naming = |public_port| Naming { base_domain: "localhost".into(), public_port };
+        let naming = |public_port: u16| Naming {
+            base_domain: "localhost".into(),
+            public_port: AtomicU16::new(public_port),
+        };
         assert_eq!(naming(443).public_url("a.example"), "https://a.example");
         assert_eq!(naming(8443).public_url("a.example"), "https://a.example:8443");
     }

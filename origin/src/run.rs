@@ -14,6 +14,7 @@ use skerry_proto::authority::{Authority, AuthorityError, Identity};
 use skerry_proto::join::JoinToken;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 use tokio_util::sync::CancellationToken;
 
@@ -104,7 +105,7 @@ pub enum OriginError {
     Metrics(#[source] metrics_exporter_prometheus::BuildError),
     /// The system gives no random bytes.
     #[error(transparent)]
-    NoRandomness(#[from] crate::sid::NoRandomness),
+    NoRandomness(#[from] crate::secret::NoRandomness),
     /// No domain name is free for a new environment.
     #[error("no free name for the environment was found under {0}; choose another base domain")]
     NoDomain(String),
@@ -127,8 +128,10 @@ impl Origin {
         let catalogue = Catalogue::open(folder.path()).await?;
         metrics.version(catalogue.version());
         let edges = Edges::load(catalogue.clone(), Arc::clone(&keys)).await?;
-        let naming =
-            Naming { base_domain: config.base_domain.to_ascii_lowercase(), public_port: config.public_port };
+        let naming = Naming {
+            base_domain: config.base_domain.to_ascii_lowercase(),
+            public_port: config.public_port.into(),
+        };
         let publisher = Publisher::new(
             catalogue.clone(),
             blobs.clone(),
@@ -178,6 +181,12 @@ impl Origin {
                 OriginError::Stopping
             }
         })
+    }
+
+    /// Tells publishers this port from now on, in place of the configured one: a development server knows it only when its edges
+    /// are bound, which needs the origin's authority first.
+    pub fn set_public_port(&self, port: u16) {
+        self.services.publisher.naming().public_port.store(port, Ordering::Relaxed);
     }
 
     /// The cluster's authority. A development server also signs its edges' HTTPS certificates with it.
