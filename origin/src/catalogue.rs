@@ -19,7 +19,7 @@ pub(crate) use assets::{AssetVersion, NewVersion};
 pub(crate) use deploy::{DeployOutcome, Document, NewDeployment, PastVersion};
 pub(crate) use edges::JoinOutcome;
 
-use crate::sid::{NoRandomness, random};
+use crate::secret::{NoRandomness, random};
 use skerry_proto::pointer::Version;
 use skerry_proto::slices::BlobId;
 use sqlx::sqlite::{

@@ -70,6 +70,18 @@ struct Edge {
     acks: VecDeque<(Version, Instant)>,
 }
 
+impl Edge {
+    fn ack(&mut self, version: Version) {
+        let newest = self.acks.back().map(|(newest, _)| *newest).unwrap_or_default();
+        if version > newest {
+            self.acks.push_back((version, Instant::now()));
+        }
+        if self.acks.len() > ACKS_MAX {
+            self.acks.pop_front();
+        }
+    }
+}
+
 impl Edges {
     /// Reads who is enrolled.
     ///
@@ -127,17 +139,24 @@ impl Edges {
     }
 
     /// Takes up the watch stream of an edge. A stream of the same edge that is still up ends: its connection is lost, or somebody
-    /// copied the edge's key.
+    /// copied the edge's key. `shows` is what the edge says that it shows already.
     ///
     /// # Errors
     /// Any [`CatalogueError`].
-    pub(crate) async fn connect(&self, id: &str, program: String) -> Result<Session, CatalogueError> {
+    pub(crate) async fn connect(
+        &self,
+        id: &str,
+        program: String,
+        shows: Version,
+    ) -> Result<Session, CatalogueError> {
         let (session, had_left) = {
             let mut edges = self.lock();
             let edge = edges.entry(id.to_owned()).or_default();
             edge.sessions += 1;
             edge.program = program;
-            edge.acks.clear();
+            // An edge that lost its disk shows less than it once did.
+            edge.acks.retain(|(acked, _)| *acked <= shows);
+            edge.ack(shows);
             let had_left = std::mem::take(&mut edge.has_left);
             let ended = CancellationToken::new();
             if let Some((_, earlier)) = edge.session.replace((edge.sessions, ended.clone())) {
@@ -174,15 +193,7 @@ impl Session {
 
     /// Notes that the edge shows `version`.
     pub(crate) fn ack(&self, version: Version) {
-        self.with_edge(|edge| {
-            if edge.acks.back().is_some_and(|(newest, _)| *newest >= version) {
-                return;
-            }
-            edge.acks.push_back((version, Instant::now()));
-            if edge.acks.len() > ACKS_MAX {
-                edge.acks.pop_front();
-            }
-        });
+        self.with_edge(|edge| edge.ack(version));
         self.edges.shared.changed.send_replace(());
     }
 

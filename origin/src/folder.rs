@@ -97,10 +97,8 @@ impl Folder {
 
 /// Makes a folder with those that it is in, where they are missing, each durable in its parent.
 fn make_durably(path: &Path) -> io::Result<()> {
-    let missing: Vec<_> = path
-        .ancestors()
-        .take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists())
-        .collect();
+    let missing: Vec<_> =
+        path.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists()).collect();
     DirBuilder::new().recursive(true).mode(0o700).create(path)?;
     for folder in missing.into_iter().rev() {
         match folder.parent() {

@@ -29,9 +29,10 @@ use skerry_proto::wire::publish_server::PublishServer;
 use skerry_proto::wire::watch_server::WatchServer;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tonic::Status;
 use tonic::transport::{Certificate, Server, ServerTlsConfig};
 
 /// Receive windows of a stream and of a connection: enough for a fast line with some delay, and a bound on what a client can make
@@ -57,6 +58,20 @@ const SMALL_REQUEST_MAX: usize = 64 << 10;
 
 /// Fills under way at most; each holds some slices on their way to the socket.
 const FILLS_MAX: usize = 1024;
+
+/// How long a client may take no message of a stream before it is given up.
+const SEND_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// The client went away, or takes nothing.
+struct Gone;
+
+/// Passes a message on to the socket, in time.
+async fn send<T>(tx: &mpsc::Sender<Result<T, Status>>, message: Result<T, Status>) -> Result<(), Gone> {
+    match tokio::time::timeout(SEND_TIME_MAX, tx.send(message)).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) | Err(_) => Err(Gone),
+    }
+}
 
 /// Everything that calls are answered from. Clones share it.
 #[derive(Debug, Clone)]

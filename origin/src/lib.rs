@@ -3,7 +3,7 @@
 //! In reading order:
 //!
 //! - `config`, `run`: how an origin is set up, and its life: open, bind, serve, stop
-//! - `folder`, `keys`, `sid`, `metrics`: the data folder, the cluster's secrets, identifiers, figures
+//! - `folder`, `keys`, `secret`, `sid`, `metrics`: the data folder, the cluster's keys, secrets, identifiers, figures
 //! - `blobs`, `catalogue`: the bytes, and everything else that is known
 //! - `publish`: what accounts may do with them; `edges`: who serves them
 //! - `grpc`: how all of it is called
@@ -20,6 +20,7 @@ mod keys;
 mod metrics;
 mod publish;
 mod run;
+mod secret;
 mod sid;
 #[cfg(test)]
 mod tests;
@@ -31,3 +32,4 @@ pub use folder::FolderError;
 pub use grpc::ListenError;
 pub use keys::KeysError;
 pub use run::{BoundOrigin, NewAccount, Origin, OriginAddresses, OriginError};
+pub use secret::NoRandomness;

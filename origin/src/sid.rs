@@ -2,28 +2,8 @@
 //!
 //! Each kind is a type of its own, so that one cannot be passed for another.
 
-use aws_lc_rs::rand;
+use crate::secret::{NoRandomness, hex, random};
 use std::fmt;
-
-/// The system gave no random bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the system gives no random bytes")]
-pub struct NoRandomness;
-
-/// `N` random bytes.
-pub(crate) fn random<const N: usize>() -> Result<[u8; N], NoRandomness> {
-    let mut bytes = [0; N];
-    rand::fill(&mut bytes).map_err(|_| NoRandomness)?;
-    Ok(bytes)
-}
-
-/// Lower-case hexadecimal digits of `bytes`.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: [char; 16] =
-        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
-    let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or('0');
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
-}
 
 macro_rules! sids {
     ($($(#[$doc:meta])* $name:ident = $prefix:literal;)*) => {$(
@@ -93,10 +73,5 @@ mod tests {
         assert!(sid.as_str().starts_with("ZB"));
         assert!(sid.as_str()[2..].bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')));
         assert_ne!(sid, BuildSid::random().expect("random"));
-    }
-
-    #[test]
-    fn hexadecimal_digits_are_those_of_the_bytes() {
-        assert_eq!(hex(&[0x00, 0x9f, 0xe1]), "009fe1");
     }
 }

@@ -1,7 +1,7 @@
 //! A blob on its way: a temporary file that is hashed as it is written, and removed unless it is renamed. Everything here blocks.
 
 use super::{BlobError, StoredBlob, slice_list_path};
-use crate::sid;
+use crate::secret;
 use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes;
 use skerry_proto::slices::{BlobId, HashedBlob, SliceHasher};
@@ -20,7 +20,7 @@ struct TemporaryFile {
 
 impl TemporaryFile {
     fn create(folder: &Path) -> io::Result<Self> {
-        let name = sid::hex(&sid::random::<16>().map_err(io::Error::other)?);
+        let name = secret::hex(&secret::random::<16>().map_err(io::Error::other)?);
         let path = folder.join(name);
         let file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&path)?;
         Ok(Self { file, path, is_renamed: false })

@@ -4,8 +4,8 @@ use super::{Edge, Edges};
 use crate::catalogue::{CatalogueError, JoinOutcome};
 use crate::keys::KeysError;
 use crate::publish::unix_seconds;
-use crate::sid::{EdgeId, NoRandomness, random};
-use aws_lc_rs::digest::{SHA256, digest};
+use crate::secret::{NoRandomness, random, secret_hash};
+use crate::sid::EdgeId;
 use rustls::pki_types::CertificateDer;
 use skerry_proto::authority::AuthorityError;
 use skerry_proto::join::{JoinToken, SECRET_LEN};
@@ -63,7 +63,7 @@ impl Edges {
         let secret = random::<SECRET_LEN>()?;
         let now = SystemTime::now();
         let expires_at = unix_seconds(now + valid.min(VALID_MAX));
-        self.shared.catalogue.add_join_token(sha256(&secret), unix_seconds(now), expires_at).await?;
+        self.shared.catalogue.add_join_token(secret_hash(&secret), unix_seconds(now), expires_at).await?;
         let token = JoinToken {
             secret,
             authority: self.shared.keys.authority.0.certificate().clone(),
@@ -83,7 +83,7 @@ impl Edges {
         name: &str,
     ) -> Result<Enrolled, EnrolError> {
         let now = SystemTime::now();
-        let hash = sha256(secret);
+        let hash = secret_hash(secret);
         // Before any work for somebody who may be nobody.
         good(self.shared.catalogue.join_token(hash, unix_seconds(now)).await?)?;
         let id = EdgeId::random()?;
@@ -129,11 +129,4 @@ fn good(outcome: JoinOutcome) -> Result<(), EnrolError> {
         JoinOutcome::Used => Err(EnrolError::UsedToken),
         JoinOutcome::Expired => Err(EnrolError::ExpiredToken),
     }
-}
-
-fn sha256(bytes: &[u8]) -> [u8; 32] {
-    let mut hash = [0; 32];
-    // A SHA-256 has 32 bytes.
-    hash.copy_from_slice(digest(&SHA256, bytes).as_ref());
-    hash
 }

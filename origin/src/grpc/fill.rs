@@ -1,7 +1,7 @@
 //! The service that edges get slices from. What is sent is not verified here: the edge does that against a signed hash.
 
-use super::Services;
 use super::status::{self, refusal};
+use super::{Gone, Services, send};
 use crate::blobs::BlobReader;
 use bytes::Bytes;
 use skerry_proto::hash::Hash;
@@ -63,7 +63,7 @@ impl Fill for FillService {
         let services = services.clone();
         let tasks = services.tasks.clone();
         tasks.spawn(async move {
-            services.send(&blob, slices, &tx).await;
+            services.send_slices(&blob, slices, &tx).await;
             drop(permit);
         });
         Ok(Response::new(ReceiverStream::new(rx)))
@@ -104,14 +104,14 @@ impl Services {
     }
 
     /// Sends the head, then the slices, until the edge goes away.
-    async fn send(
+    async fn send_slices(
         &self,
         blob: &BlobReader,
         slices: Range<u64>,
         tx: &mpsc::Sender<Result<FillResponse, Status>>,
     ) {
         let head = FillHead { size: blob.id().size, slice_list: blob.slice_list().clone() };
-        if tx.send(Ok(FillResponse { kind: Some(Kind::Head(head)) })).await.is_err() {
+        if send(tx, Ok(FillResponse { kind: Some(Kind::Head(head)) })).await.is_err() {
             return;
         }
         let mut next = slices.start;
@@ -122,7 +122,7 @@ impl Services {
                 Err(error) => {
                     self.metrics.fill_errors.increment(1);
                     self.open_blobs.forget(blob.id().hash);
-                    let _ = tx.send(Err(status::of_blob(error))).await;
+                    let _ = send(tx, Err(status::of_blob(error))).await;
                     return;
                 }
             };
@@ -140,9 +140,9 @@ impl Services {
         index: u64,
         data: Bytes,
         tx: &mpsc::Sender<Result<FillResponse, Status>>,
-    ) -> Result<(), mpsc::error::SendError<Result<FillResponse, Status>>> {
+    ) -> Result<(), Gone> {
         let len = data.len() as u64;
-        tx.send(Ok(FillResponse { kind: Some(Kind::Slice(FillSlice { index, data })) })).await?;
+        send(tx, Ok(FillResponse { kind: Some(Kind::Slice(FillSlice { index, data })) })).await?;
         self.metrics.fill_bytes.increment(len);
         Ok(())
     }

@@ -1,8 +1,8 @@
 //! The service for publishers. Each call is of the account whose token it carries; rules and order are in `publish`.
 
-use super::Services;
 use super::status::{self, refusal};
 use super::wait::wait_time;
+use super::{Services, send};
 use crate::blobs::BlobReader;
 use crate::catalogue::{AssetVersion, EnvironmentRow, ServiceRow};
 use crate::publish::{Changes, Planned, PublishError, Target, UploadHead};
@@ -206,20 +206,20 @@ async fn send_asset(
     tx: mpsc::Sender<Result<DownloadResponse, Status>>,
 ) {
     let head = DownloadResponse { kind: Some(download_response::Kind::Asset(asset(version))) };
-    if tx.send(Ok(head)).await.is_err() {
+    if send(&tx, Ok(head)).await.is_err() {
         return;
     }
     for index in 0..blob.id().slice_count() {
         let messages = match blob.slices(index, 1).await {
             Ok(slices) => slices,
             Err(error) => {
-                let _ = tx.send(Err(status::of_publish(PublishError::Blob(error)))).await;
+                let _ = send(&tx, Err(status::of_publish(PublishError::Blob(error)))).await;
                 return;
             }
         };
         for data in messages {
             let message = DownloadResponse { kind: Some(download_response::Kind::Data(data)) };
-            if tx.send(Ok(message)).await.is_err() {
+            if send(&tx, Ok(message)).await.is_err() {
                 return;
             }
         }

@@ -1,6 +1,6 @@
 //! Waiting until edges show a revision: one message for each edge, as it does.
 
-use super::Services;
+use super::{Services, send};
 use skerry_proto::pointer::Version;
 use skerry_proto::wire::{EdgeState, WaitLiveResponse};
 use std::collections::HashSet;
@@ -36,7 +36,7 @@ impl Services {
             let report = self.report(version, &mut reported, is_over);
             let is_complete = report.is_complete;
             for message in report.messages {
-                if tx.send(Ok(message)).await.is_err() {
+                if send(&tx, Ok(message)).await.is_err() {
                     return;
                 }
             }

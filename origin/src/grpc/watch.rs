@@ -71,10 +71,12 @@ impl Services {
             return Err(refusal(Code::InvalidArgument, "no_hello", "a watch stream begins with a hello"));
         };
         let program = hello.version.chars().filter(|c| !c.is_control()).take(PROGRAM_CHARS_MAX).collect();
-        let session = self.edges.connect(&edge, program).await.map_err(status::of_catalogue)?;
+        let shows = self.known(&hello);
+        let session = self.edges.connect(&edge, program, shows.unwrap_or_default()).await;
+        let session = session.map_err(status::of_catalogue)?;
         self.metrics.edges_connected.increment(1.0);
         tracing::info!(edge, revision = hello.revision, "an edge watches");
-        let result = self.exchange(&edge, session, hello, inbound, tx).await;
+        let result = self.exchange(&edge, session, shows, inbound, tx).await;
         self.metrics.edges_connected.decrement(1.0);
         match &result {
             Ok(()) => tracing::info!(edge, "an edge stopped watching"),
@@ -88,7 +90,7 @@ impl Services {
         &self,
         edge: &str,
         session: Session,
-        hello: Hello,
+        shows: Option<Version>,
         inbound: Streaming<WatchRequest>,
         tx: &mpsc::Sender<Result<WatchResponse, Status>>,
     ) -> Result<(), Status> {
@@ -99,7 +101,7 @@ impl Services {
             // A goodbye counts although the connection ends right behind it.
             biased;
             result = self.receive(edge, &session, inbound, ping_tx, sent_rx) => result?,
-            result = outbound.run(hello, ping_rx) => return result,
+            result = outbound.run(shows, ping_rx) => return result,
             () = session.replaced() => {
                 let message = "another watch stream of this edge took this one's place";
                 return Err(refusal(Code::Aborted, "replaced", message));
@@ -152,6 +154,14 @@ impl Services {
         Ok(false)
     }
 
+    /// The version from which on an edge needs events only; `None`: it needs a snapshot.
+    fn known(&self, hello: &Hello) -> Option<Version> {
+        let current = self.catalogue.version();
+        let shows = Version { epoch: hello.epoch, revision: hello.revision };
+        let is_ours = hello.cluster_id[..] == self.catalogue.cluster_id()[..];
+        (is_ours && shows.epoch == current.epoch && shows.revision > 0 && shows <= current).then_some(shows)
+    }
+
     fn note_refusal(&self, edge: &str, refused: &Refusal) {
         self.metrics.watch_refusals.increment(1);
         let shown = |text: &str| text.chars().filter(|c| !c.is_control()).take(253).collect::<String>();
@@ -175,15 +185,13 @@ struct Outbound<'a> {
 }
 
 impl Outbound<'_> {
-    async fn run(self, hello: Hello, mut ping: watch::Receiver<Option<u64>>) -> Result<(), Status> {
+    async fn run(self, shows: Option<Version>, mut ping: watch::Receiver<Option<u64>>) -> Result<(), Status> {
         let mut committed = self.services.catalogue.committed();
-        let current = *committed.borrow_and_update();
-        let knows = Version { epoch: hello.epoch, revision: hello.revision };
-        let is_ours = hello.cluster_id[..] == self.services.catalogue.cluster_id()[..];
-        if is_ours && knows.epoch == current.epoch && knows.revision > 0 && knows <= current {
-            self.sent.send_replace(knows);
-        } else {
-            self.send_snapshot().await?;
+        match shows {
+            Some(version) => {
+                self.sent.send_replace(version);
+            }
+            None => self.send_snapshot().await?,
         }
         let mut answered = None;
         loop {

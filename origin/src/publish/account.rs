@@ -3,9 +3,9 @@
 use super::{PublishError, Publisher, unix_seconds};
 use crate::catalogue::AccountRows;
 use crate::run::NewAccount;
-use crate::sid::{AccountSid, EnvironmentSid, ServiceSid, hex, random};
+use crate::secret::{hex, random, secret_hash};
+use crate::sid::{AccountSid, EnvironmentSid, ServiceSid};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use aws_lc_rs::digest::{SHA256, digest};
 use prost::Message;
 use skerry_proto::pointer::{AccessRules, Pointer};
 use std::time::SystemTime;
@@ -33,7 +33,7 @@ impl Publisher {
         let mut rows = AccountRows {
             account: AccountSid::random()?,
             friendly_name: friendly_name.chars().take(256).collect(),
-            token_hash: sha256(auth_token.as_bytes()),
+            token_hash: secret_hash(auth_token.as_bytes()),
             service: ServiceSid::random()?,
             environment: EnvironmentSid::random()?,
             unique_name: FIRST_NAME.to_owned(),
@@ -88,7 +88,7 @@ impl Publisher {
     /// # Errors
     /// [`PublishError::Catalogue`].
     pub(crate) async fn authenticate(&self, sid: &str, token: &str) -> Result<Option<Caller>, PublishError> {
-        let shown = sha256(token.as_bytes());
+        let shown = secret_hash(token.as_bytes());
         let account = self.shared.catalogue.account(sid).await?;
         // An account that does not exist takes the same comparison.
         let hashes = account.as_ref().map_or(&[[0; 32]][..], |account| &account.token_hashes);
@@ -98,11 +98,4 @@ impl Publisher {
             .filter(|_| is_right)
             .map(|account| Caller { account: account.sid, is_operator: account.is_operator }))
     }
-}
-
-fn sha256(bytes: &[u8]) -> [u8; 32] {
-    let mut hash = [0; 32];
-    // A SHA-256 has 32 bytes.
-    hash.copy_from_slice(digest(&SHA256, bytes).as_ref());
-    hash
 }

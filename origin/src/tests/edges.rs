@@ -61,7 +61,7 @@ async fn an_edge_that_was_away_gets_what_it_missed_in_order() {
     assert_eq!(watching.change().await.revision, third.revision);
     let fourth = served.put("/c", &sample(4)).await;
     assert_eq!(watching.change().await.revision, fourth.revision);
-    let history = served.pointer(None.or(Some(&newest(&served, &edge).await))).history;
+    let history = served.pointer(Some(&newest(&served, &edge).await)).history;
     assert!(history.is_some(), "the bytes that /a had first stay reachable by their hash");
     served.stop().await;
 }
@@ -303,5 +303,29 @@ async fn only_the_operator_sees_edges_and_makes_join_tokens() {
         .await
         .expect_err("refused");
     assert_eq!((status.code(), stable_code(&status)), (Code::PermissionDenied, "not_operator"));
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn an_edge_that_comes_back_with_the_revision_counts_as_showing_it() {
+    let served = Served::start().await;
+    let edge = served.enrol().await;
+    let commit = served.put("/a", &sample(1)).await;
+    let hello = served.hello(commit.epoch, commit.revision);
+    let mut watching = served.watch(&edge, hello).await.expect("watches");
+    // A heartbeat says that the hello was taken.
+    watching.say(Say::Ping(Ping { number: 1 })).await;
+    assert!(matches!(watching.next().await, watch_response::Kind::Heartbeat(_)));
+    let mut waiting = wait_live(&served, &commit, 60).await;
+    assert_eq!(waiting.message().await.expect("no error").expect("one edge").state(), EdgeState::Live);
+    drop(watching);
+    // One that lost its disk does not.
+    let mut watching = served.watch(&edge, served.hello(0, 0)).await.expect("watches");
+    watching.snapshot().await;
+    let mut waiting = wait_live(&served, &commit, 1).await;
+    assert_eq!(
+        waiting.message().await.expect("no error").expect("one edge").state(),
+        EdgeState::MayServeOlder
+    );
     served.stop().await;
 }

@@ -97,8 +97,6 @@ async fn what_was_put_is_listed_downloaded_and_removed() {
 #[tokio::test]
 async fn sixteen_commits_at_once_are_all_live() {
     let served = Served::start().await;
-    let limited = served.account.clone();
-    drop(limited);
     let mut versions = Vec::new();
     for number in 0..16 {
         let bytes = sample(100 + number);
