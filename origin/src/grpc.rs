@@ -6,6 +6,7 @@
 mod caller;
 mod enrol;
 mod fill;
+mod gate;
 mod listen;
 mod operator;
 mod publish;
@@ -21,6 +22,7 @@ use crate::catalogue::Catalogue;
 use crate::edges::Edges;
 use crate::metrics::Metrics;
 use crate::publish::Publisher;
+use gate::Gate;
 use skerry_proto::authority::{Identity, pem};
 use skerry_proto::wire::enrol_server::EnrolServer;
 use skerry_proto::wire::fill_server::FillServer;
@@ -148,14 +150,16 @@ pub(crate) async fn serve(
             EnrolServer::new(enrol::EnrolService(services.clone()))
                 .max_decoding_message_size(SMALL_REQUEST_MAX),
         )
-        .add_service(
+        .add_service(Gate::new(
+            services.clone(),
             PublishServer::new(publish::PublishService(services.clone()))
                 .max_decoding_message_size(LIST_REQUEST_MAX),
-        )
-        .add_service(
+        ))
+        .add_service(Gate::new(
+            services.clone(),
             OperatorServer::new(operator::OperatorService(services))
                 .max_decoding_message_size(SMALL_REQUEST_MAX),
-        )
+        ))
         .serve_with_incoming_shutdown(incoming, stopping.cancelled_owned())
         .await
 }

@@ -18,8 +18,9 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 use tokio_util::sync::CancellationToken;
 
-/// How long the certificate of the gRPC listener lasts; it is made afresh at each start.
-const CERTIFICATE_LIFETIME: Duration = Duration::from_secs(90 * 86_400);
+/// How long the certificate of the gRPC listener lasts: as long as its authority. It is made afresh at each start, its key is only
+/// in memory, and nothing renews it while the origin runs.
+const CERTIFICATE_LIFETIME: Duration = Duration::from_secs(3650 * 86_400);
 
 /// How long calls may take to finish when the origin stops; then their connections are cut.
 const STOP_TIME_MAX: Duration = Duration::from_secs(10);

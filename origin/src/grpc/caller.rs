@@ -1,6 +1,7 @@
 //! Who calls: an enrolled edge by its certificate, or an account by its token. Each call is checked on its own.
 
 use super::Services;
+use super::gate::caller;
 use super::status::{self, refusal};
 use crate::edges::Standing;
 use crate::metrics::AuthFailure;
@@ -56,8 +57,8 @@ impl Services {
     }
 
     /// The account that calls, if it is the operator's.
-    pub(super) async fn operator(&self, metadata: &MetadataMap) -> Result<Caller, Status> {
-        let caller = self.account(metadata).await?;
+    pub(super) fn operator<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
+        let caller = caller(request)?;
         if !caller.is_operator {
             self.metrics.auth_failure(AuthFailure::Operator);
             let message = "this call is for the operator account, the first one that was made";

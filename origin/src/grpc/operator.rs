@@ -21,7 +21,7 @@ impl Operator for OperatorService {
         &self,
         request: Request<CreateAccountRequest>,
     ) -> Result<Response<CreateAccountResponse>, Status> {
-        self.0.operator(request.metadata()).await?;
+        self.0.operator(&request)?;
         let name = request.into_inner().friendly_name;
         let account = self.0.publisher.create_account(&name).await.map_err(status::of_publish)?;
         tracing::info!(account = account.account_sid, "an account was made");
@@ -38,7 +38,7 @@ impl Operator for OperatorService {
         &self,
         request: Request<CreateJoinTokenRequest>,
     ) -> Result<Response<CreateJoinTokenResponse>, Status> {
-        self.0.operator(request.metadata()).await?;
+        self.0.operator(&request)?;
         let seconds = match request.into_inner().valid_seconds {
             0 => VALID_SECONDS,
             seconds => seconds,
@@ -52,7 +52,7 @@ impl Operator for OperatorService {
         &self,
         request: Request<ListEdgesRequest>,
     ) -> Result<Response<ListEdgesResponse>, Status> {
-        self.0.operator(request.metadata()).await?;
+        self.0.operator(&request)?;
         let version = self.0.catalogue.version();
         let edges = self.0.edges.states().into_iter().map(|edge| Edge {
             edge_id: edge.id,

@@ -1,5 +1,6 @@
 //! The service for publishers. Each call is of the account whose token it carries; rules and order are in `publish`.
 
+use super::gate::caller;
 use super::status::{self, refusal};
 use super::wait::wait_time;
 use super::{Services, send};
@@ -38,7 +39,7 @@ impl Publish for PublishService {
         &self,
         request: Request<DescribeRequest>,
     ) -> Result<Response<DescribeResponse>, Status> {
-        let caller = self.0.account(request.metadata()).await?;
+        let caller = caller(&request)?;
         let services = self.0.publisher.services(&caller.account).await.map_err(status::of_publish)?;
         Ok(Response::new(DescribeResponse {
             account_sid: caller.account.into(),
@@ -47,7 +48,7 @@ impl Publish for PublishService {
     }
 
     async fn check(&self, request: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
-        let caller = self.0.account(request.metadata()).await?;
+        let caller = caller(&request)?;
         let CheckRequest { target: place, assets } = request.into_inner();
         let planned: Vec<_> = assets
             .into_iter()
@@ -65,7 +66,7 @@ impl Publish for PublishService {
         &self,
         request: Request<Streaming<UploadRequest>>,
     ) -> Result<Response<UploadResponse>, Status> {
-        let caller = self.0.account(request.metadata()).await?;
+        let caller = caller(&request)?;
         let mut inbound = request.into_inner();
         let Some(upload_request::Kind::Head(head)) = next(&mut inbound).await? else {
             return Err(refusal(Code::InvalidArgument, "no_head", "an upload begins with a head"));
@@ -95,7 +96,7 @@ impl Publish for PublishService {
     }
 
     async fn commit(&self, request: Request<CommitRequest>) -> Result<Response<CommitResponse>, Status> {
-        let caller = self.0.account(request.metadata()).await?;
+        let caller = caller(&request)?;
         let CommitRequest { target: place, version_sids, removed_paths } = request.into_inner();
         let changes = Changes { versions: version_sids, removed_paths };
         let committed = self.0.publisher.commit(&caller.account, &target(place), changes).await;
@@ -116,7 +117,7 @@ impl Publish for PublishService {
     }
 
     async fn list(&self, request: Request<ListRequest>) -> Result<Response<ListResponse>, Status> {
-        let caller = self.0.account(request.metadata()).await?;
+        let caller = caller(&request)?;
         let place = target(request.into_inner().target);
         let listed = self.0.publisher.list(&caller.account, &place).await;
         let (environment, versions) = listed.map_err(status::of_publish)?;
@@ -131,7 +132,7 @@ impl Publish for PublishService {
         &self,
         request: Request<DownloadRequest>,
     ) -> Result<Response<Self::DownloadStream>, Status> {
-        let caller = self.0.account(request.metadata()).await?;
+        let caller = caller(&request)?;
         let DownloadRequest { target: place, path } = request.into_inner();
         let found = self.0.publisher.download(&caller.account, &target(place), &path).await;
         let (version, blob) = found.map_err(status::of_publish)?;
@@ -144,7 +145,7 @@ impl Publish for PublishService {
         &self,
         request: Request<WaitLiveRequest>,
     ) -> Result<Response<Self::WaitLiveStream>, Status> {
-        self.0.account(request.metadata()).await?;
+        caller(&request)?;
         let request = request.into_inner();
         let version = Version { epoch: request.epoch, revision: request.revision };
         if version > self.0.catalogue.version() {

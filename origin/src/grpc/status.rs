@@ -13,14 +13,19 @@ use tonic::{Code, Status};
 /// The metadata key of the stable code.
 const CODE_KEY: &str = "skerry-code";
 
-/// Characters in a message at most: messages travel in headers, percent-encoded, and clients bound those.
-const MESSAGE_CHARS_MAX: usize = 3000;
+/// Bytes of a message as it travels: percent-encoded in a header, and many clients take no more than 16 KB of headers.
+const MESSAGE_SIZE_MAX: usize = 6000;
 
 /// A status with a stable code.
 pub(super) fn refusal(code: Code, stable: &'static str, message: &str) -> Status {
     let mut metadata = MetadataMap::new();
     metadata.insert(CODE_KEY, MetadataValue::from_static(stable));
-    let message: String = message.chars().take(MESSAGE_CHARS_MAX).collect();
+    let mut size = 0;
+    let fits = |c: &char| {
+        size += if matches!(c, ' '..='~') && *c != '%' { 1 } else { 3 * c.len_utf8() };
+        size <= MESSAGE_SIZE_MAX
+    };
+    let message: String = message.chars().take_while(fits).collect();
     Status::with_metadata(code, message, metadata)
 }
 
@@ -129,8 +134,9 @@ mod tests {
 
     #[test]
     fn a_message_is_cut_before_it_outgrows_a_header() {
-        let name = "x".repeat(1 << 20);
-        let status = of_publish(PublishError::NotFound { noun: "path", name });
-        assert_eq!(status.message().len(), MESSAGE_CHARS_MAX);
+        for (character, len) in [("x", MESSAGE_SIZE_MAX), ("%", MESSAGE_SIZE_MAX / 3)] {
+            let status = refusal(Code::NotFound, "not_found", &character.repeat(1 << 20));
+            assert_eq!(status.message().len(), len);
+        }
     }
 }
