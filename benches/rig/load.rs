@@ -19,6 +19,9 @@ use std::time::{Duration, Instant};
 /// Load before each measurement: connections are made, and queues filled.
 const WARM_UP: Duration = Duration::from_millis(500);
 
+/// Roomy enough for every asset in each of the cache's shards, so that all requests are memory hits.
+const MEMORY_TIER: &str = "edge.cache.memory_size=512MiB";
+
 /// Measures every chosen cell.
 pub(crate) async fn measure(common: &Common, options: &Load) -> anyhow::Result<LoadReport> {
     let selection = Selection::of(&options.only);
@@ -52,7 +55,7 @@ pub(crate) async fn measure(common: &Common, options: &Load) -> anyhow::Result<L
 
 async fn start_ours(common: &Common, folder: &Path, assets: &[Asset]) -> anyhow::Result<Server> {
     let skerry = Skerry::of(common)?;
-    let dev = skerry.dev(&folder.join("data"), folder).await?;
+    let dev = skerry.dev(&folder.join("data"), folder, &[MEMORY_TIER]).await?;
     for asset in assets {
         servers::run(skerry.put(&dev.line, &asset.file, &asset.url_path()))?;
     }
@@ -74,7 +77,7 @@ impl Peers {
         files: &Path,
         notes: &mut Vec<String>,
     ) -> anyhow::Result<Self> {
-        let identity = tls::make_peer_identity(folder)?;
+        let identity = tls::make_identity(folder, "peer", &["localhost"])?;
         let mut peers = Self::default();
         if selection.protocols.iter().any(|protocol| *protocol != Protocol::H3) {
             if servers::is_installed(&options.nginx, "-v") {

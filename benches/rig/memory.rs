@@ -1,9 +1,90 @@
-//! Resident memory of `skerry edge` while clients stream a 100 MB asset over each protocol.
+//! Resident memory of `skerry edge` while clients download a 100 MB asset over each protocol.
+//!
+//! Origin and edge are processes of their own, so that the figure is the edge's alone. The asset is larger than the memory tier, so
+//! its slices come from the origin at first, and from disk and memory later; all of that is in the figure.
 
+use crate::assets::{self, Asset, Size};
+use crate::generator::{Plan, Running};
 use crate::options::{Common, Memory};
-use crate::report::MemoryReport;
+use crate::report::{MemoryReport, ProtocolMemory};
+use crate::selection::{Concurrency, Protocol};
+use crate::servers::{self, Roles, Skerry};
+use crate::usage;
+use std::time::{Duration, Instant};
 
-/// Placeholder until the roles can be started apart.
-pub(crate) async fn measure(_common: &Common, _options: &Memory) -> anyhow::Result<MemoryReport> {
-    anyhow::bail!("not measured yet")
+/// How often memory is read while clients stream.
+const READING: Duration = Duration::from_millis(20);
+
+/// Time for all clients to have had the asset; a guard, not a mark.
+const STREAM_TIME_MAX: Duration = Duration::from_secs(300);
+
+/// Threads of the generator.
+const THREADS: u32 = 2;
+
+/// Measures one protocol after the other, on one edge.
+pub(crate) async fn measure(common: &Common, options: &Memory) -> anyhow::Result<MemoryReport> {
+    let skerry = Skerry::of(common)?;
+    let folder = tempfile::tempdir_in(&common.folder)?;
+    let memory_tier = options.memory_mib << 20;
+    let roles = Roles::start(&skerry, folder.path(), memory_tier).await?;
+    let (idle, _) = usage::resident_memory(roles.edge.process.pid())?;
+
+    let [asset] = <[Asset; 1]>::try_from(assets::write_all(folder.path(), &[Size::Mib100])?)
+        .map_err(|_| anyhow::anyhow!("one size is one asset"))?;
+    servers::run(roles.put(&skerry, &asset.file, &asset.url_path()))?;
+
+    let mut protocols = Vec::new();
+    for protocol in Protocol::ALL {
+        protocols.push(stream(&roles, protocol, &asset, options.clients).await?);
+    }
+    roles.stop().await?;
+    Ok(MemoryReport { clients: options.clients, memory_tier, idle, protocols })
+}
+
+/// Lets clients download until each may have had the asset once, and reads memory meanwhile.
+async fn stream(
+    roles: &Roles,
+    protocol: Protocol,
+    asset: &Asset,
+    clients: u32,
+) -> anyhow::Result<ProtocolMemory> {
+    let pid = roles.edge.process.pid();
+    let plan = Plan {
+        protocol,
+        path: asset.url_path(),
+        size: asset.blob.size,
+        concurrency: Concurrency { connections: clients, streams: 1 },
+        threads: THREADS,
+    };
+    let began = Instant::now();
+    let running = Running::start(&roles.edge.target, plan)?;
+    let mut resident_max = 0;
+    let mut readings = tokio::time::interval(READING);
+    let counts = loop {
+        readings.tick().await;
+        let (now, _) = usage::resident_memory(pid)?;
+        resident_max = resident_max.max(now);
+        let counts = running.counts();
+        if counts.requests + counts.errors >= u64::from(clients) {
+            break counts;
+        }
+        anyhow::ensure!(
+            began.elapsed() < STREAM_TIME_MAX,
+            "only {} of {clients} clients had the asset in time over {}",
+            counts.requests,
+            protocol.token()
+        );
+    };
+    let seconds = began.elapsed().as_secs_f64();
+    let (_, high_water) = usage::resident_memory(pid)?;
+    let first_error = running.stop();
+    Ok(ProtocolMemory {
+        protocol,
+        resident_max,
+        high_water,
+        seconds,
+        bytes: counts.bytes,
+        errors: counts.errors,
+        first_error,
+    })
 }

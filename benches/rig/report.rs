@@ -97,7 +97,8 @@ pub(crate) struct ProtocolMemory {
     pub(crate) high_water: u64,
     pub(crate) seconds: f64,
     pub(crate) bytes: u64,
-    pub(crate) errors: Vec<String>,
+    pub(crate) errors: u64,
+    pub(crate) first_error: Option<String>,
 }
 
 impl Report {
@@ -115,7 +116,7 @@ impl Report {
         let load = self.load.iter().flat_map(|load| &load.cells).flat_map(|cell| &cell.results);
         let memory = self.memory.iter().flat_map(|memory| &memory.protocols);
         load.map(|(_, measured)| measured.errors).sum::<u64>() == 0
-            && memory.map(|protocol| protocol.errors.len()).sum::<usize>() == 0
+            && memory.map(|protocol| protocol.errors).sum::<u64>() == 0
     }
 }
 

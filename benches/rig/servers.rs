@@ -3,11 +3,13 @@
 mod caddy;
 mod nginx;
 mod process;
+mod roles;
 mod skerry;
 
 pub(crate) use caddy::start as start_caddy;
 pub(crate) use nginx::start as start_nginx;
 pub(crate) use process::Process;
+pub(crate) use roles::Roles;
 pub(crate) use skerry::{Skerry, run};
 
 use crate::client::Target;
@@ -16,6 +18,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// A server that answers.
 #[derive(Debug)]
@@ -30,6 +33,9 @@ pub(crate) struct Server {
 
 /// Time for a peer to answer.
 const READY_TIME_MAX: Duration = Duration::from_secs(20);
+
+/// Bytes of a probe's answer that are read.
+const ANSWER_SIZE_MAX: u64 = 4096;
 
 /// Whether a program can be started at all.
 pub(crate) fn is_installed(program: &Path, argument: &str) -> bool {
@@ -46,6 +52,25 @@ fn free_address() -> anyhow::Result<SocketAddr> {
         }
     }
     anyhow::bail!("no port of 127.0.0.1 is free for both TCP and UDP")
+}
+
+/// Waits until the admin listener at `address` says that its role is ready.
+async fn wait_until_ready(process: &mut Process, address: SocketAddr) -> anyhow::Result<()> {
+    let began = Instant::now();
+    while !is_ready(address).await.unwrap_or(false) {
+        process.check_running()?;
+        anyhow::ensure!(began.elapsed() < READY_TIME_MAX, "{} is not ready in time", process.name());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(())
+}
+
+async fn is_ready(address: SocketAddr) -> std::io::Result<bool> {
+    let mut stream = tokio::net::TcpStream::connect(address).await?;
+    stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await?;
+    let mut answer = Vec::new();
+    stream.take(ANSWER_SIZE_MAX).read_to_end(&mut answer).await?;
+    Ok(answer.starts_with(b"HTTP/1.1 200 "))
 }
 
 /// Waits until something accepts connections at `address`.

@@ -10,13 +10,13 @@ pub(crate) async fn measure(common: &Common, options: &Start) -> anyhow::Result<
     let folder = tempfile::tempdir_in(&common.folder)?;
     let data = folder.path().join("data");
 
-    let first = skerry.dev(&data, folder.path()).await?;
+    let first = skerry.dev(&data, folder.path(), &[]).await?;
     let new_folder = first.ready_after;
     first.process.stop().await?;
 
     let mut existing_folder = Vec::new();
     for _ in 0..options.rounds {
-        let dev = skerry.dev(&data, folder.path()).await?;
+        let dev = skerry.dev(&data, folder.path(), &[]).await?;
         existing_folder.push(dev.ready_after);
         dev.process.stop().await?;
     }

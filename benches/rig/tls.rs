@@ -11,19 +11,21 @@ use rustls::{ClientConfig, RootCertStore};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Certificate and key of the peers, as files.
+/// Certificate and key of a server, as files.
 #[derive(Debug, Clone)]
-pub(crate) struct PeerIdentity {
-    /// PEM, self-signed, for `localhost`.
+pub(crate) struct Identity {
+    /// PEM, self-signed.
     pub(crate) certificate: PathBuf,
     /// PEM.
     pub(crate) key: PathBuf,
 }
 
-/// Makes a certificate for the peers; P-256 is what rcgen makes unless told otherwise.
-pub(crate) fn make_peer_identity(folder: &Path) -> anyhow::Result<PeerIdentity> {
-    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()])?;
-    let identity = PeerIdentity { certificate: folder.join("peer.pem"), key: folder.join("peer.key") };
+/// Makes a certificate for some host names; P-256 is what rcgen makes unless told otherwise.
+pub(crate) fn make_identity(folder: &Path, file_name: &str, hosts: &[&str]) -> anyhow::Result<Identity> {
+    let hosts = hosts.iter().map(|&host| host.to_owned()).collect::<Vec<_>>();
+    let made = rcgen::generate_simple_self_signed(hosts)?;
+    let file = |extension| folder.join(file_name).with_extension(extension);
+    let identity = Identity { certificate: file("pem"), key: file("key") };
     std::fs::write(&identity.certificate, made.cert.pem())?;
     std::fs::write(&identity.key, made.signing_key.serialize_pem())?;
     Ok(identity)

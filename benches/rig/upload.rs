@@ -21,7 +21,7 @@ const WRITE_SIZE: usize = 1 << 20;
 pub(crate) async fn measure(common: &Common, options: &Upload) -> anyhow::Result<UploadReport> {
     let skerry = Skerry::of(common)?;
     let folder = tempfile::tempdir_in(&common.folder)?;
-    let dev = skerry.dev(&folder.path().join("data"), folder.path()).await?;
+    let dev = skerry.dev(&folder.path().join("data"), folder.path(), &[]).await?;
     let mut report = UploadReport { size: SIZE, put: Vec::new(), plain_write: Vec::new() };
     for round in 0..options.rounds {
         let bytes = random_bytes(u64::from(round));

@@ -74,6 +74,7 @@ fn memory(memory: &MemoryReport) -> Value {
             "seconds": protocol.seconds,
             "bytes": protocol.bytes,
             "errors": protocol.errors,
+            "first_error": protocol.first_error,
         });
         (protocol.protocol.token().to_owned(), result)
     });

@@ -119,9 +119,9 @@ fn write_memory(out: &mut String, memory: &MemoryReport) -> std::fmt::Result {
             megabytes(protocol.resident_max),
             megabytes(protocol.high_water),
             megabytes(protocol.bytes) / protocol.seconds,
-            protocol.errors.len()
+            protocol.errors
         )?;
-        for error in protocol.errors.iter().take(1) {
+        if let Some(error) = &protocol.first_error {
             writeln!(out, "  error: {error}")?;
         }
     }

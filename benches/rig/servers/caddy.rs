@@ -2,7 +2,7 @@
 
 use super::{Process, Server, free_address, wait_until_listening};
 use crate::client::Target;
-use crate::tls::{PeerIdentity, client_config};
+use crate::tls::{Identity, client_config};
 use std::path::Path;
 use std::process::Command;
 
@@ -11,7 +11,7 @@ pub(crate) async fn start(
     program: &Path,
     folder: &Path,
     files: &Path,
-    identity: &PeerIdentity,
+    identity: &Identity,
 ) -> anyhow::Result<Server> {
     let address = free_address()?;
     let config = folder.join("Caddyfile");
@@ -26,7 +26,7 @@ pub(crate) async fn start(
 }
 
 /// No access log, no admin endpoint, no certificates of its own.
-fn configuration(folder: &Path, files: &Path, identity: &PeerIdentity, port: u16) -> String {
+fn configuration(folder: &Path, files: &Path, identity: &Identity, port: u16) -> String {
     format!(
         r"
 {{

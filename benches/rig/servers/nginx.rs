@@ -2,7 +2,7 @@
 
 use super::{Process, Server, free_address, wait_until_listening};
 use crate::client::Target;
-use crate::tls::{PeerIdentity, client_config};
+use crate::tls::{Identity, client_config};
 use std::path::Path;
 use std::process::Command;
 
@@ -11,7 +11,7 @@ pub(crate) async fn start(
     program: &Path,
     folder: &Path,
     files: &Path,
-    identity: &PeerIdentity,
+    identity: &Identity,
 ) -> anyhow::Result<Server> {
     let address = free_address()?;
     let config = folder.join("nginx.conf");
@@ -26,7 +26,7 @@ pub(crate) async fn start(
 
 /// Two workers, as many as our edge has on this machine. Files stay open, and in the page cache. sendfile does nothing under TLS;
 /// larger output buffers make up for it. HTTP/2 chunks fill the frames that the client takes.
-fn configuration(folder: &Path, files: &Path, identity: &PeerIdentity, address: &str) -> String {
+fn configuration(folder: &Path, files: &Path, identity: &Identity, address: &str) -> String {
     let folder = folder.display();
     format!(
         r#"

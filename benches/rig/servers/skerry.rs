@@ -49,23 +49,26 @@ impl Skerry {
         Ok(Self { program: common.skerry.clone(), set: common.set.clone() })
     }
 
-    /// A command without the environment's idea of where the origin is.
+    /// A command without the environment's idea of settings and credentials.
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
-        for key in ["SKERRY_API", "SKERRY_GRPC", "SKERRY_CA", "SKERRY_ACCOUNT_SID", "SKERRY_AUTH_TOKEN"] {
-            command.env_remove(key);
+        for (key, _) in std::env::vars_os() {
+            if key.to_str().is_some_and(|key| key.starts_with("SKERRY_")) {
+                command.env_remove(key);
+            }
         }
         command
     }
 
-    /// Starts `skerry dev` on the data folder `data`, which need not exist; tells when it was spawned and when it was ready.
-    pub(crate) async fn dev(&self, data: &Path, folder: &Path) -> anyhow::Result<Dev> {
+    /// Starts `skerry dev` on the data folder `data`, which need not exist. Settings of the command line come after `settings`, and
+    /// so before them.
+    pub(crate) async fn dev(&self, data: &Path, folder: &Path, settings: &[&str]) -> anyhow::Result<Dev> {
         let mut command = self.command();
         command.arg("dev").arg("--json").arg("--data").arg(data);
         for listener in ["--https", "--grpc", "--api", "--admin"] {
             command.args([listener, "127.0.0.1:0"]);
         }
-        for setting in &self.set {
+        for setting in settings.iter().copied().chain(self.set.iter().map(String::as_str)) {
             command.args(["--set", setting]);
         }
         let spawned = Instant::now();
