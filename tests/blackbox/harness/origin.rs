@@ -9,9 +9,9 @@ use super::process::{Process, skerry};
 use super::site::Site;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use serde_json::Value;
 use skerry_proto::authority::Authority;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::{Duration, SystemTime};
@@ -23,7 +23,8 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// An origin.
 pub(crate) struct Origin {
     process: Process,
-    line: Value,
+    grpc: String,
+    admin: Figures,
     account: Account,
     domain: String,
     folder: TempDir,
@@ -32,7 +33,8 @@ pub(crate) struct Origin {
 /// An edge.
 pub(crate) struct Edge {
     process: Process,
-    line: Value,
+    address: SocketAddr,
+    admin: Figures,
     authority: CertificateDer<'static>,
     folder: TempDir,
 }
@@ -49,17 +51,16 @@ impl Origin {
             |key: &str| account[key].as_str().unwrap_or_else(|| panic!("{key} in {account}")).to_owned();
         let (domain, account) =
             (said("domain_name"), Account { sid: said("account_sid"), token: said("auth_token") });
-        let (process, line) = run_origin(folder.path());
+        let (process, grpc, admin) = run_origin(folder.path());
         // From now on at the same address, so that edges find it again.
-        let address = text_of(&line, "grpc").trim_start_matches("https://").to_owned();
-        cli.write("origin.toml", origin_config(&folder.path().join("data"), &address).as_bytes());
-        Self { process, line, account, domain, folder }
+        cli.write("origin.toml", origin_config(&folder.path().join("data"), &grpc).as_bytes());
+        Self { process, grpc: format!("https://{grpc}"), admin, account, domain, folder }
     }
 
     /// Starts again, after a stop or a kill, at the same address.
     #[track_caller]
     pub(crate) fn start_again(&mut self) {
-        (self.process, self.line) = run_origin(self.folder.path());
+        (self.process, _, self.admin) = run_origin(self.folder.path());
     }
 
     #[track_caller]
@@ -76,7 +77,7 @@ impl Origin {
     }
 
     pub(crate) fn url(&self) -> &str {
-        text_of(&self.line, "grpc")
+        &self.grpc
     }
 
     /// Domain of the first environment.
@@ -84,8 +85,8 @@ impl Origin {
         &self.domain
     }
 
-    pub(crate) fn figures(&self) -> Figures {
-        Figures::of(text_of(&self.line, "admin"))
+    pub(crate) const fn figures(&self) -> Figures {
+        self.admin
     }
 
     pub(crate) fn publisher(&self) -> Publisher {
@@ -95,7 +96,7 @@ impl Origin {
     pub(crate) fn cli(&self) -> Cli {
         Cli::new(&self.folder.path().join("scratch"))
             .with("SKERRY_GRPC", self.url())
-            .with("SKERRY_CA", text_of(&self.line, "ca_file"))
+            .with("SKERRY_CA", self.ca_file().to_str().expect("UTF-8"))
             .with("SKERRY_ACCOUNT_SID", &self.account.sid)
             .with("SKERRY_AUTH_TOKEN", &self.account.token)
     }
@@ -107,7 +108,11 @@ impl Origin {
     }
 
     fn authority(&self) -> CertificateDer<'static> {
-        CertificateDer::from_pem_file(text_of(&self.line, "ca_file")).expect("a certificate")
+        CertificateDer::from_pem_file(self.ca_file()).expect("a certificate")
+    }
+
+    fn ca_file(&self) -> PathBuf {
+        self.data().join("ca.pem")
     }
 }
 
@@ -129,8 +134,8 @@ impl Edge {
     pub(crate) fn join_with(url: &str, token: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let authority = prepare_edge(folder.path(), url, token);
-        let (process, line) = run_edge(folder.path());
-        let edge = Self { process, line, authority, folder };
+        let (process, address, admin) = run_edge(folder.path());
+        let edge = Self { process, address, admin, authority, folder };
         edge.figures().until_ready();
         edge
     }
@@ -153,7 +158,7 @@ impl Edge {
     /// Starts again on the same folder; without its origin it serves what it holds.
     #[track_caller]
     pub(crate) fn start_again_without_origin(&mut self) {
-        (self.process, self.line) = run_edge(self.folder.path());
+        (self.process, self.address, self.admin) = run_edge(self.folder.path());
     }
 
     #[track_caller]
@@ -171,13 +176,11 @@ impl Edge {
 
     /// What it shows of a domain.
     pub(crate) fn site(&self, domain: &str) -> Site {
-        let url = text_of(&self.line, "https");
-        let address = url.strip_prefix("https://").and_then(|address| address.parse().ok());
-        Site::new(address.unwrap_or_else(|| panic!("{url}")), domain, self.authority.clone())
+        Site::new(self.address, domain, self.authority.clone())
     }
 
-    pub(crate) fn figures(&self) -> Figures {
-        Figures::of(text_of(&self.line, "admin"))
+    pub(crate) const fn figures(&self) -> Figures {
+        self.admin
     }
 }
 
@@ -219,32 +222,28 @@ fn edge_config(folder: &Path, url: &str) -> String {
     )
 }
 
+/// Address of gRPC, and the admin listener.
 #[track_caller]
-fn run_origin(folder: &Path) -> (Process, Value) {
+fn run_origin(folder: &Path) -> (Process, String, Figures) {
     let mut command = skerry();
-    command.current_dir(folder).args(["origin", "--config", "origin.toml", "--json"]);
-    first_line(Process::spawn("skerry origin", command))
+    command.current_dir(folder).args(["origin", "--config", "origin.toml", "--log-format", "json"]);
+    let mut process = Process::spawn("skerry origin", command);
+    let [grpc, admin] = process.logged(["grpc", "admin"]);
+    let admin = Figures::of(&format!("http://{admin}"));
+    admin.until_ready();
+    (process, grpc, admin)
 }
 
 fn edge_command(folder: &Path) -> std::process::Command {
     let mut command = skerry();
-    command.current_dir(folder).args(["edge", "--config", "edge.toml", "--json"]);
+    command.current_dir(folder).args(["edge", "--config", "edge.toml", "--log-format", "json"]);
     command
 }
 
+/// Address of HTTPS, and the admin listener; it need not be ready yet.
 #[track_caller]
-fn run_edge(folder: &Path) -> (Process, Value) {
-    first_line(Process::spawn("skerry edge", edge_command(folder)))
-}
-
-#[track_caller]
-fn first_line(mut process: Process) -> (Process, Value) {
-    let line = process.line();
-    let value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in {line:?}"));
-    (process, value)
-}
-
-#[track_caller]
-fn text_of<'a>(line: &'a Value, key: &str) -> &'a str {
-    line[key].as_str().unwrap_or_else(|| panic!("no text {key} in {line}"))
+fn run_edge(folder: &Path) -> (Process, SocketAddr, Figures) {
+    let mut process = Process::spawn("skerry edge", edge_command(folder));
+    let [https, admin] = process.logged(["https", "admin"]);
+    (process, https.parse().expect("an address"), Figures::of(&format!("http://{admin}")))
 }

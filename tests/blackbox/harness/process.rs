@@ -7,13 +7,13 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
-use std::time::Duration;
 
 /// A running process.
 pub(crate) struct Process {
     name: String,
     child: Child,
     lines: Receiver<String>,
+    log_lines: Receiver<String>,
     said: Arc<Mutex<Said>>,
     status: Option<ExitStatus>,
 }
@@ -64,11 +64,12 @@ impl Process {
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{name} does not start: {error}"));
         let said = Arc::new(Mutex::new(Said::default()));
         let (sender, lines) = channel();
+        let (log_sender, log_lines) = channel();
         let out = child.stdout.take().expect("piped");
         let error = child.stderr.take().expect("piped");
-        collect(out, Arc::clone(&said), |said| &mut said.stdout, Some(sender));
-        collect(error, Arc::clone(&said), |said| &mut said.stderr, None);
-        Self { name: name.to_owned(), child, lines, said, status: None }
+        collect(out, Arc::clone(&said), |said| &mut said.stdout, sender);
+        collect(error, Arc::clone(&said), |said| &mut said.stderr, log_sender);
+        Self { name: name.to_owned(), child, lines, log_lines, said, status: None }
     }
 
     /// The next line on standard output.
@@ -76,10 +77,36 @@ impl Process {
     pub(crate) fn line(&mut self) -> String {
         match self.lines.recv_timeout(DEADLINE) {
             Ok(line) => line,
-            Err(RecvTimeoutError::Timeout) => {
-                panic!("{} said nothing within {DEADLINE:?}{}", self.name, self.log())
+            Err(error) => self.fails_to_start(error),
+        }
+    }
+
+    /// Reads its log, of JSON lines, until each of these fields was in one of them; their values.
+    #[track_caller]
+    pub(crate) fn logged<const N: usize>(&mut self, fields: [&str; N]) -> [String; N] {
+        let mut found = fields.map(|_| None);
+        while found.contains(&None) {
+            let line = match self.log_lines.recv_timeout(DEADLINE) {
+                Ok(line) => line,
+                Err(error) => self.fails_to_start(error),
+            };
+            let line: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
+            for (found, field) in found.iter_mut().zip(fields) {
+                if let Some(value) = line["fields"][field].as_str() {
+                    found.get_or_insert_with(|| value.to_owned());
+                }
             }
-            Err(RecvTimeoutError::Disconnected) => {
+        }
+        found.map(Option::unwrap_or_default)
+    }
+
+    #[track_caller]
+    fn fails_to_start(&mut self, error: RecvTimeoutError) -> ! {
+        match error {
+            RecvTimeoutError::Timeout => {
+                panic!("{} is not ready within {DEADLINE:?}{}", self.name, self.log())
+            }
+            RecvTimeoutError::Disconnected => {
                 let status = self.wait();
                 panic!("{} ended with {status} instead of being ready{}", self.name, self.log())
             }
@@ -122,7 +149,8 @@ impl Process {
     pub(crate) fn said(&mut self) -> Said {
         self.wait();
         // The readers end with the pipes, and the lines with the readers.
-        while self.lines.recv_timeout(Duration::from_secs(10)).is_ok() {}
+        while self.lines.recv_timeout(DEADLINE).is_ok() {}
+        while self.log_lines.recv_timeout(DEADLINE).is_ok() {}
         self.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -155,7 +183,7 @@ fn collect(
     pipe: impl Read + Send + 'static,
     said: Arc<Mutex<Said>>,
     part: fn(&mut Said) -> &mut String,
-    lines: Option<Sender<String>>,
+    lines: Sender<String>,
 ) {
     std::thread::spawn(move || {
         for line in BufReader::new(pipe).split(b'\n') {
@@ -167,10 +195,8 @@ fn collect(
                 text.push_str(&line);
                 text.push('\n');
             }
-            if let Some(lines) = &lines {
-                // Nobody may be reading any more.
-                let _ = lines.send(line);
-            }
+            // Nobody may be reading any more.
+            let _ = lines.send(line);
         }
     });
 }
