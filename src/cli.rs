@@ -1,0 +1,109 @@
+//! The command line: which subcommands there are. What each takes is said in its own file.
+
+use crate::commands::{account, dev, edge, edges, get, join_token, ls, origin, put, rm};
+use crate::failure::EXIT_CODES;
+use crate::logging::LogOptions;
+use tracing_subscriber::filter::LevelFilter;
+
+/// A self-hosted CDN for static assets.
+///
+/// Without a subcommand it is `skerry dev`: an origin and an edge in one process, data in ./skerry-data.
+#[derive(Debug, clap::Parser)]
+#[command(name = "skerry", version, after_help = EXIT_CODES, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) log: LogOptions,
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+/// What to do.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    /// Run an origin and edges in one process, for development
+    Dev(dev::Options),
+    /// Run an origin, or make its first account
+    Origin(origin::Options),
+    /// Run an edge
+    Edge(edge::Options),
+    /// Publish files and folders
+    Put(put::Options),
+    /// List what is live
+    Ls(ls::Options),
+    /// Publish without some paths
+    Rm(rm::Options),
+    /// Fetch an asset from the origin, or a URL over HTTP/1.1, HTTP/2 or HTTP/3
+    Get(get::Options),
+    /// Accounts, for the operator
+    Account(account::Options),
+    /// Make a token with which a machine becomes an edge, for the operator
+    JoinToken(join_token::Options),
+    /// List the edges, for the operator
+    Edges(edges::Options),
+}
+
+impl Default for Command {
+    fn default() -> Self {
+        Self::Dev(dev::Options::default())
+    }
+}
+
+impl Command {
+    /// The least severe level that is logged unless asked otherwise.
+    pub(crate) const fn log_level(&self) -> LevelFilter {
+        match self {
+            Self::Origin(options) if options.serves() => LevelFilter::INFO,
+            Self::Edge(_) => LevelFilter::INFO,
+            Self::Dev(_) => LevelFilter::WARN,
+            Self::Origin(_)
+            | Self::Put(_)
+            | Self::Ls(_)
+            | Self::Rm(_)
+            | Self::Get(_)
+            | Self::Account(_)
+            | Self::JoinToken(_)
+            | Self::Edges(_) => LevelFilter::ERROR,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{CommandFactory, Parser};
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn without_a_subcommand_it_is_dev() {
+        let cli = Cli::try_parse_from(["skerry"]).expect("parses");
+        let Command::Dev(options) = cli.command.unwrap_or_default() else { panic!("dev") };
+        let Ok(Cli { command: Some(Command::Dev(explicit)), .. }) = Cli::try_parse_from(["skerry", "dev"])
+        else {
+            panic!("dev")
+        };
+        assert_eq!(format!("{options:?}"), format!("{explicit:?}"));
+    }
+
+    #[test]
+    fn an_unknown_visibility_is_refused_with_those_that_exist() {
+        let error =
+            Cli::try_parse_from(["skerry", "put", "a", "--visibility", "secret"]).expect_err("unknown");
+        let text = error.to_string();
+        for word in ["secret", "public", "protected", "private"] {
+            assert!(text.contains(word), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_help_of_every_subcommand_has_an_example() {
+        let mut cli = Cli::command();
+        for command in cli.get_subcommands_mut() {
+            let name = command.get_name().to_owned();
+            assert!(command.render_long_help().to_string().contains("Example"), "{name}");
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! One thin file for each subcommand: what it takes, and what it calls.
+
+pub(crate) mod account;
+pub(crate) mod dev;
+pub(crate) mod edge;
+pub(crate) mod edges;
+pub(crate) mod get;
+pub(crate) mod join_token;
+pub(crate) mod ls;
+pub(crate) mod origin;
+pub(crate) mod put;
+pub(crate) mod rm;
+
+use crate::cli::Command;
+use crate::environment::Environment;
+use crate::failure::Failure;
+
+/// Runs a subcommand to its end.
+pub(crate) async fn run(command: Command, environment: &Environment) -> Result<(), Failure> {
+    match command {
+        Command::Dev(options) => dev::run(options, environment).await,
+        Command::Origin(options) => origin::run(options, environment).await,
+        Command::Edge(options) => edge::run(options, environment).await,
+        Command::Put(options) => put::run(options, environment).await,
+        Command::Ls(options) => ls::run(options, environment).await,
+        Command::Rm(options) => rm::run(options, environment).await,
+        Command::Get(options) => get::run(options, environment).await,
+        Command::Account(options) => account::run(options, environment).await,
+        Command::JoinToken(options) => join_token::run(options, environment).await,
+        Command::Edges(options) => edges::run(options, environment).await,
+    }
+}

@@ -1,0 +1,124 @@
+//! `skerry edge`: the role as a process of its own.
+
+use crate::admin::{self, Admin};
+use crate::certificate;
+use crate::config::{self, ConfigOptions, EdgeSettings};
+use crate::environment::Environment;
+use crate::failure::Failure;
+use crate::listener;
+use crate::shutdown;
+use crate::slot::EdgeSlot;
+use skerry_edge::config::{EdgeConfig, OriginAddress};
+use skerry_edge::run::Edge;
+use skerry_proto::join::JoinToken;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+use tokio_util::sync::CancellationToken;
+
+/// How it is set up.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  skerry edge --config edge.toml
+  skerry edge --set origin.url=https://origin.example.com:8081 --set origin.join_token_file=join-token
+  skerry edge --print-config")]
+pub(crate) struct Options {
+    #[command(flatten)]
+    config: ConfigOptions,
+}
+
+/// Runs the command.
+pub(crate) async fn run(options: Options, environment: &Environment) -> Result<(), Failure> {
+    let Some(settings) = config::load_edge(&options.config, environment)? else { return Ok(()) };
+    let stop = shutdown::on_signal()?;
+    let origin = OriginAddress { url: settings.origin_url.clone(), join_token: join_token(&settings)? };
+    let admin_addresses = settings.admin_addresses.clone();
+    let bound = tokio::task::spawn_blocking(move || bind(settings)).await;
+    let edge = bound.map_err(|_| Failure::new("binding ended unexpectedly"))??;
+    let listeners = listener::bind(&admin_addresses, "admin of the edge, admin.addresses").await?;
+    tracing::info!(https = %edge.address(), origin = origin.url, "edge listens on TCP and UDP");
+    for listener in &listeners {
+        tracing::info!(admin = %listener.address(), "admin listens");
+    }
+    let slot = EdgeSlot::starting();
+    let pages_end = CancellationToken::new();
+    let probed = slot.clone();
+    let page = Admin { metrics: edge.metrics(), not_ready: Box::new(move || probed.not_ready()) };
+    let pages = tokio::spawn(admin::serve(listeners, page, pages_end.clone()));
+    let result = serve(edge, origin, &slot, &stop).await;
+    pages_end.cancel();
+    let _ = pages.await;
+    result
+}
+
+/// Blocks.
+fn bind(settings: EdgeSettings) -> Result<Edge, Failure> {
+    let identity = Arc::new(certificate::of_edge(&settings, SystemTime::now())?);
+    let config = EdgeConfig {
+        data: settings.data,
+        name: settings.name,
+        https_addresses: settings.https_addresses,
+        identity,
+        public_port: settings.public_port,
+        fallback_domain: None,
+        worker_count: settings.worker_count,
+        cache: settings.cache,
+        limits: settings.limits,
+        lease: settings.lease,
+        drain_time_max: settings.drain_time_max,
+    };
+    Edge::bind(config).map_err(|error| Failure::of(&error))
+}
+
+async fn serve(
+    edge: Edge,
+    origin: OriginAddress,
+    slot: &EdgeSlot,
+    stop: &CancellationToken,
+) -> Result<(), Failure> {
+    let running = match edge.start(origin, stop.clone()).await {
+        Ok(running) => running,
+        // It was asked to stop before it had started: that is clean.
+        Err(_) if stop.is_cancelled() => return Ok(()),
+        Err(error) => return Err(Failure::of(&error)),
+    };
+    tracing::info!("edge serves what it holds");
+    tokio::select! {
+        () = running.ready() => tracing::info!("edge is ready: it shows what the origin says"),
+        () = stop.cancelled() => {}
+    }
+    slot.running(running);
+    stop.cancelled().await;
+    if let Some(running) = slot.take() {
+        running.stopped().await.map_err(|error| Failure::of(&error))?;
+    }
+    tracing::info!("edge stopped");
+    Ok(())
+}
+
+/// The join token of the settings, if there is one. An edge that is enrolled already needs none, and its file may be gone.
+fn join_token(settings: &EdgeSettings) -> Result<Option<JoinToken>, Failure> {
+    if settings.join_token.is_some() {
+        return Ok(settings.join_token.clone());
+    }
+    let Some(file) = &settings.join_token_file else { return Ok(None) };
+    match std::fs::read_to_string(file) {
+        Ok(text) => parse(&text, file).map(Some),
+        Err(error) if is_enrolled(&settings.data) => {
+            tracing::debug!(%error, file = %file.display(), "no join token is read: this edge is enrolled");
+            Ok(None)
+        }
+        Err(error) => Err(Failure::usage(format!("origin.join_token_file = {}: {error}", file.display()))
+            .hint("make a token with `skerry join-token`, and put it there")),
+    }
+}
+
+fn parse(text: &str, file: &Path) -> Result<JoinToken, Failure> {
+    text.parse()
+        .map_err(|error| Failure::usage(format!("origin.join_token_file = {}: {error}", file.display())))
+}
+
+fn is_enrolled(data: &Path) -> bool {
+    matches!(skerry_edge::control::Identity::load(data), Ok(Some(_)))
+}

@@ -1,0 +1,320 @@
+//! The settings of an edge.
+
+use super::layers::Fault;
+use super::value::{self, ADDRESSES, COUNT, SECONDS, SIZE, put};
+use super::{ConfigOptions, Setting, Shape, Table, load_role};
+use crate::environment::Environment;
+use crate::failure::Failure;
+use skerry_edge::config::{CacheConfig, ListenLimits};
+use skerry_proto::join::JoinToken;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Names that the certificate of an edge without one covers, and that those of a development server cover.
+pub(crate) const HTTPS_NAMES: &str = "localhost,*.localhost,127.0.0.1,::1";
+
+/// An edge, before its certificate and join token are read.
+#[derive(Debug, Clone)]
+pub(crate) struct EdgeSettings {
+    pub(crate) data: PathBuf,
+    pub(crate) name: String,
+    pub(crate) https_addresses: Vec<SocketAddr>,
+    pub(crate) https_certificate: Option<PathBuf>,
+    pub(crate) https_key: Option<PathBuf>,
+    pub(crate) https_names: Vec<String>,
+    pub(crate) public_port: Option<u16>,
+    pub(crate) origin_url: String,
+    pub(crate) join_token: Option<JoinToken>,
+    pub(crate) join_token_file: Option<PathBuf>,
+    pub(crate) admin_addresses: Vec<SocketAddr>,
+    pub(crate) worker_count: usize,
+    pub(crate) cache: CacheConfig,
+    pub(crate) limits: ListenLimits,
+    pub(crate) lease: Duration,
+    pub(crate) drain_time_max: Duration,
+}
+
+impl EdgeSettings {
+    /// Before any layer; every setting has a default that goes through the table.
+    pub(super) fn blank() -> Self {
+        Self {
+            data: PathBuf::new(),
+            name: String::new(),
+            https_addresses: Vec::new(),
+            https_certificate: None,
+            https_key: None,
+            https_names: Vec::new(),
+            public_port: None,
+            origin_url: String::new(),
+            join_token: None,
+            join_token_file: None,
+            admin_addresses: Vec::new(),
+            worker_count: 1,
+            cache: CacheConfig::default(),
+            limits: ListenLimits::default(),
+            lease: Duration::from_secs(10),
+            drain_time_max: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Settings of `skerry edge`. `None`: they were asked for, and are printed.
+///
+/// # Errors
+/// All faults at once, as a failure of usage.
+pub(crate) fn load(
+    options: &ConfigOptions,
+    environment: &Environment,
+) -> Result<Option<EdgeSettings>, Failure> {
+    let table = Table { settings: SETTINGS, prefix: "", variables: VARIABLES, fixed: &[], defaults: &[] };
+    load_role(&table, EdgeSettings::blank(), options, environment, check)
+}
+
+fn check(settings: &EdgeSettings, faults: &mut Vec<Fault>) {
+    if settings.origin_url.is_empty() {
+        faults.push(Fault::new("origin.url is needed: where the origin's gRPC listener is, such as https://origin.example.com:8081"));
+    }
+    if settings.https_certificate.is_some() != settings.https_key.is_some() {
+        faults.push(Fault::new("https.certificate and https.key belong together: set both, or none for a certificate of a local authority"));
+    }
+    if settings.join_token.is_some() && settings.join_token_file.is_some() {
+        faults.push(Fault::new("origin.join_token and origin.join_token_file are both set; one is enough"));
+    }
+}
+
+pub(super) const VARIABLES: &str = "SKERRY_EDGE_";
+
+/// A slice list and some slices must fit.
+const MEMORY_SIZE_MIN: u64 = 4 << 20;
+
+/// One block of the disk cache, which is a file and the unit of eviction, and one to write while it is evicted.
+const DISK_SIZE_MIN: u64 = 128 << 20;
+
+/// Every setting of an edge.
+pub(super) const SETTINGS: &[Setting<EdgeSettings>] = &[
+    Setting {
+        name: "data",
+        default: "skerry-edge",
+        shape: Shape::Text,
+        accepts: "a folder",
+        doc: "Folder for everything that the edge keeps; made with mode 0700 where it is missing.",
+        set: |to, text| put(&mut to.data, value::optional_path(text)),
+    },
+    Setting {
+        name: "name",
+        default: "edge",
+        shape: Shape::Text,
+        accepts: "1 to 100 characters",
+        doc: "What people call this edge, in lists and in its metrics.",
+        set: |to, text| {
+            let fits = (1..=100).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+            fits.then(|| to.name = text.to_owned())
+        },
+    },
+    Setting {
+        name: "https.addresses",
+        default: "0.0.0.0:443",
+        shape: Shape::List,
+        accepts: ADDRESSES,
+        doc: "Addresses of the HTTPS listeners: TCP for HTTP/1.1 and HTTP/2, UDP for HTTP/3.",
+        set: |to, text| put(&mut to.https_addresses, value::addresses(text)),
+    },
+    Setting {
+        name: "https.certificate",
+        default: "",
+        shape: Shape::Text,
+        accepts: "a PEM file with the certificate and its chain, leaf first; empty for a certificate of a local authority",
+        doc: "Certificate of the HTTPS listeners.",
+        set: |to, text| put(&mut to.https_certificate, Some(value::optional_path(text))),
+    },
+    Setting {
+        name: "https.key",
+        default: "",
+        shape: Shape::Text,
+        accepts: "a PEM file with the private key",
+        doc: "Private key of the certificate.",
+        set: |to, text| put(&mut to.https_key, Some(value::optional_path(text))),
+    },
+    Setting {
+        name: "https.names",
+        default: HTTPS_NAMES,
+        shape: Shape::List,
+        accepts: "host names, *.host names and IP addresses; at least one",
+        doc: "Names that the certificate of the local authority covers, where https.certificate is empty.",
+        set: |to, text| put(&mut to.https_names, value::names(text)),
+    },
+    Setting {
+        name: "https.public_port",
+        default: "",
+        shape: Shape::Text,
+        accepts: "a port, from 1 to 65535; empty for the port that is bound",
+        doc: "Port of the HTTPS listeners as clients see it, for Alt-Svc.",
+        set: |to, text| {
+            let port = if text.is_empty() { None } else { Some(value::number(text, 1..=u16::MAX)?) };
+            put(&mut to.public_port, Some(port))
+        },
+    },
+    Setting {
+        name: "origin.url",
+        default: "",
+        shape: Shape::Text,
+        accepts: "https://HOST:PORT",
+        doc: "URL of the origin's gRPC listener.",
+        set: |to, text| put(&mut to.origin_url, origin_url(text)),
+    },
+    Setting {
+        name: "origin.join_token",
+        default: "",
+        shape: Shape::Secret,
+        accepts: "a join token, made by `skerry join-token`",
+        doc: "Join token, needed once: by an edge that is not enrolled yet. Better in a file.",
+        set: |to, text| {
+            let token = if text.is_empty() { None } else { Some(text.parse().ok()?) };
+            put(&mut to.join_token, Some(token))
+        },
+    },
+    Setting {
+        name: "origin.join_token_file",
+        default: "",
+        shape: Shape::Text,
+        accepts: "a file that holds a join token",
+        doc: "File with the join token. Not read by an edge that is enrolled already.",
+        set: |to, text| put(&mut to.join_token_file, Some(value::optional_path(text))),
+    },
+    Setting {
+        name: "admin.addresses",
+        default: "127.0.0.1:9100",
+        shape: Shape::List,
+        accepts: ADDRESSES,
+        doc: "Addresses of /metrics, /livez and /readyz, plain HTTP, readable by whoever reaches them.",
+        set: |to, text| put(&mut to.admin_addresses, value::addresses(text)),
+    },
+    Setting {
+        name: "workers",
+        default: "0",
+        shape: Shape::Number,
+        accepts: "a whole number up to 256; 0 for one for each processor",
+        doc: "Threads that serve connections.",
+        set: |to, text| {
+            to.worker_count = match value::number(text, 0..=256)? {
+                0 => std::thread::available_parallelism().map_or(1, usize::from).min(256),
+                count => count,
+            };
+            Some(())
+        },
+    },
+    Setting {
+        name: "cache.memory_size",
+        default: "256MiB",
+        shape: Shape::Text,
+        accepts: "bytes, such as 64MiB; at least 4MiB",
+        doc: "Bytes of slices in memory.",
+        set: |to, text| {
+            let size = value::size(text).filter(|size| *size >= MEMORY_SIZE_MIN)?;
+            put(&mut to.cache.memory_size, Some(size))
+        },
+    },
+    Setting {
+        name: "cache.disk_size",
+        default: "10GiB",
+        shape: Shape::Text,
+        accepts: "bytes, such as 10GiB; at least 128MiB",
+        doc: "Bytes of slices on disk.",
+        set: |to, text| {
+            let size = value::size(text).filter(|size| *size >= DISK_SIZE_MIN)?;
+            put(&mut to.cache.disk_size, Some(size))
+        },
+    },
+    Setting {
+        name: "cache.write_buffer_size",
+        default: "32MiB",
+        shape: Shape::Text,
+        accepts: SIZE,
+        doc: "Bytes of slices on their way to disk; what does not fit is not written. Up to twice this stays in memory.",
+        set: |to, text| {
+            let size = value::size(text).filter(|size| *size >= MEMORY_SIZE_MIN)?;
+            put(&mut to.cache.write_buffer_size, Some(size))
+        },
+    },
+    Setting {
+        name: "limits.connection_count_max",
+        default: "10000",
+        shape: Shape::Number,
+        accepts: COUNT,
+        doc: "Connections in all, TCP and QUIC together.",
+        set: |to, text| put(&mut to.limits.connection_count_max, value::number(text, 1..=100_000_000)),
+    },
+    Setting {
+        name: "limits.stream_count_max",
+        default: "128",
+        shape: Shape::Number,
+        accepts: COUNT,
+        doc: "Streams that one HTTP/2 or HTTP/3 connection may have open.",
+        set: |to, text| put(&mut to.limits.stream_count_max, value::number(text, 1..=100_000)),
+    },
+    Setting {
+        name: "limits.handshake_seconds_max",
+        default: "10",
+        shape: Shape::Number,
+        accepts: SECONDS,
+        doc: "Seconds for a TLS handshake.",
+        set: |to, text| put(&mut to.limits.handshake_time_max, value::seconds(text)),
+    },
+    Setting {
+        name: "limits.head_seconds_max",
+        default: "10",
+        shape: Shape::Number,
+        accepts: SECONDS,
+        doc: "Seconds for the head of a request.",
+        set: |to, text| put(&mut to.limits.head_time_max, value::seconds(text)),
+    },
+    Setting {
+        name: "limits.idle_seconds_max",
+        default: "75",
+        shape: Shape::Number,
+        accepts: SECONDS,
+        doc: "Seconds without a request after which a connection is closed.",
+        set: |to, text| put(&mut to.limits.idle_time_max, value::seconds(text)),
+    },
+    Setting {
+        name: "lease_seconds",
+        default: "10",
+        shape: Shape::Number,
+        accepts: SECONDS,
+        doc: "Seconds that the lease lasts after the ping that was answered; the same number as at the origin.",
+        set: |to, text| put(&mut to.lease, value::seconds(text)),
+    },
+    Setting {
+        name: "drain_seconds",
+        default: "30",
+        shape: Shape::Number,
+        accepts: SECONDS,
+        doc: "Seconds that requests may take to finish at a stop.",
+        set: |to, text| put(&mut to.drain_time_max, value::seconds(text)),
+    },
+];
+
+/// `https://host[:port]`, without a path; or empty.
+fn origin_url(text: &str) -> Option<String> {
+    if text.is_empty() {
+        return Some(String::new());
+    }
+    let url: http::Uri = text.parse().ok()?;
+    let plain = url.scheme_str() == Some("https") && matches!(url.path(), "" | "/") && url.query().is_none();
+    (plain && url.host().is_some_and(|host| !host.is_empty())).then(|| text.trim_end_matches('/').to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::origin_url;
+
+    #[test]
+    fn the_origin_is_named_by_an_https_url_without_a_path() {
+        assert_eq!(origin_url("https://o.example:8081/").as_deref(), Some("https://o.example:8081"));
+        assert_eq!(origin_url("").as_deref(), Some(""));
+        for wrong in ["http://o.example:8081", "o.example:8081", "https://", "https://o/x", "https://o?x"] {
+            assert_eq!(origin_url(wrong), None, "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! The settings of an origin.
+
+use super::value::{self, ADDRESSES, COUNT, SECONDS, SIZE, put};
+use super::{ConfigOptions, Setting, Shape, Table, load_role};
+use crate::environment::Environment;
+use crate::failure::Failure;
+use skerry_origin::{Limits, OriginConfig};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// An origin, and the pages that the program adds.
+#[derive(Debug, Clone)]
+pub(crate) struct OriginSettings {
+    pub(crate) role: OriginConfig,
+    pub(crate) admin_addresses: Vec<SocketAddr>,
+}
+
+impl OriginSettings {
+    /// Before any layer; every setting has a default that goes through the table.
+    pub(super) fn blank() -> Self {
+        let role = OriginConfig {
+            data: PathBuf::new(),
+            grpc_addresses: Vec::new(),
+            grpc_names: Vec::new(),
+            base_domain: String::new(),
+            public_port: 443,
+            limits: Limits::default(),
+            lease: Duration::from_secs(10),
+        };
+        Self { role, admin_addresses: Vec::new() }
+    }
+}
+
+/// Settings of `skerry origin`. `None`: they were asked for, and are printed.
+///
+/// # Errors
+/// All faults at once, as a failure of usage.
+pub(crate) fn load(
+    options: &ConfigOptions,
+    environment: &Environment,
+) -> Result<Option<OriginSettings>, Failure> {
+    let table = Table { settings: SETTINGS, prefix: "", variables: VARIABLES, fixed: &[], defaults: &[] };
+    load_role(&table, OriginSettings::blank(), options, environment, |_, _| {})
+}
+
+pub(super) const VARIABLES: &str = "SKERRY_ORIGIN_";
+
+/// A whole asset must fit the arithmetic of sizes.
+const SIZE_MAX: u64 = skerry_proto::slices::BLOB_SIZE_MAX;
+
+/// Every setting of an origin.
+pub(super) const SETTINGS: &[Setting<OriginSettings>] = &[
+    Setting {
+        name: "data",
+        default: "skerry-origin",
+        shape: Shape::Text,
+        accepts: "a folder",
+        doc: "Folder for everything that the origin keeps; made with mode 0700 where it is missing.",
+        set: |to, text| put(&mut to.role.data, value::optional_path(text)),
+    },
+    Setting {
+        name: "grpc.addresses",
+        default: "0.0.0.0:8081",
+        shape: Shape::List,
+        accepts: ADDRESSES,
+        doc: "Addresses of the gRPC listener (TLS), for edges and publishers.",
+        set: |to, text| put(&mut to.role.grpc_addresses, value::addresses(text)),
+    },
+    Setting {
+        name: "grpc.names",
+        default: "localhost,127.0.0.1,::1",
+        shape: Shape::List,
+        accepts: "host names and IP addresses; at least one",
+        doc: "Names by which edges and publishers reach the gRPC listener; its certificate covers them.",
+        set: |to, text| put(&mut to.role.grpc_names, value::names(text)),
+    },
+    Setting {
+        name: "base_domain",
+        default: "localhost",
+        shape: Shape::Text,
+        accepts: "a domain, such as cdn.example.com",
+        doc: "Domain under which environments get their names. A wildcard record of it leads to the edges.",
+        set: |to, text| put(&mut to.role.base_domain, domain(text)),
+    },
+    Setting {
+        name: "public_port",
+        default: "443",
+        shape: Shape::Number,
+        accepts: "a port, from 1 to 65535",
+        doc: "Port of the edges as clients see it, for the URLs that publishers are told.",
+        set: |to, text| put(&mut to.role.public_port, value::number(text, 1..=u16::MAX)),
+    },
+    Setting {
+        name: "admin.addresses",
+        default: "127.0.0.1:9090",
+        shape: Shape::List,
+        accepts: ADDRESSES,
+        doc: "Addresses of /metrics, /livez and /readyz, plain HTTP, readable by whoever reaches them.",
+        set: |to, text| put(&mut to.admin_addresses, value::addresses(text)),
+    },
+    Setting {
+        name: "limits.served_size_max",
+        default: "104857600",
+        shape: Shape::Text,
+        accepts: SIZE,
+        doc: "Bytes of a public or protected asset at most.",
+        set: |to, text| put(&mut to.role.limits.served_size_max, size(text)),
+    },
+    Setting {
+        name: "limits.served_count_max",
+        default: "500",
+        shape: Shape::Number,
+        accepts: COUNT,
+        doc: "Public and protected paths in one build at most.",
+        set: |to, text| put(&mut to.role.limits.served_count_max, value::number(text, 1..=10_000_000)),
+    },
+    Setting {
+        name: "limits.private_size_max",
+        default: "5242880",
+        shape: Shape::Text,
+        accepts: SIZE,
+        doc: "Bytes of a private asset at most.",
+        set: |to, text| put(&mut to.role.limits.private_size_max, size(text)),
+    },
+    Setting {
+        name: "limits.private_count_max",
+        default: "10",
+        shape: Shape::Number,
+        accepts: COUNT,
+        doc: "Private paths in one build at most.",
+        set: |to, text| put(&mut to.role.limits.private_count_max, value::number(text, 1..=10_000_000)),
+    },
+    Setting {
+        name: "lease_seconds",
+        default: "10",
+        shape: Shape::Number,
+        accepts: SECONDS,
+        doc: "Seconds that an edge's lease lasts; the same number as at the edges.",
+        set: |to, text| put(&mut to.role.lease, value::seconds(text)),
+    },
+];
+
+fn size(text: &str) -> Option<u64> {
+    value::size(text).filter(|size| (1..=SIZE_MAX).contains(size))
+}
+
+/// A host name in lower case, without a port (RFC 1123 §2.1).
+fn domain(text: &str) -> Option<String> {
+    let label = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    // Environments put a label of at most 63 characters before it.
+    (text.len() <= 189 && text.split('.').all(label)).then(|| text.to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::domain;
+
+    #[test]
+    fn a_domain_is_a_host_name_without_a_port() {
+        assert_eq!(domain("CDN.Example.com").as_deref(), Some("cdn.example.com"));
+        for wrong in ["", ".", "a..b", "a.", "-a", "a_b", "example.com:443", "https://example.com"] {
+            assert_eq!(domain(wrong), None, "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! A running edge, as its probes see it while it starts, serves and drains.
+
+use skerry_edge::run::RunningEdge;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Where a starting, running or draining edge is kept. Clones share it.
+#[derive(Debug, Clone)]
+pub(crate) struct EdgeSlot(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+enum State {
+    Starting,
+    Running(RunningEdge),
+    Draining,
+}
+
+impl EdgeSlot {
+    /// For an edge that is about to start.
+    pub(crate) fn starting() -> Self {
+        Self(Arc::new(Mutex::new(State::Starting)))
+    }
+
+    /// The edge serves.
+    pub(crate) fn running(&self, edge: RunningEdge) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = State::Running(edge);
+    }
+
+    /// Takes the edge out, to wait for its end.
+    pub(crate) fn take(&self) -> Option<RunningEdge> {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match std::mem::replace(&mut *state, State::Draining) {
+            State::Running(edge) => Some(edge),
+            State::Starting | State::Draining => None,
+        }
+    }
+
+    /// Why it should get no traffic now.
+    pub(crate) fn not_ready(&self) -> Vec<&'static str> {
+        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            State::Starting => vec!["starting: not enrolled yet, or the cache is being opened"],
+            State::Running(edge) => edge.not_ready(),
+            State::Draining => vec!["draining"],
+        }
+    }
+}
