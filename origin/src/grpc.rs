@@ -61,6 +61,11 @@ const SMALL_REQUEST_MAX: usize = 64 << 10;
 /// Fills under way at most; each holds some slices on their way to the socket.
 const FILLS_MAX: usize = 1024;
 
+/// The gRPC listener cannot serve, or stopped by itself.
+#[derive(Debug, thiserror::Error)]
+#[error("the gRPC listener failed")]
+pub struct ServeError(#[from] tonic::transport::Error);
+
 /// How long a client may take no message of a stream before it is given up.
 const SEND_TIME_MAX: Duration = Duration::from_secs(60);
 
@@ -124,7 +129,7 @@ pub(crate) async fn serve(
     identity: &Identity,
     authority: &[u8],
     abort: CancellationToken,
-) -> Result<(), tonic::transport::Error> {
+) -> Result<(), ServeError> {
     let tls = ServerTlsConfig::new()
         .identity(tonic::transport::Identity::from_pem(identity.certificate_pem(), identity.key_pem()))
         .client_ca_root(Certificate::from_pem(pem("CERTIFICATE", authority)))
@@ -161,5 +166,6 @@ pub(crate) async fn serve(
                 .max_decoding_message_size(SMALL_REQUEST_MAX),
         ))
         .serve_with_incoming_shutdown(incoming, stopping.cancelled_owned())
-        .await
+        .await?;
+    Ok(())
 }

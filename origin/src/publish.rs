@@ -19,6 +19,7 @@ mod read;
 mod upload;
 
 pub(crate) use account::Caller;
+pub use account::NewAccount;
 pub(crate) use check::Planned;
 pub(crate) use commit::Changes;
 pub(crate) use fault::Fault;

@@ -5,10 +5,10 @@ use crate::catalogue::{Catalogue, CatalogueError};
 use crate::config::OriginConfig;
 use crate::edges::{Edges, EnrolError};
 use crate::folder::{Folder, FolderError};
-use crate::grpc::{self, BoundSockets, ListenError, Services};
+use crate::grpc::{self, BoundSockets, ListenError, ServeError, Services};
 use crate::keys::{Keys, KeysError};
 use crate::metrics::Metrics;
-use crate::publish::{Naming, PublishError, Publisher};
+use crate::publish::{Naming, NewAccount, PublishError, Publisher};
 use metrics_exporter_prometheus::PrometheusHandle;
 use skerry_proto::authority::{Authority, AuthorityError, Identity};
 use skerry_proto::join::JoinToken;
@@ -51,27 +51,6 @@ pub struct OriginAddresses {
     pub grpc: SocketAddr,
 }
 
-/// An account as it is shown once, when it is made, with its first service and environment.
-#[derive(Clone)]
-pub struct NewAccount {
-    /// `AC…`
-    pub account_sid: String,
-    /// A secret.
-    pub auth_token: String,
-    /// `ZS…`
-    pub service_sid: String,
-    /// `ZE…`
-    pub environment_sid: String,
-    /// Domain of the environment, without a port.
-    pub domain: String,
-}
-
-impl std::fmt::Debug for NewAccount {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("NewAccount").field("account_sid", &self.account_sid).finish_non_exhaustive()
-    }
-}
-
 /// Why an origin does not start, or stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum OriginError {
@@ -99,8 +78,8 @@ pub enum OriginError {
     #[error("the certificate of the gRPC listener cannot be made")]
     Certificate(#[source] AuthorityError),
     /// The gRPC listener failed.
-    #[error("the gRPC listener failed")]
-    Serve(#[source] tonic::transport::Error),
+    #[error(transparent)]
+    Serve(#[from] ServeError),
     /// Figures cannot be kept.
     #[error("metrics cannot be set up")]
     Metrics(#[source] metrics_exporter_prometheus::BuildError),
@@ -259,7 +238,7 @@ impl BoundOrigin {
             std::future::pending::<()>().await;
         };
         let result = tokio::select! {
-            result = serving => result.map_err(OriginError::Serve),
+            result = serving => result.map_err(OriginError::from),
             () = stopping => Ok(()),
             () = upkeep(&services) => Ok(()),
         };

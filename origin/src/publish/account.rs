@@ -2,7 +2,6 @@
 
 use super::{PublishError, Publisher, unix_seconds};
 use crate::catalogue::AccountRows;
-use crate::run::NewAccount;
 use crate::secret::{hex, random, secret_hash};
 use crate::sid::{AccountSid, EnvironmentSid, ServiceSid};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
@@ -15,6 +14,27 @@ const FIRST_NAME: &str = "default";
 
 /// Domains that are tried: names have four random digits, and some may be taken.
 const DOMAIN_TRIES: usize = 64;
+
+/// An account as it is shown once, when it is made, with its first service and environment.
+#[derive(Clone)]
+pub struct NewAccount {
+    /// `AC…`
+    pub account_sid: String,
+    /// A secret.
+    pub auth_token: String,
+    /// `ZS…`
+    pub service_sid: String,
+    /// `ZE…`
+    pub environment_sid: String,
+    /// Domain of the environment, without a port.
+    pub domain: String,
+}
+
+impl std::fmt::Debug for NewAccount {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NewAccount").field("account_sid", &self.account_sid).finish_non_exhaustive()
+    }
+}
 
 /// Who calls: an account that showed one of its tokens.
 #[derive(Debug, Clone)]
