@@ -86,7 +86,7 @@ fn probes_and_figures_answer_when_the_line_is_printed() {
     }
     for edge in 0..2 {
         assert_eq!(dev.edge_figures(edge).metric("skerry_edge_watch_connected", &[]), 1.0);
-        assert!(dev.edge_figures(edge).metric("skerry_edge_lease_remaining_seconds", &[]) > 0.0);
+        dev.edge_figures(edge).until("skerry_edge_lease_remaining_seconds", &[], |seconds| seconds > 0.0);
     }
 }
 
@@ -133,6 +133,22 @@ fn the_folder_is_closed_to_others_and_holds_the_token_in_closed_files_only() {
         assert!(!holds_secret || mode(&path) == 0o600, "{} has mode {:o}", path.display(), mode(&path));
     }
     dev.stop();
+}
+
+/// A wildcard directly under a top-level name, such as `*.localhost`, is taken by hardly any client.
+#[test]
+fn the_certificate_is_valid_for_every_name_in_the_urls_that_are_printed() {
+    let mut dev = Dev::start();
+    for start in ["first", "second"] {
+        let domain = dev.line().text("/domain_name").to_owned();
+        for protocol in Protocol::ALL {
+            for name in [domain.as_str(), "localhost", "127.0.0.1"] {
+                let site = dev.site().with_host(name).verified_as(name);
+                assert_eq!(site.get(protocol, "/hello.mp3").status, 200, "{start} start, {protocol}, {name}");
+            }
+        }
+        dev.restart();
+    }
 }
 
 #[test]

@@ -68,11 +68,11 @@ pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> 
             return value;
         }
         assert!(started.elapsed() < DEADLINE, "not within {DEADLINE:?}: {what}");
-        block_on(tokio::time::sleep(LOOK_EVERY));
+        let_pass(LOOK_EVERY);
     }
 }
 
 /// Lets a random moment pass: for tests whose subject is that a moment is random.
 pub(crate) fn let_pass(moment: Duration) {
-    block_on(tokio::time::sleep(moment));
+    block_on(async { tokio::time::sleep(moment).await });
 }

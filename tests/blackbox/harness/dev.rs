@@ -140,7 +140,7 @@ impl DevLine {
         let url = self.text(&format!("/edges/{number}/https"));
         let address = url.strip_prefix("https://").and_then(|address| address.parse().ok());
         let address = address.unwrap_or_else(|| panic!("{url} is no https://ADDRESS:PORT"));
-        Site::new(address, self.text("/domain_name"), self.authority())
+        Site::new(address, self.text("/domain_name"), self.authority()).verified_as("localhost")
     }
 
     pub(crate) fn cli(&self, folder: &Path) -> Cli {

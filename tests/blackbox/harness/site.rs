@@ -52,6 +52,8 @@ impl fmt::Display for Protocol {
 pub(crate) struct Site {
     address: SocketAddr,
     host: String,
+    /// Name that the certificate is verified for, where it is not the host.
+    verified_as: Option<String>,
     roots: Arc<RootCertStore>,
 }
 
@@ -76,12 +78,17 @@ impl Site {
     pub(crate) fn new(address: SocketAddr, host: &str, authority: CertificateDer<'static>) -> Self {
         let mut roots = RootCertStore::empty();
         roots.add(authority).expect("a certificate of an authority");
-        Self { address, host: host.to_owned(), roots: Arc::new(roots) }
+        Self { address, host: host.to_owned(), verified_as: None, roots: Arc::new(roots) }
     }
 
     /// The same edge, asked for another host.
     pub(crate) fn with_host(&self, host: &str) -> Self {
         Self { host: host.to_owned(), ..self.clone() }
+    }
+
+    /// The same, the certificate verified for another name: no client takes `*.localhost` for `default-1234.localhost`.
+    pub(crate) fn verified_as(&self, name: &str) -> Self {
+        Self { verified_as: Some(name.to_owned()), ..self.clone() }
     }
 
     /// Where it listens.
@@ -119,8 +126,9 @@ impl Site {
         format!("{host}:{}", self.address.port())
     }
 
-    pub(super) fn host(&self) -> &str {
-        &self.host
+    /// The name in the TLS handshake.
+    pub(super) fn server_name(&self) -> &str {
+        self.verified_as.as_ref().unwrap_or(&self.host)
     }
 
     pub(super) fn tls(&self, protocol: Protocol) -> ClientConfig {

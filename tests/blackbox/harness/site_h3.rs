@@ -39,7 +39,7 @@ impl Connection {
         let tls = QuicClientConfig::try_from(site.tls(Protocol::Http3))?;
         let endpoint = Endpoint::client(any_port(site))?;
         let config = ClientConfig::new(Arc::new(tls));
-        let connection = endpoint.connect_with(config, site.address(), site.host())?.await?;
+        let connection = endpoint.connect_with(config, site.address(), site.server_name())?.await?;
         let (mut driver, sender) = h3::client::new(h3_quinn::Connection::new(connection)).await?;
         let driver = tokio::spawn(async move { poll_fn(|context| driver.poll_close(context)).await });
         Ok(Self { endpoint, sender, driver })

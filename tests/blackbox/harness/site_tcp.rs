@@ -44,7 +44,7 @@ pub(super) async fn http2(site: &Site, request: Request<()>) -> anyhow::Result<R
 async fn connect(site: &Site, protocol: Protocol) -> anyhow::Result<TlsStream<TcpStream>> {
     let stream = TcpStream::connect(site.address()).await?;
     stream.set_nodelay(true)?;
-    let name = ServerName::try_from(site.host().to_owned())?;
+    let name = ServerName::try_from(site.server_name().to_owned())?;
     Ok(TlsConnector::from(Arc::new(site.tls(protocol))).connect(name, stream).await?)
 }
 
