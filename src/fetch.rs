@@ -19,7 +19,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 /// Time to connect to one address, handshake included.
-const CONNECT_TIME_MAX: Duration = Duration::from_secs(10);
+const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Time without a byte after which the server is given up.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
@@ -47,25 +47,38 @@ enum Body {
     Quic(Box<quic::Body>),
 }
 
-/// Asks for a URL.
+/// Nobody answers at an address, so another one of the same host may be better.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot connect")]
+struct Unreachable;
+
+/// Asks for a URL. The next address of the host is tried only where nobody answers; who answers wrongly is reported.
 ///
 /// # Errors
-/// Names the address and what went wrong there.
+/// Names every address and what went wrong there.
 pub(crate) async fn get(target: &Target, protocol: Protocol, trust: &Trust) -> Result<Response, Failure> {
-    let mut last = None;
+    let mut faults = Vec::new();
     for address in target.addresses().await? {
-        let connected = match protocol {
+        let answered = match protocol {
             Protocol::Http3 => {
                 quic::get(target, address, trust).await.map(|(head, body)| (head, Body::Quic(Box::new(body))))
             }
             tcp => tcp::get(target, address, tcp, trust).await.map(|(head, body)| (head, Body::Tcp(body))),
         };
-        match connected {
+        match answered {
             Ok((head, body)) => return Ok(Response { head, address, body, received: 0 }),
-            Err(error) => last = Some(Failure::new(format!("{target} at {address}: {error:#}"))),
+            Err(error) => {
+                let is_final = error.downcast_ref::<Unreachable>().is_none();
+                faults.push(format!("{address}: {error:#}"));
+                if is_final {
+                    break;
+                }
+            }
         }
     }
-    Err(last.unwrap_or_else(|| Failure::new(format!("{} has no address", target.host()))))
+    let (host, faults) = (target.host(), faults.join("; "));
+    let faults = if faults.is_empty() { format!("{host} has no address") } else { faults };
+    Err(Failure::new(format!("{target}: {faults}")))
 }
 
 impl Response {

@@ -116,6 +116,7 @@ pub(super) fn place(options: &OriginOptions, environment: &Environment) -> Resul
         (None, Some(running)) => (running.grpc, running.edges.into_iter().next().map(|edge| edge.https)),
         (None, None) => return Err(no_origin(&options.data)),
     };
+    let grpc = https_url(grpc)?;
     let ca = trusted_certificate(options.ca.as_deref(), &options.data, environment).ok_or_else(|| {
         Failure::usage(format!("the certificate that vouches for {grpc} is not known"))
             .hint("name the origin's ca.pem with --ca FILE or SKERRY_CA")
@@ -127,15 +128,7 @@ pub(super) fn place(options: &OriginOptions, environment: &Environment) -> Resul
     let (credentials, credentials_from) = credentials(sid, token, &options.data)?;
     let service = options.service.clone().unwrap_or_default();
     let environment = options.environment.clone().unwrap_or_default();
-    Ok(Place {
-        grpc: with_scheme(grpc),
-        ca_pem,
-        credentials,
-        credentials_from,
-        service,
-        environment,
-        dev_https,
-    })
+    Ok(Place { grpc, ca_pem, credentials, credentials_from, service, environment, dev_https })
 }
 
 /// File of the authority that was named, or that a data folder has.
@@ -207,9 +200,15 @@ fn no_origin(data: &Path) -> Failure {
     failure.hint("or name an origin with --grpc URL and --ca FILE (SKERRY_GRPC, SKERRY_CA), or the folder of a skerry dev with --data DIR")
 }
 
-/// `host:port` is meant as a URL.
-fn with_scheme(grpc: String) -> String {
-    if grpc.contains("://") { grpc } else { format!("https://{grpc}") }
+/// gRPC is TLS; `host:port` is meant as a URL.
+fn https_url(grpc: String) -> Result<String, Failure> {
+    match grpc.split_once("://") {
+        None => Ok(format!("https://{grpc}")),
+        Some(("https", _)) => Ok(grpc),
+        Some(_) => Err(Failure::usage(format!(
+            "{grpc}: the origin's gRPC listener speaks TLS; it is written https://HOST:PORT"
+        ))),
+    }
 }
 
 #[cfg(test)]

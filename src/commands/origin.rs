@@ -150,6 +150,7 @@ async fn init_open(origin: &Origin, data: &Path, options: &InitOptions) -> Resul
 
 fn print(account: &NewAccount, data: &Path, options: &InitOptions) -> Result<(), Failure> {
     let ca = data.join("ca.pem");
+    let ca = std::path::absolute(&ca).unwrap_or(ca);
     if options.json {
         return output::json(&json!({
             "account_sid": account.account_sid,

@@ -6,6 +6,7 @@ use crate::client::{
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::output;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use serde_json::{Value, json};
 use skerry_proto::visibility::Visibility;
 use std::path::PathBuf;
@@ -22,7 +23,8 @@ All files of one put go live together, or none does. In folders, dot files are s
 name with .private. or .protected. in it, such as keys.private.json, sets that visibility and loses the mark: /keys.json.")]
 pub(crate) struct Options {
     /// Files and folders
-    #[arg(required = true, value_name = "FILE|DIR")]
+    // Not the parser of paths, which takes an empty name for a missing one.
+    #[arg(required = true, value_name = "FILE|DIR", value_parser = OsStringValueParser::new().map(PathBuf::from))]
     files: Vec<PathBuf>,
     /// Path to publish a file at, or a folder under [default: / and the name]
     #[arg(long, value_name = "PATH")]

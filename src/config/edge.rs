@@ -1,7 +1,7 @@
 //! The settings of an edge.
 
 use super::layers::Fault;
-use super::value::{self, ADDRESSES, COUNT, SECONDS, SIZE, put};
+use super::value::{self, ADDRESSES, COUNT, SECONDS, put};
 use super::{ConfigOptions, Setting, Shape, Table, load_role};
 use crate::environment::Environment;
 use crate::failure::Failure;
@@ -230,7 +230,7 @@ pub(super) const SETTINGS: &[Setting<EdgeSettings>] = &[
         name: "cache.write_buffer_size",
         default: "32MiB",
         shape: Shape::Text,
-        accepts: SIZE,
+        accepts: "bytes, such as 32MiB; at least 4MiB",
         doc: "Bytes of slices on their way to disk; what does not fit is not written. Up to twice this stays in memory.",
         set: |to, text| {
             let size = value::size(text).filter(|size| *size >= MEMORY_SIZE_MIN)?;

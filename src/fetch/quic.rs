@@ -1,6 +1,6 @@
 //! HTTP/3, over QUIC.
 
-use super::{CONNECT_TIME_MAX, SILENCE_MAX, Target, Trust, request};
+use super::{CONNECT_TIME_MAX, SILENCE_MAX, Target, Trust, Unreachable, request};
 use anyhow::Context;
 use bytes::{Buf, Bytes};
 use http::Version;
@@ -61,7 +61,8 @@ pub(super) async fn get(
     let connecting = endpoint.connect_with(config, address, target.host())?;
     let connection = tokio::time::timeout(CONNECT_TIME_MAX, connecting)
         .await
-        .context("no QUIC connection in time; is UDP let through?")?
+        .context("no answer over UDP in time; is UDP let through?")
+        .context(Unreachable)?
         .context("QUIC handshake")?;
     let (mut driver, mut sender) = h3::client::new(h3_quinn::Connection::new(connection)).await?;
     let driver = tokio::spawn(async move {

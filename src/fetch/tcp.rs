@@ -1,6 +1,6 @@
 //! HTTP/1.1 and HTTP/2, over TLS and TCP.
 
-use super::{CONNECT_TIME_MAX, Protocol, SILENCE_MAX, Target, Trust, request};
+use super::{CONNECT_TIME_MAX, Protocol, SILENCE_MAX, Target, Trust, Unreachable, request};
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use http::Version;
@@ -50,7 +50,7 @@ pub(super) async fn get(
     };
     let stream = tokio::time::timeout(CONNECT_TIME_MAX, connect(target, address, trust, offered))
         .await
-        .context("no connection in time")??;
+        .context(Unreachable)??;
     let is_h2 = stream.get_ref().1.alpn_protocol() == Some(H2);
     if protocol == Protocol::Http2 && !is_h2 {
         bail!("the server does not speak HTTP/2");
@@ -66,7 +66,7 @@ async fn connect(
     trust: &Trust,
     offered: &[&[u8]],
 ) -> anyhow::Result<TlsStream<TcpStream>> {
-    let stream = TcpStream::connect(address).await.context("cannot connect")?;
+    let stream = TcpStream::connect(address).await.context(Unreachable)?;
     stream.set_nodelay(true)?;
     let connector = TlsConnector::from(Arc::new(trust.config(offered)));
     connector.connect(target.server_name()?, stream).await.context("TLS handshake")
