@@ -18,6 +18,9 @@ const RECONNECT_PAUSE: Duration = Duration::from_millis(50);
 /// How often a thread looks whether it should stop.
 const STOP_CHECK: Duration = Duration::from_millis(10);
 
+/// Time for QUIC connections to say that they end: a server that is not told waits for them, and shows it in what is measured next.
+const GOODBYE_TIME: Duration = Duration::from_millis(100);
+
 /// What to ask, and how hard.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
@@ -128,7 +131,7 @@ impl Shared {
     }
 }
 
-/// Runs `connections` connections until it is time to stop; what is then under way is dropped with the runtime.
+/// Runs `connections` connections until it is time to stop; what is then under way is dropped.
 async fn run_thread(shared: Arc<Shared>, connections: u32) {
     let mut tasks = JoinSet::new();
     for _ in 0..connections {
@@ -139,6 +142,7 @@ async fn run_thread(shared: Arc<Shared>, connections: u32) {
         check.tick().await;
     }
     tasks.shutdown().await;
+    tokio::time::sleep(GOODBYE_TIME).await;
 }
 
 async fn run_connection(shared: Arc<Shared>) {

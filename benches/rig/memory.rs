@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 /// How often memory is read while clients stream.
 const READING: Duration = Duration::from_millis(20);
 
-/// Time for all clients to have had the asset; a guard, not a mark.
+/// Time for all downloads over one protocol; a guard, not a mark.
 const STREAM_TIME_MAX: Duration = Duration::from_secs(300);
 
 /// Threads of the generator.
@@ -35,25 +35,26 @@ pub(crate) async fn measure(common: &Common, options: &Memory) -> anyhow::Result
 
     let mut protocols = Vec::new();
     for protocol in Protocol::ALL {
-        protocols.push(stream(&roles, protocol, &asset, options.clients).await?);
+        protocols.push(stream(&roles, protocol, &asset, options).await?);
     }
     roles.stop().await?;
     Ok(MemoryReport { clients: options.clients, memory_tier, idle, protocols })
 }
 
-/// Lets clients download until each may have had the asset once, and reads memory meanwhile.
+/// Lets clients download, and reads memory meanwhile.
 async fn stream(
     roles: &Roles,
     protocol: Protocol,
     asset: &Asset,
-    clients: u32,
+    options: &Memory,
 ) -> anyhow::Result<ProtocolMemory> {
     let pid = roles.edge.process.pid();
+    let downloads = u64::from(options.clients) * u64::from(options.downloads);
     let plan = Plan {
         protocol,
         path: asset.url_path(),
         size: asset.blob.size,
-        concurrency: Concurrency { connections: clients, streams: 1 },
+        concurrency: Concurrency { connections: options.clients, streams: 1 },
         threads: THREADS,
     };
     let began = Instant::now();
@@ -65,12 +66,12 @@ async fn stream(
         let (now, _) = usage::resident_memory(pid)?;
         resident_max = resident_max.max(now);
         let counts = running.counts();
-        if counts.requests + counts.errors >= u64::from(clients) {
+        if counts.requests + counts.errors >= downloads {
             break counts;
         }
         anyhow::ensure!(
             began.elapsed() < STREAM_TIME_MAX,
-            "only {} of {clients} clients had the asset in time over {}",
+            "only {} of {downloads} downloads were done in time over {}",
             counts.requests,
             protocol.token()
         );

@@ -48,7 +48,7 @@ pub(crate) struct Common {
     /// Folder for temporary data; its file system is the one that uploads are measured on
     #[arg(long, global = true, value_name = "DIR", default_value_os_t = workspace_file("target"))]
     pub(crate) folder: PathBuf,
-    /// Passed on to `skerry dev` as it is; may be repeated
+    /// Passed on to `skerry dev`, and to the roles without their prefix; may be repeated
     #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
 }
@@ -116,6 +116,9 @@ pub(crate) struct Memory {
     /// Clients that stream at the same time, over each protocol in turn
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) clients: u32,
+    /// Downloads of each client over each protocol
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) downloads: u32,
     /// Memory tier of the edge in MiB
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=65536))]
     pub(crate) memory_mib: u64,

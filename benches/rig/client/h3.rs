@@ -32,7 +32,7 @@ pub(super) async fn open(target: &Target, tls: Arc<rustls::ClientConfig>) -> any
     tokio::spawn(async move {
         // Its requests are told how the connection ended; the endpoint lives as long.
         poll_fn(|context| driver.poll_close(context)).await;
-        drop(endpoint);
+        endpoint.wait_idle().await;
     });
     Ok(sender)
 }

@@ -42,12 +42,14 @@ impl Roles {
         ];
         let mut init = skerry.command();
         init.args(["origin", "init", "--json", "--join-token-file"]).arg(&token);
-        let account = run(set(init, &origin_settings))?;
+        set(&mut init, &origin_settings, skerry.settings_of("origin"));
+        let account = run(init)?;
         let account: Account = serde_json::from_str(&account).context("`skerry origin init` prints JSON")?;
 
         let mut command = skerry.command();
         command.arg("origin");
-        let mut origin = Process::spawn("skerry-origin", set(command, &origin_settings), folder)?;
+        set(&mut command, &origin_settings, skerry.settings_of("origin"));
+        let mut origin = Process::spawn("skerry-origin", command, folder)?;
         wait_until_ready(&mut origin, origin_admin).await?;
 
         let identity = make_identity(folder, "edge", &[&account.domain_name])?;
@@ -63,7 +65,8 @@ impl Roles {
         ];
         let mut command = skerry.command();
         command.arg("edge");
-        let mut process = Process::spawn("skerry-edge", set(command, &edge_settings), folder)?;
+        set(&mut command, &edge_settings, skerry.settings_of("edge"));
+        let mut process = Process::spawn("skerry-edge", command, folder)?;
         wait_until_ready(&mut process, edge_admin).await?;
         let tls = client_config(&identity.certificate)?;
         let target = Target { address: https, host: account.domain_name.clone(), tls };
@@ -90,9 +93,12 @@ impl Roles {
     }
 }
 
-fn set(mut command: Command, settings: &[(&str, String)]) -> Command {
+/// Settings of the command line come last, and so win.
+fn set<'a>(command: &mut Command, settings: &[(&str, String)], more: impl Iterator<Item = &'a str>) {
     for (key, value) in settings {
         command.arg("--set").arg(format!("{key}={value}"));
     }
-    command
+    for setting in more {
+        command.args(["--set", setting]);
+    }
 }

@@ -78,6 +78,11 @@ impl Skerry {
         Ok(Dev { process, line, ready_after: ready - spawned })
     }
 
+    /// Settings of the command line for a role by itself: those of `skerry dev` under `origin.` or `edge.`, without that.
+    pub(crate) fn settings_of<'a>(&'a self, role: &'a str) -> impl Iterator<Item = &'a str> {
+        self.set.iter().filter_map(move |setting| setting.strip_prefix(role)?.strip_prefix('.'))
+    }
+
     /// `skerry put` that ends when every edge shows the file.
     pub(crate) fn put(&self, line: &DevLine, file: &Path, path: &str) -> Command {
         let mut command = self.put_without_wait(line, file, path);
