@@ -90,6 +90,10 @@ impl Site {
             Ok(plan) => shared.fulfil(plan).await,
             Err(refusal) => (refusal.response(&shared.alt_svc), CacheResult::None),
         };
+        if request.method == Method::HEAD {
+            // RFC 9110 §9.3.2. HTTP/2 and HTTP/3 send what they are given, also the line of a refusal.
+            *response.body_mut() = Body::empty();
+        }
         shared.metrics.request(protocol, response.status(), cache);
         response.body_mut().account(Arc::clone(&shared.metrics), protocol, arrived);
         response

@@ -108,6 +108,19 @@ async fn an_asset_comes_whole_with_its_fields() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_of_head_has_the_length_of_its_line_and_no_content() {
+    let site = open().await;
+    for target in ["/nothing", "/song.mp3"] {
+        let response = site
+            .ask("HEAD", target, &[("host", if target == "/nothing" { DOMAIN } else { "other.test" })])
+            .await;
+        assert!(response.status().is_client_error(), "{target}");
+        assert_ne!(field(&response, "content-length"), "0", "{target}");
+        assert!(bytes(response).await.is_empty(), "{target}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn frames_are_at_most_64_kib() {
     let site = open().await;
     let mut body = site.get("/song.mp3", &[]).await.into_body();
