@@ -14,13 +14,12 @@ const OTHER_PORTS: &str = "--https 127.0.0.1:0 --api 127.0.0.1:0 --grpc 127.0.0.
 #[derive(Debug)]
 pub(super) struct Hints {
     data: PathBuf,
-    other_data: PathBuf,
     edges: u16,
 }
 
 impl Hints {
     pub(super) fn new(options: &Options) -> Self {
-        Self { data: options.data.clone(), other_data: other_folder(&options.data), edges: options.edges }
+        Self { data: options.data.clone(), edges: options.edges }
     }
 
     /// The ports are taken.
@@ -31,12 +30,13 @@ impl Hints {
 
     /// The folder cannot be used.
     pub(super) fn other_folder(&self, failure: Failure) -> Failure {
-        failure.hint(format_args!("use another folder: {}", self.command(Some(&self.other_data), "")))
+        failure
+            .hint(format_args!("use another folder: {}", self.command(Some(&other_folder(&self.data)), "")))
     }
 
     /// The folder is used by somebody who has the ports, too.
     pub(super) fn other_folder_and_ports(&self, failure: Failure) -> Failure {
-        let command = self.command(Some(&self.other_data), OTHER_PORTS);
+        let command = self.command(Some(&other_folder(&self.data)), OTHER_PORTS);
         failure.hint(format_args!("run another one beside it: {command}"))
     }
 
@@ -94,7 +94,9 @@ fn other_folder(data: &Path) -> PathBuf {
     let parent = data.parent().filter(|parent| parent.is_dir() || parent.as_os_str().is_empty());
     let writable = parent.is_some_and(|parent| {
         let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
-        std::fs::metadata(parent).is_ok_and(|metadata| !metadata.permissions().readonly())
+        // Permission bits alone do not tell: file system, owner and capabilities count as well.
+        let probe = parent.join(format!(".skerry-probe-{}", std::process::id()));
+        std::fs::create_dir(&probe).and_then(|()| std::fs::remove_dir(&probe)).is_ok()
     });
     let base = match parent {
         Some(parent) if writable => parent.to_owned(),
