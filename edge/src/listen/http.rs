@@ -3,6 +3,7 @@
 //! The request's body is dropped unread: nothing that is served here has use for one. hyper then ends the connection (HTTP/1.1) or
 //! the stream (HTTP/2) as the protocol demands.
 
+use super::gather::Gathered;
 use super::idle::{Activity, BusyBody, HeadTimer, drive};
 use super::{Respond, Shared};
 use crate::serve::Protocol;
@@ -80,7 +81,8 @@ pub(super) async fn serve_http2<S, R>(
             async move { respond(request, Protocol::Http2, &shared, &activity).await }
         })
     };
-    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    let connection =
+        Gathered::new(stream).turns(|stream| builder.serve_connection(TokioIo::new(stream), service));
     drive(connection, &activity, HeadTimer::Off, shared).await;
 }
 
