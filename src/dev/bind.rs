@@ -56,7 +56,6 @@ pub(super) async fn bind(
     folder.keep_ca(&ca_pem)?;
 
     let mut names: Vec<String> = HTTPS_NAMES.split(',').map(str::to_owned).collect();
-    // By itself too: hardly any client takes a wildcard directly under a top-level name, as *.localhost is.
     names.push(credentials.domain_name.clone());
     let identity = Arc::new(certificate::issue(origin.authority(), &names, SystemTime::now())?);
     let configs = edge_configs(options, &settings.edge, folder, &identity, &credentials.domain_name);
