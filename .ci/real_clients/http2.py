@@ -26,7 +26,9 @@ def run(checks, program, folder):
             equal(http.get("/hello.mp3", headers={"range": "bytes=0-9"}).status_code, 206)
             etag = http.get("/hello.mp3").headers["etag"]
             equal(http.get("/hello.mp3", headers={"if-none-match": etag}).status_code, 304)
-            equal(http.post("/hello.mp3", content=b"x" * 100_000).status_code, 405)
+            for _ in range(5):
+                # Together more than the connection's window, which an unread body must give back.
+                equal(http.post("/hello.mp3", content=b"x" * 50_000).status_code, 405)
             equal(http.get("/nothing").status_code, 404)
         with checks.check("a reader who stops in the middle leaves the connection usable"):
             dev.put("large.bin", os.urandom(20_000_000), "--wait")

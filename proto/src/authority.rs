@@ -188,7 +188,8 @@ pub fn edge_id(certificate: &[u8]) -> Option<String> {
 /// When a certificate begins and ends.
 pub fn validity(certificate: &[u8]) -> Option<(SystemTime, SystemTime)> {
     let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
-    let time = |seconds: i64| Some(SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).ok()?));
+    let time =
+        |seconds: i64| Some(SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).ok()?));
     let validity = certificate.validity();
     Some((time(validity.not_before.timestamp())?, time(validity.not_after.timestamp())?))
 }
