@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn files_that_cannot_be_read_are_named_with_their_key() {
-        let error = from_files(Path::new("/no/cert.pem"), Path::new("/no/key.pem")).err().expect("missing");
+        let error = from_files(Path::new("/no/cert.pem"), Path::new("/no/key.pem")).expect_err("missing");
         assert!(format!("{error:#}").contains("https.certificate = /no/cert.pem"));
     }
 }
