@@ -7,7 +7,7 @@
 
 mod transport;
 
-use super::http::HEAD_SIZE_MAX;
+use super::http::{HEAD_SIZE_MAX, REQUEST_BODY_SIZE_MAX};
 use super::{Respond, Shared};
 use crate::serve::Protocol;
 use ::http::Response;
@@ -25,9 +25,6 @@ use std::time::{Duration, SystemTime};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use transport::{Newest, Sender};
-
-/// What of a request's body is read before the client is told to stop.
-const REQUEST_BODY_SIZE_MAX: usize = 64 << 10;
 
 /// How long a connection that was told to end may take: a client that is quick ends it itself.
 const CLOSE_TIME_MAX: Duration = Duration::from_secs(2);

@@ -1,13 +1,18 @@
 //! HTTP/1.1 and HTTP/2 on a TLS connection: hyper's protocols around our handler.
 //!
-//! The request's body is dropped unread: nothing that is served here has use for one. hyper then ends the connection (HTTP/1.1) or
-//! the stream (HTTP/2) as the protocol demands.
+//! Nothing that is served here has use for a request's body. A small one is read to its end and dropped before the answer, because
+//! some clients lose an answer that comes while they are still sending; of a large one the rest is left unread, and hyper ends the
+//! connection (HTTP/1.1) or the stream (HTTP/2) as the protocol demands.
 
 use super::gather::Gathered;
 use super::idle::{Activity, BusyBody, HeadTimer, drive};
 use super::{Respond, Shared};
 use crate::serve::Protocol;
+use ::http::header::EXPECT;
 use ::http::{Request, Response};
+use bytes::Bytes;
+use http_body::Body;
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::rt::Executor;
 use hyper::server::conn::{http1, http2};
@@ -16,10 +21,14 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
 /// The head of a request: enough for a signed URL and the cookies of an unlucky neighbour on the same host name.
 pub(super) const HEAD_SIZE_MAX: u32 = 16 << 10;
+
+/// What of a request's body is read before its end is given up.
+pub(super) const REQUEST_BODY_SIZE_MAX: usize = 64 << 10;
 
 /// What a client may send before we have read it. Requests have no body worth having, so this is the least that RFC 9113 §6.9.2
 /// lets a client assume anyway.
@@ -94,9 +103,22 @@ async fn respond<R: Respond>(
 ) -> Result<Response<BusyBody<R::Body>>, Infallible> {
     let busy = Activity::begin(activity);
     let (head, body) = request.into_parts();
-    drop(body);
+    // RFC 9110 §10.1.1: who expects to be asked before sending is answered without.
+    if !body.is_end_stream() && !head.headers.contains_key(EXPECT) {
+        // Late or broken off, the answer is the same.
+        let _ = timeout(shared.limits.head_time_max, discard(body)).await;
+    }
     let response = shared.site.respond(&head, protocol).await;
     Ok(response.map(|body| BusyBody::new(body, busy)))
+}
+
+/// Reads a body to its end, or to the most that is read of one.
+async fn discard(mut body: Incoming) {
+    let mut size = 0;
+    while size <= REQUEST_BODY_SIZE_MAX {
+        let Some(Ok(frame)) = body.frame().await else { return };
+        size += frame.data_ref().map_or(0, Bytes::len);
+    }
 }
 
 /// Spawns the streams of HTTP/2 so that a stop can wait for them.
