@@ -22,7 +22,7 @@ def run(checks, program, folder):
 
 
 def order(checks, dev):
-    with Strace(dev.process.pid, dev.folder / "order", f"inject=fsync,fdatasync:delay_exit={int(DELAY_S * 1e6)}") as strace:
+    with Strace(dev.process.pid, dev.folder / "order", "-e", f"inject=fsync,fdatasync:delay_exit={int(DELAY_S * 1e6)}") as strace:
         dev.put("ordered.bin", os.urandom(700_000))
         answered = time.time()
     calls = [call for call in strace.calls if call.result >= 0]
@@ -59,19 +59,20 @@ def order(checks, dev):
 
 
 def refusals(checks, dev):
+    wal = next((dev.data / "origin").glob("*-wal"))
     cases = {
-        "every fsync fails": ["inject=fsync:error=EIO"],
-        "the second fsync of each thread fails": ["inject=fsync:error=EIO:when=2+"],
-        "the catalogue cannot be synced": ["inject=fdatasync:error=EIO"],
-        "files cannot get their names": ["inject=rename,renameat,renameat2:error=EIO"],
-        "there is no space for a name": ["inject=rename,renameat,renameat2:error=ENOSPC"],
-        "folders cannot be made": ["inject=mkdir,mkdirat:error=ENOSPC"],
+        "every fsync fails": ["-e", "inject=fsync:error=EIO"],
+        "the second fsync of each thread fails": ["-e", "inject=fsync:error=EIO:when=2+"],
+        "the catalogue cannot be synced": ["-P", wal, "-e", "inject=fsync,fdatasync:error=EIO"],
+        "files cannot get their names": ["-e", "inject=rename,renameat,renameat2:error=EIO"],
+        "there is no space for a name": ["-e", "inject=rename,renameat,renameat2:error=ENOSPC"],
+        "folders cannot be made": ["-e", "inject=mkdir,mkdirat:error=ENOSPC"],
     }
-    for number, (what, expressions) in enumerate(cases.items()):
+    for number, (what, options) in enumerate(cases.items()):
         name = f"refused-{number}.bin"
         paths, files = dev.paths(), dev.blob_files()
         with checks.check(f"{what}: the upload fails with a message, not a crash"):
-            with Strace(dev.process.pid, dev.folder / f"refused-{number}", *expressions):
+            with Strace(dev.process.pid, dev.folder / f"refused-{number}", *options):
                 done = dev.put(name, os.urandom(400_000), check=False)
             assert done.returncode != 0, done
             assert done.stderr.strip() and "panicked" not in done.stderr, done

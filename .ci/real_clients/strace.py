@@ -26,12 +26,10 @@ class Call:
 class Strace:
     """Attached while its block runs; `calls` is known afterwards."""
 
-    def __init__(self, pid, log, *expressions):
+    def __init__(self, pid, log, *options):
         self._log = log
         command = ["strace", "-f", "-y", "-ttt", "-T", "-s", "400", "-o", log, "-e", f"trace={TRACED}"]
-        for expression in expressions:
-            command += ["-e", expression]
-        self._process = subprocess.Popen([*command, "-p", str(pid)], stderr=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen([*command, *options, "-p", str(pid)], stderr=subprocess.PIPE, text=True)
 
     def __enter__(self):
         said = self._process.stderr.readline()

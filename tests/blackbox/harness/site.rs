@@ -64,6 +64,7 @@ pub(crate) struct Ask<'a> {
     protocol: Protocol,
     request: http::request::Builder,
     path: String,
+    content: Bytes,
 }
 
 /// A whole response.
@@ -106,7 +107,7 @@ impl Site {
     #[track_caller]
     pub(crate) fn get_from_two_ports(&self, path: &str) -> [Response; 2] {
         let uri = format!("https://{}{path}", self.authority());
-        let request = Request::get(uri).body(()).expect("a URI");
+        let request = Request::get(uri).body(Bytes::new()).expect("a URI");
         let responses = async {
             tokio::time::timeout(DEADLINE, site_h3::http3_from_two_ports(self, request))
                 .await
@@ -117,7 +118,13 @@ impl Site {
 
     /// Begins a request.
     pub(crate) fn ask(&self, protocol: Protocol, path: &str) -> Ask<'_> {
-        Ask { site: self, protocol, request: Request::builder(), path: path.to_owned() }
+        Ask {
+            site: self,
+            protocol,
+            request: Request::builder(),
+            path: path.to_owned(),
+            content: Bytes::new(),
+        }
     }
 
     /// The host, with a port where that is not the default one.
@@ -150,6 +157,12 @@ impl Ask<'_> {
         self
     }
 
+    /// Content of the request.
+    pub(crate) fn content(mut self, content: Bytes) -> Self {
+        self.content = content;
+        self
+    }
+
     /// A whole response, or the test fails.
     #[track_caller]
     pub(crate) fn send(self) -> Response {
@@ -160,7 +173,7 @@ impl Ask<'_> {
     /// A whole response, or why there is none. A body that is cut short is an error.
     pub(crate) fn attempt(self) -> anyhow::Result<Response> {
         let uri: Uri = format!("https://{}{}", self.site.authority(), self.path).parse()?;
-        let request = self.request.uri(uri).body(())?;
+        let request = self.request.uri(uri).body(self.content)?;
         block_on(async {
             let response = async {
                 match self.protocol {

@@ -2,7 +2,7 @@
 
 use super::site::{Protocol, Response, Site};
 use anyhow::Context;
-use bytes::{Buf, BufMut, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http::Request;
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{ClientConfig, Endpoint};
@@ -11,7 +11,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use tokio::task::JoinHandle;
 
-pub(super) async fn http3(site: &Site, request: Request<()>) -> anyhow::Result<Response> {
+pub(super) async fn http3(site: &Site, request: Request<Bytes>) -> anyhow::Result<Response> {
     let mut connection = Connection::open(site).await?;
     let response = connection.exchange(request).await;
     connection.close();
@@ -19,7 +19,10 @@ pub(super) async fn http3(site: &Site, request: Request<()>) -> anyhow::Result<R
 }
 
 /// One connection, two requests, and another port of the client's between them.
-pub(super) async fn http3_from_two_ports(site: &Site, request: Request<()>) -> anyhow::Result<[Response; 2]> {
+pub(super) async fn http3_from_two_ports(
+    site: &Site,
+    request: Request<Bytes>,
+) -> anyhow::Result<[Response; 2]> {
     let mut connection = Connection::open(site).await?;
     let first = connection.exchange(request.clone()).await?;
     connection.endpoint.rebind(std::net::UdpSocket::bind(any_port(site))?)?;
@@ -45,7 +48,7 @@ impl Connection {
         Ok(Self { endpoint, sender, driver })
     }
 
-    async fn exchange(&mut self, request: Request<()>) -> anyhow::Result<Response> {
+    async fn exchange(&mut self, request: Request<Bytes>) -> anyhow::Result<Response> {
         exchange(&mut self.sender, request).await
     }
 
@@ -63,10 +66,14 @@ fn any_port(site: &Site) -> SocketAddr {
     }
 }
 
-type Sender = h3::client::SendRequest<h3_quinn::OpenStreams, bytes::Bytes>;
+type Sender = h3::client::SendRequest<h3_quinn::OpenStreams, Bytes>;
 
-async fn exchange(sender: &mut Sender, request: Request<()>) -> anyhow::Result<Response> {
-    let mut stream = sender.send_request(request).await?;
+async fn exchange(sender: &mut Sender, request: Request<Bytes>) -> anyhow::Result<Response> {
+    let (parts, content) = request.into_parts();
+    let mut stream = sender.send_request(Request::from_parts(parts, ())).await?;
+    if !content.is_empty() {
+        stream.send_data(content).await?;
+    }
     stream.finish().await?;
     let (parts, ()) = stream.recv_response().await?.into_parts();
     let mut body = BytesMut::new();

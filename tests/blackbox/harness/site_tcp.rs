@@ -4,7 +4,7 @@ use super::site::{Protocol, Response, Site};
 use anyhow::Context;
 use bytes::Bytes;
 use http::{Request, header};
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -17,20 +17,20 @@ use tokio_rustls::client::TlsStream;
 /// Windows that do not slow down a download on loopback.
 const WINDOW: u32 = 4 << 20;
 
-pub(super) async fn http1(site: &Site, request: Request<()>) -> anyhow::Result<Response> {
+pub(super) async fn http1(site: &Site, request: Request<Bytes>) -> anyhow::Result<Response> {
     let stream = connect(site, Protocol::Http1).await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     // How a connection ends, its request is told.
     tokio::spawn(connection);
-    let (mut parts, ()) = request.into_parts();
+    let (mut parts, content) = request.into_parts();
     let authority = parts.uri.authority().context("an absolute URI")?.to_string();
     parts.headers.entry(header::HOST).or_insert(authority.parse()?);
     // RFC 9112 §3.2.1: origin-form.
     parts.uri = parts.uri.path_and_query().context("a path")?.as_str().parse()?;
-    read(sender.send_request(Request::from_parts(parts, Empty::<Bytes>::new())).await?).await
+    read(sender.send_request(Request::from_parts(parts, Full::new(content))).await?).await
 }
 
-pub(super) async fn http2(site: &Site, request: Request<()>) -> anyhow::Result<Response> {
+pub(super) async fn http2(site: &Site, request: Request<Bytes>) -> anyhow::Result<Response> {
     let stream = connect(site, Protocol::Http2).await?;
     let (mut sender, connection) = http2::Builder::new(TokioExecutor::new())
         .initial_stream_window_size(WINDOW)
@@ -38,7 +38,7 @@ pub(super) async fn http2(site: &Site, request: Request<()>) -> anyhow::Result<R
         .handshake(TokioIo::new(stream))
         .await?;
     tokio::spawn(connection);
-    read(sender.send_request(request.map(|()| Empty::<Bytes>::new())).await?).await
+    read(sender.send_request(request.map(Full::new)).await?).await
 }
 
 async fn connect(site: &Site, protocol: Protocol) -> anyhow::Result<TlsStream<TcpStream>> {
