@@ -4,6 +4,7 @@ use crate::harness::{Bench, Unit};
 use skerry_proto::manifest::{self, Entry, Representation};
 use skerry_proto::paging::page_number;
 use skerry_proto::path::AssetPath;
+use skerry_proto::rules::SiteRules;
 use skerry_proto::slices::BlobId;
 use skerry_proto::visibility::Visibility;
 use std::hint::black_box;
@@ -20,11 +21,13 @@ pub(crate) fn run(bench: &mut Bench) -> anyhow::Result<()> {
 
     let entries =
         (0..PATHS).map(|number| entry(&format!("/file-{number}.mp3"))).collect::<anyhow::Result<Vec<_>>>()?;
-    let documents = manifest::write(&entries)?;
+    let documents = manifest::write(&entries, &SiteRules::default())?;
     bench.run("manifest read, 500 paths", Unit::Once, || {
         manifest::read_root(black_box(&documents.root)).is_ok()
     });
-    bench.run("manifest write, 500 paths", Unit::Once, || manifest::write(black_box(&entries)).is_ok());
+    bench.run("manifest write, 500 paths", Unit::Once, || {
+        manifest::write(black_box(&entries), &SiteRules::default()).is_ok()
+    });
     Ok(())
 }
 
@@ -39,5 +42,7 @@ fn entry(path: &str) -> anyhow::Result<Entry> {
             blob: BlobId::of(path.as_bytes()),
             sha256: [7; 32],
         }],
+        cache_control: None,
+        fields: Vec::new(),
     })
 }

@@ -98,16 +98,16 @@ pub(crate) enum Side {
 #[derive(Debug, Args)]
 pub(crate) struct Start {
     /// Starts that are measured
-    #[arg(long = "starts", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=99))]
-    pub(crate) rounds: u32,
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=99))]
+    pub(crate) starts: u32,
 }
 
 /// Options of `upload`.
 #[derive(Debug, Args)]
 pub(crate) struct Upload {
     /// Uploads that are measured, each beside a plain write
-    #[arg(long = "uploads", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=99))]
-    pub(crate) rounds: u32,
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=99))]
+    pub(crate) uploads: u32,
 }
 
 /// Options of `memory`.
@@ -141,4 +141,18 @@ pub(crate) struct All {
 fn workspace_file(name: &str) -> PathBuf {
     let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     crate_folder.parent().unwrap_or(crate_folder).join(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_needs_no_more_than_its_name() {
+        for command in ["load", "start", "upload", "memory", "all"] {
+            if let Err(error) = Options::try_parse_from(["rig", command]) {
+                panic!("rig {command}: {error}");
+            }
+        }
+    }
 }

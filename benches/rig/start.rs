@@ -15,7 +15,7 @@ pub(crate) async fn measure(common: &Common, options: &Start) -> anyhow::Result<
     first.process.stop().await?;
 
     let mut existing_folder = Vec::new();
-    for _ in 0..options.rounds {
+    for _ in 0..options.starts {
         let dev = skerry.dev(&data, folder.path(), &[]).await?;
         existing_folder.push(dev.ready_after);
         dev.process.stop().await?;

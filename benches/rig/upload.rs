@@ -23,7 +23,7 @@ pub(crate) async fn measure(common: &Common, options: &Upload) -> anyhow::Result
     let folder = tempfile::tempdir_in(&common.folder)?;
     let dev = skerry.dev(&folder.path().join("data"), folder.path(), &[]).await?;
     let mut report = UploadReport { size: SIZE, put: Vec::new(), plain_write: Vec::new() };
-    for round in 0..options.rounds {
+    for round in 0..options.uploads {
         let bytes = random_bytes(u64::from(round));
         let source = folder.path().join("upload.bin");
         // Its own fsync, so that the disk is not still busy with it when the clock runs.

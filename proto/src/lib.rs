@@ -6,7 +6,7 @@
 //! - [`hash`], [`slices`]: what a blob is, and how each part of it is verified
 //! - [`path`], [`visibility`]: what an asset is called and who may have it
 //! - [`document`]: the frame of every stored or sent format
-//! - [`paging`], [`manifest`], [`history`]: what a build shows
+//! - [`paging`], [`manifest`], [`rules`], [`history`]: what a build shows
 //! - [`signature`], [`pointer`]: what an environment shows, and the proof
 //! - [`authority`], [`join`]: certificates, and how a machine becomes an edge
 //! - [`wire`]: the code generated from `skerry/v1/*.proto`
@@ -20,6 +20,7 @@ pub mod manifest;
 pub mod paging;
 pub mod path;
 pub mod pointer;
+pub mod rules;
 pub mod signature;
 pub mod slices;
 pub mod visibility;

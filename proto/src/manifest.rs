@@ -1,11 +1,13 @@
 //! Manifests: which representations each path of a build shows.
 //!
 //! Only public and protected assets are in a manifest. What is private cannot be asked for, because no edge ever learns its hash.
+//! The root also carries what the build declares for the whole site.
 
-use crate::document::DocumentError;
+use crate::document::{self, DOCUMENT_SIZE_MAX, DocumentError};
 use crate::hash::Hash;
-use crate::paging::{self, Documents, Paged, Root};
+use crate::paging::{self, Documents, Paged};
 use crate::path::AssetPath;
+use crate::rules::{HeaderField, SiteRules, is_field_value};
 use crate::slices::BlobId;
 use crate::visibility::Visibility;
 use crate::wire;
@@ -24,7 +26,26 @@ pub struct Entry {
     pub modified: i64,
     /// Coded forms; the first is identity.
     pub representations: Vec<Representation>,
+    /// `Cache-Control` of a public asset, where the default is not meant.
+    pub cache_control: Option<String>,
+    /// Declared with the build.
+    pub fields: Vec<HeaderField>,
 }
+
+/// What the root of a manifest says.
+#[derive(Debug, Clone)]
+pub struct Root {
+    /// The entries, or where they are.
+    pub entries: paging::Root<Entry>,
+    /// What the build declares for the whole site.
+    pub rules: SiteRules,
+}
+
+/// Header fields that one entry may declare at most.
+pub const ENTRY_FIELDS_MAX: usize = 32;
+
+/// Content codings that a representation may have; the empty one is identity.
+pub const ENCODINGS: [&str; 4] = ["", "br", "zstd", "gzip"];
 
 /// One coded form of an asset.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,20 +67,31 @@ pub fn key(path: &str) -> Hash {
 ///
 /// # Errors
 /// [`DocumentError::Rule`] for a private entry, [`DocumentError::TooLarge`] for one that no edge would read.
-pub fn write(entries: &[Entry]) -> Result<Documents, DocumentError> {
+pub fn write(entries: &[Entry], rules: &SiteRules) -> Result<Documents, DocumentError> {
     let entries = entries.iter().map(to_wire).collect::<Result<_, _>>()?;
-    paging::build::<wire::Manifest>(entries)
+    let mut documents = paging::build::<wire::Manifest>(entries)?;
+    if *rules != SiteRules::default() {
+        let mut root: wire::Manifest = document::decode(&documents.root)?;
+        root.rules = Some(rules.into());
+        documents.root = document::encode(&root);
+        if documents.root.len() > DOCUMENT_SIZE_MAX {
+            return Err(DocumentError::TooLarge { size: documents.root.len() });
+        }
+    }
+    Ok(documents)
 }
 
 /// Reads the root of a manifest whose bytes were found right.
 ///
 /// # Errors
 /// Any [`DocumentError`].
-pub fn read_root(bytes: &[u8]) -> Result<Root<Entry>, DocumentError> {
-    Ok(match paging::read_root::<wire::Manifest>(bytes)? {
-        Root::Single(entries) => Root::Single(from_wire(entries)?),
-        Root::Pages { bits, pages } => Root::Pages { bits, pages },
-    })
+pub fn read_root(bytes: &[u8]) -> Result<Root, DocumentError> {
+    let entries = match paging::read_root::<wire::Manifest>(bytes)? {
+        paging::Root::Single(entries) => paging::Root::Single(from_wire(entries)?),
+        paging::Root::Pages { bits, pages } => paging::Root::Pages { bits, pages },
+    };
+    let rules = document::decode::<wire::Manifest>(bytes)?.rules;
+    Ok(Root { entries, rules: rules.map(SiteRules::try_from).transpose()?.unwrap_or_default() })
 }
 
 /// Reads one page of a manifest whose bytes were found right.
@@ -87,7 +119,7 @@ impl Paged for wire::Manifest {
     type Entry = wire::ManifestEntry;
 
     fn assemble(page_bits: u32, pages: Vec<wire::BlobRef>, entries: Vec<Self::Entry>) -> Self {
-        Self { page_bits, pages, entries }
+        Self { page_bits, pages, entries, rules: None }
     }
 
     fn disassemble(self) -> (u32, Vec<wire::BlobRef>, Vec<Self::Entry>) {
@@ -117,6 +149,8 @@ fn to_wire(entry: &Entry) -> Result<wire::ManifestEntry, DocumentError> {
                 sha256: Bytes::copy_from_slice(&representation.sha256),
             })
             .collect(),
+        cache_control: entry.cache_control.clone().unwrap_or_default(),
+        fields: entry.fields.iter().map(Into::into).collect(),
     })
 }
 
@@ -138,12 +172,28 @@ fn entry_from_wire(entry: wire::ManifestEntry) -> Result<Entry, DocumentError> {
     if !representations.first().is_some_and(|first| first.encoding.is_empty()) {
         return Err(DocumentError::Rule("an entry's first representation is identity"));
     }
+    for (number, representation) in representations.iter().enumerate() {
+        let encodings = representations[..number].iter().map(|earlier| earlier.encoding.as_str());
+        if !ENCODINGS.contains(&representation.encoding.as_str())
+            || encodings.into_iter().any(|earlier| earlier == representation.encoding)
+        {
+            return Err(DocumentError::Rule("representations have known codings, each once"));
+        }
+    }
+    if !entry.cache_control.is_empty() && !is_field_value(&entry.cache_control) {
+        return Err(DocumentError::Rule("a cache-control is fit for a header"));
+    }
+    if entry.fields.len() > ENTRY_FIELDS_MAX {
+        return Err(DocumentError::Rule("an entry declares few header fields"));
+    }
     Ok(Entry {
         path,
         visibility,
         content_type: entry.content_type,
         modified: entry.modified,
         representations,
+        cache_control: Some(entry.cache_control).filter(|text| !text.is_empty()),
+        fields: entry.fields.into_iter().map(HeaderField::try_from).collect::<Result<_, _>>()?,
     })
 }
 
@@ -165,7 +215,8 @@ pub(crate) fn sha256_from_wire(bytes: &[u8]) -> Result<[u8; 32], DocumentError> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::paging::SINGLE_MAX;
+    use crate::paging::{Root, SINGLE_MAX};
+    use crate::rules::{Redirect, RedirectStatus};
 
     fn entry(path: &str) -> Entry {
         Entry {
@@ -178,7 +229,13 @@ mod tests {
                 blob: BlobId::of(path.as_bytes()),
                 sha256: [7; 32],
             }],
+            cache_control: None,
+            fields: Vec::new(),
         }
+    }
+
+    fn write(entries: &[Entry]) -> Result<Documents, DocumentError> {
+        super::write(entries, &SiteRules::default())
     }
 
     fn entries(count: usize) -> Vec<Entry> {
@@ -186,7 +243,7 @@ mod tests {
     }
 
     fn read_all(documents: &Documents) -> Vec<Entry> {
-        let mut all = match read_root(&documents.root).expect("own root") {
+        let mut all = match read_root(&documents.root).expect("own root").entries {
             Root::Single(entries) => entries,
             Root::Pages { bits, pages } => documents
                 .pages
@@ -210,6 +267,28 @@ mod tests {
             let documents = write(&all).expect("writes");
             assert_eq!(documents.pages.is_empty(), count <= SINGLE_MAX);
             all.sort_by(|a, b| a.path.cmp(&b.path));
+            assert_eq!(read_all(&documents), all);
+        }
+    }
+
+    #[test]
+    fn what_a_build_declares_reads_back_with_and_without_pages() {
+        let rules = SiteRules {
+            redirects: vec![Redirect {
+                from: "/old/*".into(),
+                to: "/new/:splat".into(),
+                status: RedirectStatus::PermanentRedirect,
+            }],
+            index: Some("index.html".into()),
+            not_found: Some("/404.html".parse().expect("valid")),
+        };
+        for count in [1, 3000] {
+            let mut all = entries(count);
+            all[0].cache_control = Some("max-age=60".into());
+            all[0].fields = vec![HeaderField::new("X-Frame-Options", "DENY").expect("allowed")];
+            all.sort_by(|a, b| a.path.cmp(&b.path));
+            let documents = super::write(&all, &rules).expect("writes");
+            assert_eq!(read_root(&documents.root).expect("own root").rules, rules);
             assert_eq!(read_all(&documents), all);
         }
     }
@@ -242,7 +321,7 @@ mod tests {
     #[test]
     fn entries_that_break_a_rule_are_refused() {
         let good = to_wire(&entry("/a")).expect("valid");
-        let breaks: [fn(&mut wire::ManifestEntry); 7] = [
+        let breaks: [fn(&mut wire::ManifestEntry); 11] = [
             |entry| entry.path = "a".into(),
             |entry| entry.visibility = wire::Visibility::Private.into(),
             |entry| entry.visibility = 77,
@@ -250,6 +329,14 @@ mod tests {
             |entry| entry.representations.clear(),
             |entry| entry.representations[0].encoding = "br".into(),
             |entry| entry.representations[0].blob = None,
+            |entry| entry.representations.push(entry.representations[0].clone()),
+            |entry| {
+                let compress =
+                    wire::Representation { encoding: "compress".into(), ..entry.representations[0].clone() };
+                entry.representations.push(compress);
+            },
+            |entry| entry.cache_control = "no-store\r\nx: y".into(),
+            |entry| entry.fields.push(wire::HeaderField { name: "set-cookie".into(), value: "a=b".into() }),
         ];
         for (number, change) in breaks.iter().enumerate() {
             let mut entry = good.clone();
@@ -262,13 +349,13 @@ mod tests {
     #[test]
     fn an_entry_in_the_wrong_page_is_refused() {
         let documents = write(&entries(3000)).expect("writes");
-        let Ok(Root::Pages { bits, .. }) = read_root(&documents.root) else {
+        let Root::Pages { bits, .. } = read_root(&documents.root).expect("own root").entries else {
             panic!("3000 entries need pages")
         };
         assert!(matches!(read_page(&documents.pages[1], bits, 0), Err(DocumentError::Rule(_))));
     }
 
     fn document_of(entries: Vec<wire::ManifestEntry>) -> Bytes {
-        crate::document::encode(&wire::Manifest { page_bits: 0, pages: Vec::new(), entries })
+        crate::document::encode(&wire::Manifest { page_bits: 0, pages: Vec::new(), entries, rules: None })
     }
 }

@@ -47,6 +47,15 @@ impl Default for AccessRules {
     }
 }
 
+/// How an environment answers, beside what its build says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ServingRules {
+    /// POST is answered like GET, for webhooks that post for a static document.
+    pub post_as_get: bool,
+    /// The publisher is not trusted: HTML documents are sandboxed like SVG and XML ones.
+    pub untrusted_uploads: bool,
+}
+
 /// What an environment shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pointer {
@@ -66,6 +75,8 @@ pub struct Pointer {
     pub history: Option<BlobId>,
     /// What to do past the lease.
     pub access: AccessRules,
+    /// How to answer.
+    pub serving: ServingRules,
     /// No `Last-Modified` is earlier; Unix seconds.
     pub modified_floor: i64,
     /// When it was signed; Unix seconds.
@@ -135,6 +146,10 @@ impl Pointer {
             }),
             modified_floor: self.modified_floor,
             issued_at: self.issued_at,
+            serving: Some(wire::ServingRules {
+                post_as_get: self.serving.post_as_get,
+                untrusted_uploads: self.serving.untrusted_uploads,
+            }),
         }
     }
 
@@ -158,6 +173,10 @@ impl Pointer {
                 public_stale: access.public_stale.try_into()?,
                 protected_stale: access.protected_stale.try_into()?,
             },
+            serving: pointer.serving.map_or_else(ServingRules::default, |serving| ServingRules {
+                post_as_get: serving.post_as_get,
+                untrusted_uploads: serving.untrusted_uploads,
+            }),
             domain: pointer.domain,
             account_sid: pointer.account_sid,
             environment_sid: pointer.environment_sid,
@@ -218,6 +237,7 @@ mod tests {
             manifest: Some(BlobId::of(b"manifest")),
             history: None,
             access: AccessRules::default(),
+            serving: ServingRules { post_as_get: true, untrusted_uploads: false },
             modified_floor: 0,
             issued_at: 1_700_000_000,
         }

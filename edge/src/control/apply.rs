@@ -120,7 +120,7 @@ impl Applier {
     ) -> Result<Pages, ApplyError> {
         let Some(root) = pointer.manifest else { return Ok(Pages::default()) };
         let bytes = self.document(pointer, root, named).await?;
-        match manifest::read_root(&bytes).map_err(|error| self.refuse(error))? {
+        match manifest::read_root(&bytes).map_err(|error| self.refuse(error))?.entries {
             Root::Single(entries) => Ok(Pages { bits: 0, pages: vec![(root, Arc::new(page(entries)))] }),
             Root::Pages { bits, pages: names } => {
                 let mut pages = Vec::with_capacity(names.len());

@@ -2,7 +2,7 @@
 
 use super::environment::{Environment, Pages, page};
 use skerry_proto::manifest::{Entry, Representation};
-use skerry_proto::pointer::{AccessRules, Pointer, Version};
+use skerry_proto::pointer::{AccessRules, Pointer, ServingRules, Version};
 use skerry_proto::slices::BlobId;
 use skerry_proto::visibility::Visibility;
 use std::sync::Arc;
@@ -18,6 +18,7 @@ pub(crate) fn environment(domain: &str, access: AccessRules, assets: &[(&str, &s
         manifest: None,
         history: None,
         access,
+        serving: ServingRules::default(),
         modified_floor: 0,
         issued_at: 0,
     };
@@ -27,6 +28,8 @@ pub(crate) fn environment(domain: &str, access: AccessRules, assets: &[(&str, &s
         content_type: (*content_type).to_owned(),
         modified: 1_700_000_000,
         representations: vec![Representation { encoding: String::new(), blob: *blob, sha256: [0; 32] }],
+        cache_control: None,
+        fields: Vec::new(),
     });
     let pages = Pages { bits: 0, pages: vec![(BlobId::of(b""), Arc::new(page(entries.collect())))] };
     Environment::new(&pointer, pages)

@@ -6,7 +6,7 @@ use crate::secret::{hex, random, secret_hash};
 use crate::sid::{AccountSid, EnvironmentSid, ServiceSid};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use prost::Message;
-use skerry_proto::pointer::{AccessRules, Pointer};
+use skerry_proto::pointer::{AccessRules, Pointer, ServingRules};
 use std::time::SystemTime;
 
 /// Unique name of the service and the environment that every account begins with.
@@ -94,6 +94,7 @@ impl Publisher {
                     manifest: None,
                     history: None,
                     access: AccessRules::default(),
+                    serving: ServingRules::default(),
                     modified_floor: 0,
                     issued_at: rows.created_at,
                 };

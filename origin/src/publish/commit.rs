@@ -9,7 +9,8 @@ use crate::sid::{AccountSid, BuildSid, DeploymentSid, EnvironmentSid};
 use prost::Message;
 use skerry_proto::manifest::{self, Representation};
 use skerry_proto::paging::Documents;
-use skerry_proto::pointer::{AccessRules, Pointer, Version};
+use skerry_proto::pointer::{AccessRules, Pointer, ServingRules, Version};
+use skerry_proto::rules::SiteRules;
 use std::sync::{Arc, PoisonError};
 use std::time::SystemTime;
 use tokio::sync::OwnedMutexGuard;
@@ -129,6 +130,7 @@ impl Publisher {
             manifest: Some(new.manifest.id),
             history: new.history.map(|history| history.id),
             access: AccessRules::default(),
+            serving: ServingRules::default(),
             modified_floor,
             issued_at: new.created_at,
         };
@@ -144,7 +146,8 @@ impl Publisher {
         let publisher = self.clone();
         let work = tokio::task::spawn_blocking(move || {
             let mut pages = Vec::new();
-            let manifest = publisher.store_all(&manifest::write(&entries(&build))?, &mut pages)?;
+            let manifest = publisher
+                .store_all(&manifest::write(&entries(&build), &SiteRules::default())?, &mut pages)?;
             let past = history::entries(&past, &build);
             let history = match past.is_empty() {
                 true => None,
@@ -188,6 +191,8 @@ fn entries(build: &[AssetVersion]) -> Vec<manifest::Entry> {
                 blob: version.blob.id,
                 sha256: version.blob.sha256,
             }],
+            cache_control: None,
+            fields: Vec::new(),
         })
         .collect()
 }

@@ -40,7 +40,9 @@ async fn a_file_goes_from_the_upload_to_the_edge_verified() {
     );
 
     let manifest = served.fill(&edge, pointer.manifest.expect("a manifest")).await.expect("fills");
-    let Root::Single(entries) = manifest::read_root(&manifest).expect("reads") else { panic!("one page") };
+    let Root::Single(entries) = manifest::read_root(&manifest).expect("reads").entries else {
+        panic!("one page")
+    };
     let entry = entries.first().expect("one entry");
     assert_eq!((entry.path.as_str(), entry.content_type.as_str()), ("/hello.mp3", "audio/mpeg"));
     let blob = entry.representations.first().expect("identity").blob;

@@ -8,7 +8,8 @@ use skerry_proto::authority::Authority;
 use skerry_proto::hash::Hash;
 use skerry_proto::join::JoinToken;
 use skerry_proto::manifest::{self, Entry, Representation};
-use skerry_proto::pointer::{AccessRules, Pointer, Version};
+use skerry_proto::pointer::{AccessRules, Pointer, ServingRules, Version};
+use skerry_proto::rules::SiteRules;
 use skerry_proto::signature::{KeySet, SigningKey};
 use skerry_proto::slices::{BlobId, SLICE_SIZE, SliceHasher};
 use skerry_proto::visibility::Visibility;
@@ -180,9 +181,11 @@ impl FakeOrigin {
                     blob: BlobId::of(content),
                     sha256: [0; 32],
                 }],
+                cache_control: None,
+                fields: Vec::new(),
             })
             .collect();
-        let manifest = manifest::write(&entries).expect("writes").root;
+        let manifest = manifest::write(&entries, &SiteRules::default()).expect("writes").root;
         let id = BlobId::of(&manifest);
         let mut state = self.shared.state();
         state.blobs.insert(id.hash, (manifest, about));
@@ -203,6 +206,7 @@ impl FakeOrigin {
             manifest,
             history: None,
             access: AccessRules::default(),
+            serving: ServingRules::default(),
             modified_floor: 0,
             issued_at: 1_000_000_000,
         }
