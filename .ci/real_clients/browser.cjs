@@ -1,19 +1,9 @@
 // Loads a page in Chromium and prints, as JSON, what it came to. Argument: {url, port, spki, protocol}.
-const { chromium } = require("playwright-core");
-const { execFileSync } = require("node:child_process");
+const { launch } = require("./launch.cjs");
 
 async function main() {
-  const { url, port, spki, protocol } = JSON.parse(process.argv[2]);
-  const args = [
-    "--no-sandbox",
-    "--mute-audio",
-    "--autoplay-policy=no-user-gesture-required",
-    `--ignore-certificate-errors-spki-list=${spki}`,
-    "--host-resolver-rules=MAP localhost 127.0.0.1",
-    ...(protocol === "h3" ? ["--enable-quic", `--origin-to-force-quic-on=localhost:${port}`] : ["--disable-quic"]),
-  ];
-  const executablePath = execFileSync("sh", ["-c", "command -v chromium"], { encoding: "utf8" }).trim();
-  const browser = await chromium.launch({ executablePath, args });
+  const question = JSON.parse(process.argv[2]);
+  const browser = await launch(question);
   try {
     const page = await browser.newPage();
     const problems = [];
@@ -22,7 +12,7 @@ async function main() {
     });
     page.on("pageerror", (error) => problems.push(String(error)));
     page.on("requestfailed", (request) => problems.push(`${request.url()}: ${request.failure()?.errorText}`));
-    await page.goto(url, { waitUntil: "load", timeout: 60000 });
+    await page.goto(question.url, { waitUntil: "load", timeout: 60000 });
     // Its own script fetches every file once more, and says so.
     await page.waitForFunction(() => /Fetched|could not/.test(document.querySelector("#status").textContent), null, { timeout: 30000 });
     const navigation = await page.evaluate(() => performance.getEntriesByType("navigation").map((entry) => ({ name: entry.name, protocol: entry.nextHopProtocol })));
