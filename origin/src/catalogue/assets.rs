@@ -49,10 +49,8 @@ struct Row {
     size: i64,
     sha256: Vec<u8>,
     created_at: i64,
-    encoding: Option<String>,
-    derived_hash: Option<Vec<u8>>,
-    derived_size: Option<i64>,
-    derived_sha256: Option<Vec<u8>>,
+    #[sqlx(flatten)]
+    derived: DerivedColumns,
 }
 
 impl Catalogue {
@@ -148,14 +146,8 @@ impl Catalogue {
 fn versions(rows: Vec<Row>) -> Result<Vec<AssetVersion>, CatalogueError> {
     let mut versions: Vec<AssetVersion> = Vec::new();
     let mut place = None;
-    for mut row in rows {
-        let columns: DerivedColumns = (
-            row.encoding.take(),
-            row.derived_hash.take(),
-            row.derived_size.take(),
-            row.derived_sha256.take(),
-        );
-        let derived = derived::derived(columns)?;
+    for row in rows {
+        let derived = derived::derived(&row.derived)?;
         if place != Some(row.place) {
             place = Some(row.place);
             versions.push(version(row)?);

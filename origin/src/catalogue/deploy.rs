@@ -31,8 +31,8 @@ pub(crate) struct NewDeployment {
     pub(crate) pages: Vec<Document>,
     /// The derived blobs that the manifest names.
     pub(crate) derived: Vec<Hash>,
-    /// A date that a `Last-Modified` may have had where something older is shown now, for another reason than an older version at
-    /// the same path.
+    /// Where something older is shown now than before, for another reason than an older version at the same path: the youngest
+    /// date that was sent there.
     pub(crate) older_than: Option<i64>,
     pub(crate) created_at: i64,
 }
@@ -152,8 +152,8 @@ async fn add_build(
     Ok(())
 }
 
-/// The youngest date of a version that gives way to an older one, though not by this deployment alone: the greatest version that
-/// was ever live at the path counts, because clients may hold that one.
+/// The youngest date that clients may hold of a path at which this deployment puts an older version. What they hold is the greatest
+/// version that was ever live there, though another may have been live since.
 async fn older_than(
     transaction: &mut Transaction<'static, Sqlite>,
     new: &NewDeployment,

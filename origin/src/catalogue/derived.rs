@@ -1,6 +1,6 @@
 //! Derived blobs: the coded forms of blobs, each made once.
 
-use super::{Catalogue, CatalogueError, add_blob, bytes_32};
+use super::{Catalogue, CatalogueError, add_blob, bytes_32, stored_blob};
 use crate::blobs::StoredBlob;
 use crate::coding::Coding;
 use skerry_proto::hash::Hash;
@@ -78,13 +78,24 @@ pub(super) fn hex_list(hashes: &[Hash]) -> Result<String, CatalogueError> {
     serde_json::to_string(&texts).map_err(|_| CatalogueError::Damaged("texts are JSON"))
 }
 
-/// Columns of a derived blob that is joined in from the left: encoding, hash, size, SHA-256.
-pub(super) type DerivedColumns = (Option<String>, Option<Vec<u8>>, Option<i64>, Option<Vec<u8>>);
+/// Columns of a derived blob that is joined in from the left.
+#[derive(sqlx::FromRow)]
+pub(super) struct DerivedColumns {
+    encoding: Option<String>,
+    derived_hash: Option<Vec<u8>>,
+    derived_size: Option<i64>,
+    derived_sha256: Option<Vec<u8>>,
+}
 
 /// The derived blob of a row, if it has one.
-pub(super) fn derived(columns: DerivedColumns) -> Result<Option<Derived>, CatalogueError> {
-    let (Some(name), Some(hash), Some(size), Some(sha256)) = columns else { return Ok(None) };
-    Ok(Some(Derived { coding: coding(&name)?, blob: super::stored_blob(&hash, size, &sha256)? }))
+pub(super) fn derived(columns: &DerivedColumns) -> Result<Option<Derived>, CatalogueError> {
+    let DerivedColumns { encoding, derived_hash, derived_size, derived_sha256 } = columns;
+    let (Some(name), Some(hash), Some(size), Some(sha256)) =
+        (encoding, derived_hash, derived_size, derived_sha256)
+    else {
+        return Ok(None);
+    };
+    Ok(Some(Derived { coding: coding(name)?, blob: stored_blob(hash, *size, sha256)? }))
 }
 
 fn coding(name: &str) -> Result<Coding, CatalogueError> {

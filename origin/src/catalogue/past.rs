@@ -23,10 +23,8 @@ struct PastRow {
     hash: Vec<u8>,
     size: i64,
     sha256: Vec<u8>,
-    encoding: Option<String>,
-    derived_hash: Option<Vec<u8>>,
-    derived_size: Option<i64>,
-    derived_sha256: Option<Vec<u8>>,
+    #[sqlx(flatten)]
+    derived: DerivedColumns,
 }
 
 impl Catalogue {
@@ -72,8 +70,7 @@ fn past_versions(rows: Vec<PastRow>) -> Result<Vec<PastVersion>, CatalogueError>
     let mut versions: Vec<PastVersion> = Vec::new();
     for row in rows {
         let blob = stored_blob(&row.hash, row.size, &row.sha256)?;
-        let columns: DerivedColumns = (row.encoding, row.derived_hash, row.derived_size, row.derived_sha256);
-        let derived = derived::derived(columns)?;
+        let derived = derived::derived(&row.derived)?;
         match versions.last_mut() {
             Some(last)
                 if last.path == row.path && last.content_type == row.content_type && last.blob == blob =>

@@ -354,6 +354,30 @@ mod tests {
     }
 
     #[test]
+    fn whatever_the_bytes_are_they_are_read_or_refused_with_a_line_of_the_file() {
+        let good = include_bytes!("../../../../deploy/examples/_skerry.toml");
+        let lines = good.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let look = |bytes: &[u8]| match parse(bytes) {
+            Ok(_) => {}
+            Err(problems) => {
+                assert!(!problems.is_empty());
+                assert!(
+                    problems.iter().all(|problem| (1..=lines + 1).contains(&problem.line)),
+                    "{problems:?}"
+                );
+            }
+        };
+        for at in 0..good.len() {
+            look(&good[..at]);
+            for byte in [0, b'"', b'[', b'\n', b'*', 0x80, 0xff] {
+                let mut bytes = good.to_vec();
+                bytes[at] = byte;
+                look(&bytes);
+            }
+        }
+    }
+
+    #[test]
     fn all_problems_are_found_at_once_by_line() {
         let text = "zzz = 1\n[[redirects]]\nfrom = 1\n[[headers]]\npath = \"/\"\nage = \"1\"";
         let lines: Vec<_> = problems(text).iter().map(|line| line[..7].to_owned()).collect();
