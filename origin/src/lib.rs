@@ -4,7 +4,7 @@
 //!
 //! - `config`, `run`: how an origin is set up, and its life: open, bind, serve, stop
 //! - `folder`, `keys`, `secret`, `sid`, `metrics`: the data folder, the cluster's keys, secrets, identifiers, figures
-//! - `blobs`, `catalogue`: the bytes, and everything else that is known
+//! - `blobs`, `catalogue`: the bytes, and everything else that is known; `coding`: compressing them
 //! - `publish`: what accounts may do with them; `edges`: who serves them
 //! - `grpc`: how all of it is called
 //!
@@ -12,6 +12,7 @@
 
 mod blobs;
 mod catalogue;
+mod coding;
 mod config;
 mod edges;
 mod folder;
