@@ -10,12 +10,13 @@ use crate::control::{
     WatcherStatus, enrol, renew,
 };
 use crate::fill::{OriginUpstream, Slices};
-use crate::folder::{DataFolder, FolderError};
 use crate::listen::{BoundListeners, ListenError};
 use crate::metrics::Metrics;
 use crate::serve::Site;
 use metrics_exporter_prometheus::{BuildError, PrometheusHandle};
+use skerry_folder::{DataFolder, FolderError};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::runtime::Handle;
@@ -83,12 +84,11 @@ pub enum EdgeError {
 }
 
 impl Edge {
-    /// Locks the data folder and binds all sockets.
+    /// Binds all sockets. A new folder goes again with this value, unless the edge starts.
     ///
     /// # Errors
-    /// [`EdgeError::Folder`], [`EdgeError::Metrics`] and [`EdgeError::Listen`].
-    pub fn bind(config: EdgeConfig) -> Result<Self, EdgeError> {
-        let folder = DataFolder::take(&config.data)?;
+    /// [`EdgeError::Metrics`] and [`EdgeError::Listen`].
+    pub fn bind(config: EdgeConfig, folder: DataFolder) -> Result<Self, EdgeError> {
         let metrics = Arc::new(Metrics::new(&config.name)?);
         let listeners = BoundListeners::bind(&config, Arc::clone(&metrics))?;
         Ok(Self { config, folder, listeners, metrics })
@@ -116,7 +116,7 @@ impl Edge {
     ) -> Result<RunningEdge, EdgeError> {
         let Self { config, folder, listeners, metrics } = self;
         let identity = tokio::select! {
-            identity = identity(&config, &origin) => identity?,
+            identity = identity(&folder, &config.name, &origin) => identity?,
             () = stop.cancelled() => return Err(EdgeError::Stopped),
         };
         // Two connections, so that the bytes of fills never stand before the origin's word.
@@ -124,20 +124,16 @@ impl Edge {
         let fills = OriginChannel::new(&origin.url, &identity)?;
 
         let runtime = Handle::current();
-        let cache = SliceCache::open(
-            &folder.path().join("cache"),
-            config.cache,
-            runtime.clone(),
-            Arc::clone(&metrics),
-        )
-        .await?;
+        let cache =
+            SliceCache::open(&folder.inner("cache")?, config.cache, runtime.clone(), Arc::clone(&metrics))
+                .await?;
         let upstream = Box::new(OriginUpstream::new(fills.clone()));
         let slices = Arc::new(Slices::new(cache, upstream, runtime, Arc::clone(&metrics)));
         let lease = Arc::new(Lease::load(folder.path().join("lease"), config.lease));
         let environments = Arc::new(Environments::default());
         let applier = Applier {
             keys: identity.keys.clone(),
-            state: StateFolder::open(folder.path().join("state"))?,
+            state: StateFolder::open(folder.inner("state")?)?,
             slices: Arc::clone(&slices),
             environments: Arc::clone(&environments),
             metrics: Arc::clone(&metrics),
@@ -162,7 +158,7 @@ impl Edge {
         let mut tasks = JoinSet::new();
         tasks.spawn(watcher.run(ending.clone()));
         tasks.spawn(upkeep(Arc::clone(&metrics), Arc::clone(&lease), Arc::clone(&slices), ending.clone()));
-        tasks.spawn(keep_certified(config, identity, control, fills, ending.clone()));
+        tasks.spawn(keep_certified(folder.path().to_owned(), identity, control, fills, ending.clone()));
         let ended = tokio::spawn(async move {
             serving.stopped().await;
             ending.cancel();
@@ -204,13 +200,15 @@ impl RunningEdge {
 }
 
 /// The identity on disk, else a new one for the join token. Waits for an origin that is away.
-async fn identity(config: &EdgeConfig, origin: &OriginAddress) -> Result<Identity, EdgeError> {
-    if let Some(identity) = Identity::load(&config.data)? {
+async fn identity(folder: &DataFolder, name: &str, origin: &OriginAddress) -> Result<Identity, EdgeError> {
+    if let Some(identity) = Identity::load(folder.path())? {
         return Ok(identity);
     }
     let token = origin.join_token.as_ref().ok_or(IdentityError::NoJoinToken)?;
+    // The token is used up here.
+    folder.keep();
     loop {
-        match enrol(&config.data, &origin.url, token, &config.name).await {
+        match enrol(folder.path(), &origin.url, token, name).await {
             Ok(identity) => {
                 tracing::info!(edge_id = identity.edge_id, origin = origin.url, "enrolled");
                 return Ok(identity);
@@ -239,7 +237,7 @@ async fn upkeep(metrics: Arc<Metrics>, lease: Arc<Lease>, slices: Arc<Slices>, s
 
 /// Renews the certificate when two thirds of its life are over.
 async fn keep_certified(
-    config: EdgeConfig,
+    folder: PathBuf,
     mut identity: Identity,
     control: OriginChannel,
     fills: OriginChannel,
@@ -254,7 +252,7 @@ async fn keep_certified(
         if !identity.wants_renewal(SystemTime::now()) {
             continue;
         }
-        let renewed = renew(&config.data, &control, &identity).await;
+        let renewed = renew(&folder, &control, &identity).await;
         match renewed {
             Ok(renewed) => {
                 let replaced = control.replace(&renewed).and_then(|()| fills.replace(&renewed));

@@ -19,8 +19,8 @@ mod upload;
 pub(crate) use read::BlobReader;
 pub(crate) use upload::BlobUpload;
 
-use crate::folder::sync_folder;
 use bytes::Bytes;
+use skerry_folder::sync_folder;
 use skerry_proto::hash::Hash;
 use skerry_proto::slices::BlobId;
 use std::collections::HashSet;

@@ -4,12 +4,12 @@ use crate::blobs::{BlobError, BlobStore};
 use crate::catalogue::{Catalogue, CatalogueError};
 use crate::config::OriginConfig;
 use crate::edges::{Edges, EnrolError};
-use crate::folder::{Folder, FolderError};
 use crate::grpc::{self, BoundSockets, ListenError, ServeError, Services};
 use crate::keys::{Keys, KeysError};
 use crate::metrics::Metrics;
 use crate::publish::{Naming, NewAccount, PublishError, Publisher};
 use metrics_exporter_prometheus::PrometheusHandle;
+use skerry_folder::{DataFolder, FolderError};
 use skerry_proto::authority::{Authority, AuthorityError, Identity};
 use skerry_proto::join::JoinToken;
 use std::net::SocketAddr;
@@ -32,7 +32,7 @@ const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Origin {
     config: OriginConfig,
-    folder: Folder,
+    folder: DataFolder,
     keys: Arc<Keys>,
     services: Services,
 }
@@ -54,7 +54,7 @@ pub struct OriginAddresses {
 /// Why an origin does not start, or stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum OriginError {
-    /// The data folder is locked, not writable, or of a newer version.
+    /// The data folder cannot be used.
     #[error(transparent)]
     Folder(#[from] FolderError),
     /// The keys of the cluster cannot be used.
@@ -95,7 +95,8 @@ pub enum OriginError {
 }
 
 impl Origin {
-    /// Locks the data folder, opens and migrates the catalogue, loads keys; makes all of them in a new folder.
+    /// Locks the data folder, opens and migrates the catalogue, loads keys; makes all of them in a new folder. A new folder goes
+    /// again with this value, unless an account was made or the origin was served.
     ///
     /// # Errors
     /// Any [`OriginError`] but those of listening and serving.
@@ -137,6 +138,7 @@ impl Origin {
     /// # Errors
     /// [`OriginError::Catalogue`], [`OriginError::NoDomain`], [`OriginError::NoRandomness`].
     pub async fn create_account(&self, friendly_name: &str) -> Result<NewAccount, OriginError> {
+        self.folder.keep();
         let made = self.services.publisher.create_account(friendly_name).await;
         made.map_err(|error| match error {
             PublishError::Catalogue(error) => error.into(),
@@ -224,6 +226,7 @@ impl BoundOrigin {
     /// [`OriginError::Certificate`], [`OriginError::Serve`].
     pub async fn serve(self, stop: CancellationToken) -> Result<(), OriginError> {
         let Self { origin, sockets } = self;
+        origin.folder.keep();
         let identity = origin.identity()?;
         let authority = origin.authority().certificate().clone();
         let services = origin.services.clone();
@@ -260,8 +263,8 @@ impl Origin {
 }
 
 /// Everything on disk but the catalogue. Blocks.
-fn prepare(data: &std::path::Path) -> Result<(Folder, Keys, BlobStore), OriginError> {
-    let folder = Folder::open(data)?;
+fn prepare(data: &std::path::Path) -> Result<(DataFolder, Keys, BlobStore), OriginError> {
+    let folder = DataFolder::take(data)?;
     if !Keys::exist(data) {
         if data.join("catalogue.sqlite").exists() {
             return Err(OriginError::KeysMissing);

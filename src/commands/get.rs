@@ -4,7 +4,6 @@ use crate::client::{Client, OriginOptions, Progress, trusted_certificate};
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::fetch::{self, Protocol, Target, Trust};
-use crate::files;
 use crate::output;
 use bytes::Bytes;
 use skerry_proto::hash::Hash;
@@ -156,7 +155,7 @@ impl Sink {
         if path.is_dir() {
             return Err(Failure::usage(format!("{} is a folder; name a file with -o", path.display())));
         }
-        let temporary = files::beside(path);
+        let temporary = skerry_folder::beside(path);
         let file = File::create(&temporary)
             .map_err(|error| Failure::new(format!("cannot write {}: {error}", path.display())))?;
         Ok(Self::File { file, temporary, path: path.to_owned(), is_whole: false })

@@ -12,10 +12,12 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use skerry_edge::config::{EdgeConfig, ServerIdentity};
 use skerry_edge::control::Identity;
 use skerry_edge::run::Edge;
+use skerry_folder::DataFolder;
 use skerry_origin::{BoundOrigin, Origin, OriginConfig};
 use skerry_proto::authority::pem;
 use skerry_proto::join::JoinToken;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -50,7 +52,7 @@ pub(super) async fn bind(
 ) -> Result<Bound, Failure> {
     let of_origin = |error| hints.of_origin(&error);
     let config = origin_config(options, settings.origin.role, folder);
-    let mut origin = Origin::open(config.clone()).await.map_err(of_origin)?;
+    let origin = Origin::open(config).await.map_err(of_origin)?;
     let ca_pem = pem("CERTIFICATE", origin.authority().certificate());
     let credentials = account(&origin, folder).await?;
     folder.keep_ca(&ca_pem)?;
@@ -62,10 +64,8 @@ pub(super) async fn bind(
     let bound = bind_edges(configs, hints).await?;
 
     // The URLs that publishers are told carry the port of the first edge, which is known only now if it was picked.
-    let port = bound.first().map_or(config.public_port, |edge| edge.address().port());
-    if port != config.public_port {
-        origin.close().await;
-        origin = Origin::open(OriginConfig { public_port: port, ..config }).await.map_err(of_origin)?;
+    if let Some(edge) = bound.first() {
+        origin.set_public_port(edge.address().port());
     }
     let mut edges = Vec::new();
     for (edge, number) in bound.into_iter().zip(1..) {
@@ -126,12 +126,11 @@ fn edge_configs(
     folder: &DevFolder,
     identity: &Arc<ServerIdentity>,
     domain: &str,
-) -> Vec<Result<EdgeConfig, Failure>> {
+) -> Vec<Result<(PathBuf, EdgeConfig), Failure>> {
     // Only on loopback does a request for no known host show the default environment.
     let fallback_domain = options.https.ip().is_loopback().then(|| domain.to_owned());
     let config = |number: u16| {
-        Ok(EdgeConfig {
-            data: folder.edge(number),
+        let config = EdgeConfig {
             name: format!("edge-{number}"),
             https_addresses: with_both_loopbacks(nth(options.https, number - 1)?),
             identity: Arc::clone(identity),
@@ -142,16 +141,20 @@ fn edge_configs(
             limits: settings.limits,
             lease: settings.lease,
             drain_time_max: settings.drain_time_max,
-        })
+        };
+        Ok((folder.edge(number), config))
     };
     (1..=options.edges).map(config).collect()
 }
 
-async fn bind_edges(configs: Vec<Result<EdgeConfig, Failure>>, hints: &Hints) -> Result<Vec<Edge>, Failure> {
+async fn bind_edges(
+    configs: Vec<Result<(PathBuf, EdgeConfig), Failure>>,
+    hints: &Hints,
+) -> Result<Vec<Edge>, Failure> {
     let mut edges = Vec::new();
     for config in configs {
-        let config = config?;
-        let bound = tokio::task::spawn_blocking(move || Edge::bind(config)).await;
+        let (folder, config) = config?;
+        let bound = tokio::task::spawn_blocking(move || Edge::bind(config, DataFolder::take(&folder)?)).await;
         let bound = bound.map_err(|_| Failure::new("binding an edge ended unexpectedly"))?;
         edges.push(bound.map_err(|error| hints.of_edge(&error))?);
     }

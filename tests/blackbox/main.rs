@@ -10,6 +10,7 @@ mod access;
 mod caching;
 mod crash;
 mod dev;
+mod folders;
 mod http;
 mod integrity;
 mod layout;

@@ -1,8 +1,8 @@
 //! Who an edge is: its id, its certificate and key, and whom it trusts. Kept in files of mode 0600.
 
 use super::channel::{OriginChannel, anonymous};
-use super::state::write_atomically;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+use skerry_folder::{Readers, write};
 use skerry_proto::authority::{self, AuthorityError};
 use skerry_proto::document::{self, DocumentError};
 use skerry_proto::join::JoinToken;
@@ -110,7 +110,7 @@ impl Identity {
             key_set: self.keys.encode(),
         });
         let path = folder.join(FILE);
-        write_atomically(&path, &bytes)
+        write(&path, &bytes, Readers::Owner)
             .map_err(|source| IdentityError::File { path: path.display().to_string(), source })
     }
 
