@@ -6,8 +6,8 @@
 use crate::cache::{CacheError, SliceCache};
 use crate::config::{EdgeConfig, OriginAddress};
 use crate::control::{
-    Applier, Environments, Identity, IdentityError, Lease, OriginChannel, StateError, StateFolder, Watcher,
-    WatcherStatus, enrol, renew,
+    Applier, Backoff, Environments, Identity, IdentityError, Lease, OriginChannel, StateError, StateFolder,
+    Watcher, WatcherStatus, enrol, renew,
 };
 use crate::fill::{OriginUpstream, Slices};
 use crate::listen::{BoundListeners, ListenError};
@@ -29,9 +29,6 @@ const UPKEEP: Duration = Duration::from_secs(5);
 
 /// How often the certificate is looked at.
 const RENEWAL_CHECK: Duration = Duration::from_secs(600);
-
-/// Between tries to enrol while the origin is away.
-const ENROL_PAUSE: Duration = Duration::from_millis(500);
 
 /// An edge whose data folder is locked and whose sockets are bound; nothing is accepted yet.
 #[derive(Debug)]
@@ -207,6 +204,7 @@ async fn identity(folder: &DataFolder, name: &str, origin: &OriginAddress) -> Re
     let token = origin.join_token.as_ref().ok_or(IdentityError::NoJoinToken)?;
     // The token is used up here.
     folder.keep();
+    let (mut backoff, mut logged) = (Backoff::new(), String::new());
     loop {
         match enrol(folder.path(), &origin.url, token, name).await {
             Ok(identity) => {
@@ -214,8 +212,13 @@ async fn identity(folder: &DataFolder, name: &str, origin: &OriginAddress) -> Re
                 return Ok(identity);
             }
             Err(error) if error.is_transient() => {
-                tracing::warn!(%error, origin = origin.url, "cannot enrol yet");
-                tokio::time::sleep(ENROL_PAUSE).await;
+                // It may be away for hours: once for each reason is enough.
+                let reason = error.to_string();
+                if reason != logged {
+                    tracing::warn!(%error, origin = origin.url, "cannot enrol yet; trying again until it works");
+                    logged = reason;
+                }
+                tokio::time::sleep(backoff.pause()).await;
             }
             Err(error) => return Err(error.into()),
         }
