@@ -59,7 +59,7 @@ impl std::fmt::Debug for ServerIdentity {
 pub struct CacheConfig {
     /// Bytes of slices in memory.
     pub memory_size: u64,
-    /// Bytes on disk.
+    /// Bytes on disk; at least [`crate::cache::DISK_SIZE_MIN`].
     pub disk_size: u64,
     /// Bytes on their way to disk.
     pub write_buffer_size: u64,
