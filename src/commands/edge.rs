@@ -9,7 +9,8 @@ use crate::listener;
 use crate::shutdown;
 use crate::slot::EdgeSlot;
 use skerry_edge::config::{EdgeConfig, OriginAddress};
-use skerry_edge::run::Edge;
+use skerry_edge::listen::ListenError;
+use skerry_edge::run::{Edge, EdgeError};
 use skerry_folder::DataFolder;
 use skerry_proto::join::JoinToken;
 use std::path::Path;
@@ -70,7 +71,15 @@ fn bind(settings: EdgeSettings) -> Result<Edge, Failure> {
         lease: settings.lease,
         drain_time_max: settings.drain_time_max,
     };
-    Edge::bind(config, folder).map_err(|error| Failure::of(&error))
+    Edge::bind(config, folder).map_err(|error| {
+        let failure = Failure::of(&error);
+        match error {
+            EdgeError::Listen(ListenError::AddressInUse { .. } | ListenError::Bind { .. }) => {
+                failure.hint("stop what listens there, or set other addresses with https.addresses")
+            }
+            _ => failure,
+        }
+    })
 }
 
 async fn serve(

@@ -33,7 +33,7 @@ impl DevFolder {
     pub(super) fn take(path: &Path, hints: &Hints) -> Result<Self, Failure> {
         let folder = DataFolder::take(path).map_err(|error| refused(path, &error, hints))?;
         let mut folder = Self { is_first_start: false, folder };
-        folder.begin().map_err(|error| hints.other_folder(error))?;
+        folder.begin()?;
         Ok(folder)
     }
 
@@ -156,22 +156,14 @@ fn is_edge(name: &str) -> bool {
 }
 
 fn refused(path: &Path, error: &FolderError, hints: &Hints) -> Failure {
-    let failure = Failure::of(error);
-    match error {
-        FolderError::Locked(_) => hints.other_folder_and_ports(Failure::new(format!(
-            "the data folder {} is in use by another skerry process{}",
-            path.display(),
-            process(path)
-        ))),
-        // The other folder would be on the same disk.
-        FolderError::NoSpace(_) => failure,
-        FolderError::Foreign(_)
-        | FolderError::NotWritable { .. }
-        | FolderError::NotClosed { .. }
-        | FolderError::Newer { .. }
-        | FolderError::Unreadable(_)
-        | FolderError::Io { .. } => hints.other_folder(failure),
+    if !matches!(error, FolderError::Locked(_)) {
+        return hints.of_folder(error);
     }
+    hints.other_folder_and_ports(Failure::new(format!(
+        "the data folder {} is in use by another skerry process{}",
+        path.display(),
+        process(path)
+    )))
 }
 
 fn process(path: &Path) -> String {
