@@ -138,12 +138,24 @@ impl Origin {
     /// # Errors
     /// [`OriginError::Catalogue`], [`OriginError::NoDomain`], [`OriginError::NoRandomness`].
     pub async fn create_account(&self, friendly_name: &str) -> Result<NewAccount, OriginError> {
+        self.create_account_below(&self.config.base_domain, friendly_name).await
+    }
+
+    /// Makes an account whose environment is named below another domain than the configured one.
+    ///
+    /// # Errors
+    /// As [`Self::create_account`].
+    pub async fn create_account_below(
+        &self,
+        base_domain: &str,
+        friendly_name: &str,
+    ) -> Result<NewAccount, OriginError> {
         self.folder.keep();
-        let made = self.services.publisher.create_account(friendly_name).await;
+        let made = self.services.publisher.create_account_below(base_domain, friendly_name).await;
         made.map_err(|error| match error {
             PublishError::Catalogue(error) => error.into(),
             PublishError::NoRandomness(error) => error.into(),
-            PublishError::Busy => OriginError::NoDomain(self.config.base_domain.clone()),
+            PublishError::Busy => OriginError::NoDomain(base_domain.to_owned()),
             _ => OriginError::Stopping,
         })
     }
@@ -163,6 +175,15 @@ impl Origin {
                 OriginError::Stopping
             }
         })
+    }
+
+    /// Notes that no enrolled edge runs but those with these ids: a development server knows which edges it runs, also after one
+    /// that was killed and could not say goodbye for more of them.
+    ///
+    /// # Errors
+    /// [`OriginError::Catalogue`].
+    pub async fn only_edges(&self, ids: &[String]) -> Result<(), OriginError> {
+        Ok(self.services.edges.left_but(ids).await?)
     }
 
     /// Tells publishers this port from now on, in place of the configured one: a development server knows it only when its edges
@@ -202,22 +223,6 @@ impl BoundOrigin {
     /// Where it listens.
     pub fn addresses(&self) -> OriginAddresses {
         OriginAddresses { grpc: self.sockets.address() }
-    }
-
-    /// Makes an account, as [`Origin::create_account`] does.
-    ///
-    /// # Errors
-    /// As there.
-    pub async fn create_account(&self, friendly_name: &str) -> Result<NewAccount, OriginError> {
-        self.origin.create_account(friendly_name).await
-    }
-
-    /// Makes a join token, as [`Origin::create_join_token`] does.
-    ///
-    /// # Errors
-    /// As there.
-    pub async fn create_join_token(&self, valid: Duration) -> Result<JoinToken, OriginError> {
-        self.origin.create_join_token(valid).await
     }
 
     /// Serves until `stop` is cancelled, then finishes what is under way within a deadline.

@@ -2,7 +2,7 @@
 
 use super::Client;
 use crate::failure::Failure;
-use crate::output;
+use crate::output::{self, plain};
 use skerry_proto::wire;
 
 /// How long `--wait` waits; an edge that is reachable needs milliseconds.
@@ -39,9 +39,9 @@ pub(crate) async fn wait_live(
 ) -> Result<Vec<LiveEdge>, Failure> {
     let edges = watch_live(client, committed, |edge| {
         if edge.live {
-            output::note(format_args!("live on {} after {} ms", edge.name, edge.milliseconds));
+            output::note(format_args!("live on {} after {} ms", plain(&edge.name), edge.milliseconds));
         } else {
-            output::note(format_args!("{} may still serve what was before", edge.name));
+            output::note(format_args!("{} may still serve what was before", plain(&edge.name)));
         }
     });
     let edges = edges.await?;
@@ -89,9 +89,12 @@ pub(crate) fn all_live(edges: &[LiveEdge]) -> Result<(), Failure> {
     if late == 0 {
         return Ok(());
     }
+    let all = match edges.len() {
+        1 => "the only edge".to_owned(),
+        count => format!("{late} of {count} edges"),
+    };
     let message = format!(
-        "published, but {late} of {} edges did not show it within {WAIT_SECONDS} s; they do as soon as the origin reaches them",
-        edges.len()
+        "published, but {all} did not show it within {WAIT_SECONDS} s; an edge does as soon as it reaches the origin"
     );
     Err(Failure::not_live(message))
 }

@@ -24,6 +24,12 @@ use std::time::{Duration, SystemTime};
 /// Join tokens are used within a moment, by this process.
 const JOIN_TOKEN_VALID: Duration = Duration::from_secs(600);
 
+/// Domain of the first environment: its name is short, and stands in the certificate.
+const FIRST_BASE_DOMAIN: &str = "localhost";
+
+/// Domain of all further environments: one label more, since hardly any client takes a wildcard directly under a top-level name.
+const BASE_DOMAIN: &str = "skerry.localhost";
+
 /// Roles whose sockets are bound.
 pub(super) struct Bound {
     pub(super) origin: BoundOrigin,
@@ -58,7 +64,7 @@ pub(super) async fn bind(
     folder.keep_ca(&ca_pem)?;
 
     let mut names: Vec<String> = HTTPS_NAMES.split(',').map(str::to_owned).collect();
-    names.push(credentials.domain_name.clone());
+    names.extend([credentials.domain_name.clone(), format!("*.{BASE_DOMAIN}")]);
     let identity = Arc::new(certificate::issue(origin.authority(), &names, SystemTime::now())?);
     let configs = edge_configs(options, &settings.edge, folder, &identity, &credentials.domain_name);
     let bound = bind_edges(configs, hints).await?;
@@ -67,13 +73,18 @@ pub(super) async fn bind(
     if let Some(edge) = bound.first() {
         origin.set_public_port(edge.address().port());
     }
+    let enrolled = enrolled(folder, options.edges);
+    let running: Vec<_> = enrolled.iter().flatten().cloned().collect();
+    origin.only_edges(&running).await.map_err(of_origin)?;
     let mut edges = Vec::new();
-    for (edge, number) in bound.into_iter().zip(1..) {
+    for ((edge, number), enrolled) in bound.into_iter().zip(1..).zip(enrolled) {
         let address = nth(options.admin, number - 1)?;
         let what = format!("admin of edge-{number}, --admin");
         let admin = bind_page(address, &what, hints).await?;
-        let join_token =
-            join_token(&origin, folder, number).await.map_err(|error| hints.of_origin(&error))?;
+        let join_token = match enrolled {
+            Some(_) => None,
+            None => Some(origin.create_join_token(JOIN_TOKEN_VALID).await.map_err(of_origin)?),
+        };
         edges.push(BoundEdge { edge, admin, join_token });
     }
     let origin_metrics = origin.metrics();
@@ -98,7 +109,7 @@ fn origin_config(options: &Options, role: OriginConfig, folder: &DevFolder) -> O
         data: folder.origin(),
         grpc_addresses: with_both_loopbacks(options.grpc),
         grpc_names: names,
-        base_domain: "localhost".into(),
+        base_domain: BASE_DOMAIN.into(),
         public_port: options.https.port(),
         ..role
     }
@@ -108,7 +119,8 @@ async fn account(origin: &Origin, folder: &DevFolder) -> Result<Credentials, Fai
     if !folder.is_first_start() {
         return folder.credentials();
     }
-    let account = origin.create_account("dev").await.map_err(|error| Failure::of(&error))?;
+    let account =
+        origin.create_account_below(FIRST_BASE_DOMAIN, "dev").await.map_err(|error| Failure::of(&error))?;
     let credentials = Credentials {
         account_sid: account.account_sid,
         auth_token: account.auth_token,
@@ -161,15 +173,10 @@ async fn bind_edges(
     Ok(edges)
 }
 
-async fn join_token(
-    origin: &Origin,
-    folder: &DevFolder,
-    number: u16,
-) -> Result<Option<JoinToken>, skerry_origin::OriginError> {
-    if matches!(Identity::load(&folder.edge(number)), Ok(Some(_))) {
-        return Ok(None);
-    }
-    origin.create_join_token(JOIN_TOKEN_VALID).await.map(Some)
+/// Ids of the edges that run now; `None` for one that is not enrolled yet.
+fn enrolled(folder: &DevFolder, edges: u16) -> Vec<Option<String>> {
+    let id = |number| Identity::load(&folder.edge(number)).ok().flatten().map(|identity| identity.edge_id);
+    (1..=edges).map(id).collect()
 }
 
 async fn bind_page(address: SocketAddr, what: &str, hints: &Hints) -> Result<Vec<HttpListener>, Failure> {
