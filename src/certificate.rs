@@ -92,7 +92,8 @@ fn local(data: &Path, names: &[String], now: SystemTime) -> Result<ServerIdentit
     let identity = files.identity(names, now)?;
     tracing::warn!(
         ca = %files.ca.display(),
-        "no https.certificate is set; clients must trust the authority of this edge, in the file ca"
+        names = names.join(", "),
+        "no https.certificate is set; clients must trust the authority of this edge, in the file ca, and it covers these names only: set https.names to those in your URLs, such as *.BASE_DOMAIN"
     );
     Ok(server_identity(&identity))
 }
