@@ -28,8 +28,8 @@ use writer::DiskWriter;
 /// foyer's block: a file, the unit of eviction. With the default of 16 MiB a terabyte would be 65,000 open files.
 const BLOCK_SIZE: usize = 64 << 20;
 
-/// The least disk that makes sense: one block to write, one clean, some to keep.
-const DISK_SIZE_MIN: u64 = 4 * BLOCK_SIZE as u64;
+/// The least disk that makes sense, in bytes: one block to write, one clean, some to keep.
+pub const DISK_SIZE_MIN: u64 = 4 * BLOCK_SIZE as u64;
 
 /// Shards of the memory tier. Few, because each holds its share of the bytes, and a slice is large.
 const MEMORY_SHARDS: usize = 8;
@@ -93,10 +93,8 @@ impl SliceCache {
         metrics: Arc<Metrics>,
     ) -> Result<Self, CacheError> {
         let failed = |source| CacheError::Disk { folder: folder.display().to_string(), source };
-        let device = FsDeviceBuilder::new(folder)
-            .with_capacity(config.disk_size.max(DISK_SIZE_MIN) as usize)
-            .build()
-            .map_err(failed)?;
+        let device =
+            FsDeviceBuilder::new(folder).with_capacity(config.disk_size as usize).build().map_err(failed)?;
         let pool = writer::pool_size(config.write_buffer_size);
         let tiers = HybridCacheBuilder::new()
             .with_name("slices")

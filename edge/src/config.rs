@@ -3,15 +3,12 @@
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use skerry_proto::join::JoinToken;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How an edge is set up.
 #[derive(Debug, Clone)]
 pub struct EdgeConfig {
-    /// Folder for everything that the edge keeps; made with mode 0700 where it is missing.
-    pub data: PathBuf,
     /// What people call this edge.
     pub name: String,
     /// Addresses of the HTTPS listeners, TCP and UDP. With port 0 the first one picks a free port, which the others then use too.
@@ -62,7 +59,7 @@ impl std::fmt::Debug for ServerIdentity {
 pub struct CacheConfig {
     /// Bytes of slices in memory.
     pub memory_size: u64,
-    /// Bytes on disk.
+    /// Bytes on disk; at least [`crate::cache::DISK_SIZE_MIN`].
     pub disk_size: u64,
     /// Bytes on their way to disk.
     pub write_buffer_size: u64,

@@ -4,6 +4,7 @@
 //! one held; a revision is acknowledged only when everything that it names is verified, on disk, and shown by every worker.
 
 mod apply;
+mod backoff;
 mod channel;
 mod environment;
 mod identity;
@@ -14,6 +15,7 @@ pub(crate) mod testing;
 mod watch;
 
 pub(crate) use apply::Applier;
+pub(crate) use backoff::Backoff;
 pub use channel::OriginChannel;
 pub use environment::{Asset, Environment, Environments, Representation};
 pub use identity::{Identity, IdentityError, enrol, renew};

@@ -19,8 +19,8 @@ mod upload;
 pub(crate) use read::BlobReader;
 pub(crate) use upload::BlobUpload;
 
-use crate::folder::sync_folder;
 use bytes::Bytes;
+use skerry_folder::sync_folder;
 use skerry_proto::hash::Hash;
 use skerry_proto::slices::BlobId;
 use std::collections::HashSet;
@@ -35,7 +35,7 @@ use temporary::TemporaryBlob;
 #[derive(Debug, thiserror::Error)]
 pub enum BlobError {
     /// The disk is full.
-    #[error("no space left on the origin's disk")]
+    #[error("no space left on the origin's disk; free some there, then try again")]
     NoSpace,
     /// The system refuses to read or write.
     #[error("the blob store cannot read or write")]

@@ -36,6 +36,7 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, Connection, Sqlite, Transaction};
 use std::collections::VecDeque;
 use std::fs::OpenOptions;
+use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -55,7 +56,7 @@ pub enum CatalogueError {
     #[error("the catalogue was changed by a newer skerry; use that one")]
     Newer,
     /// The disk is full.
-    #[error("no space left on the origin's disk")]
+    #[error("no space left on the origin's disk; free some there, then try again")]
     NoSpace,
     /// Too many operations wait for it.
     #[error("the catalogue is overloaded")]
@@ -120,12 +121,12 @@ impl Catalogue {
     pub(crate) async fn open(data: &Path) -> Result<Self, CatalogueError> {
         let file = data.join("catalogue.sqlite");
         // SQLite would make it readable to others; its journals take their mode from it.
-        OpenOptions::new()
-            .create(true)
-            .append(true)
-            .mode(0o600)
-            .open(&file)
-            .map_err(CatalogueError::Create)?;
+        OpenOptions::new().create(true).append(true).mode(0o600).open(&file).map_err(|error| match error
+            .kind()
+        {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => CatalogueError::NoSpace,
+            _ => CatalogueError::Create(error),
+        })?;
         let options = SqliteConnectOptions::new()
             .filename(&file)
             .journal_mode(SqliteJournalMode::Wal)
@@ -152,6 +153,9 @@ impl Catalogue {
         let writer = pool(1).connect_with(options.clone()).await?;
         sqlx::migrate!("./migrations").run(&writer).await.map_err(|error| match error {
             sqlx::migrate::MigrateError::VersionMissing(_) => CatalogueError::Newer,
+            // Most of what a disk can refuse, it refuses here first.
+            sqlx::migrate::MigrateError::Execute(error)
+            | sqlx::migrate::MigrateError::ExecuteMigration(error, _) => error.into(),
             other => CatalogueError::Migrate(other),
         })?;
         let reader = pool(READERS).connect_with(options.pragma("query_only", "on")).await?;

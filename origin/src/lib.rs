@@ -3,7 +3,7 @@
 //! In reading order:
 //!
 //! - `config`, `run`: how an origin is set up, and its life: open, bind, serve, stop
-//! - `folder`, `keys`, `secret`, `sid`, `metrics`: the data folder, the cluster's keys, secrets, identifiers, figures
+//! - `keys`, `secret`, `sid`, `metrics`: the cluster's keys, secrets, identifiers, figures
 //! - `blobs`, `catalogue`: the bytes, and everything else that is known; `coding`: compressing them
 //! - `publish`: what accounts may do with them; `edges`: who serves them
 //! - `grpc`: how all of it is called
@@ -15,7 +15,6 @@ mod catalogue;
 mod coding;
 mod config;
 mod edges;
-mod folder;
 mod grpc;
 mod keys;
 mod metrics;
@@ -29,7 +28,6 @@ mod tests;
 pub use blobs::BlobError;
 pub use catalogue::CatalogueError;
 pub use config::{Limits, OriginConfig};
-pub use folder::FolderError;
 pub use grpc::{ListenError, ServeError};
 pub use keys::KeysError;
 pub use publish::NewAccount;

@@ -4,12 +4,12 @@ use crate::blobs::{BlobError, BlobStore};
 use crate::catalogue::{Catalogue, CatalogueError};
 use crate::config::OriginConfig;
 use crate::edges::{Edges, EnrolError};
-use crate::folder::{Folder, FolderError};
 use crate::grpc::{self, BoundSockets, ListenError, ServeError, Services};
 use crate::keys::{Keys, KeysError};
 use crate::metrics::Metrics;
 use crate::publish::{Naming, NewAccount, PublishError, Publisher};
 use metrics_exporter_prometheus::PrometheusHandle;
+use skerry_folder::{DataFolder, FolderError};
 use skerry_proto::authority::{Authority, AuthorityError, Identity};
 use skerry_proto::join::JoinToken;
 use std::net::SocketAddr;
@@ -32,7 +32,7 @@ const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Origin {
     config: OriginConfig,
-    folder: Folder,
+    folder: DataFolder,
     keys: Arc<Keys>,
     services: Services,
 }
@@ -54,7 +54,7 @@ pub struct OriginAddresses {
 /// Why an origin does not start, or stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum OriginError {
-    /// The data folder is locked, not writable, or of a newer version.
+    /// The data folder cannot be used.
     #[error(transparent)]
     Folder(#[from] FolderError),
     /// The keys of the cluster cannot be used.
@@ -95,7 +95,8 @@ pub enum OriginError {
 }
 
 impl Origin {
-    /// Locks the data folder, opens and migrates the catalogue, loads keys; makes all of them in a new folder.
+    /// Locks the data folder, opens and migrates the catalogue, loads keys; makes all of them in a new folder. A new folder goes
+    /// again with this value, unless an account was made or the origin was served.
     ///
     /// # Errors
     /// Any [`OriginError`] but those of listening and serving.
@@ -137,11 +138,24 @@ impl Origin {
     /// # Errors
     /// [`OriginError::Catalogue`], [`OriginError::NoDomain`], [`OriginError::NoRandomness`].
     pub async fn create_account(&self, friendly_name: &str) -> Result<NewAccount, OriginError> {
-        let made = self.services.publisher.create_account(friendly_name).await;
+        self.create_account_below(&self.config.base_domain, friendly_name).await
+    }
+
+    /// Makes an account whose environment is named below another domain than the configured one.
+    ///
+    /// # Errors
+    /// As [`Self::create_account`].
+    pub async fn create_account_below(
+        &self,
+        base_domain: &str,
+        friendly_name: &str,
+    ) -> Result<NewAccount, OriginError> {
+        self.folder.keep();
+        let made = self.services.publisher.create_account_below(base_domain, friendly_name).await;
         made.map_err(|error| match error {
             PublishError::Catalogue(error) => error.into(),
             PublishError::NoRandomness(error) => error.into(),
-            PublishError::Busy => OriginError::NoDomain(self.config.base_domain.clone()),
+            PublishError::Busy => OriginError::NoDomain(base_domain.to_owned()),
             _ => OriginError::Stopping,
         })
     }
@@ -161,6 +175,15 @@ impl Origin {
                 OriginError::Stopping
             }
         })
+    }
+
+    /// Notes that no enrolled edge runs but those with these ids: a development server knows which edges it runs, also after one
+    /// that was killed and could not say goodbye for more of them.
+    ///
+    /// # Errors
+    /// [`OriginError::Catalogue`].
+    pub async fn only_edges(&self, ids: &[String]) -> Result<(), OriginError> {
+        Ok(self.services.edges.left_but(ids).await?)
     }
 
     /// Tells publishers this port from now on, in place of the configured one: a development server knows it only when its edges
@@ -202,28 +225,13 @@ impl BoundOrigin {
         OriginAddresses { grpc: self.sockets.address() }
     }
 
-    /// Makes an account, as [`Origin::create_account`] does.
-    ///
-    /// # Errors
-    /// As there.
-    pub async fn create_account(&self, friendly_name: &str) -> Result<NewAccount, OriginError> {
-        self.origin.create_account(friendly_name).await
-    }
-
-    /// Makes a join token, as [`Origin::create_join_token`] does.
-    ///
-    /// # Errors
-    /// As there.
-    pub async fn create_join_token(&self, valid: Duration) -> Result<JoinToken, OriginError> {
-        self.origin.create_join_token(valid).await
-    }
-
     /// Serves until `stop` is cancelled, then finishes what is under way within a deadline.
     ///
     /// # Errors
     /// [`OriginError::Certificate`], [`OriginError::Serve`].
     pub async fn serve(self, stop: CancellationToken) -> Result<(), OriginError> {
         let Self { origin, sockets } = self;
+        origin.folder.keep();
         let identity = origin.identity()?;
         let authority = origin.authority().certificate().clone();
         let services = origin.services.clone();
@@ -260,8 +268,8 @@ impl Origin {
 }
 
 /// Everything on disk but the catalogue. Blocks.
-fn prepare(data: &std::path::Path) -> Result<(Folder, Keys, BlobStore), OriginError> {
-    let folder = Folder::open(data)?;
+fn prepare(data: &std::path::Path) -> Result<(DataFolder, Keys, BlobStore), OriginError> {
+    let folder = DataFolder::take(data)?;
     if !Keys::exist(data) {
         if data.join("catalogue.sqlite").exists() {
             return Err(OriginError::KeysMissing);

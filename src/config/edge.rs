@@ -5,6 +5,7 @@ use super::value::{self, ADDRESSES, COUNT, SECONDS, put};
 use super::{ConfigOptions, Setting, Shape, Table, load_role};
 use crate::environment::Environment;
 use crate::failure::Failure;
+use skerry_edge::cache::DISK_SIZE_MIN;
 use skerry_edge::config::{CacheConfig, ListenLimits};
 use skerry_proto::join::JoinToken;
 use std::net::SocketAddr;
@@ -88,9 +89,6 @@ pub(super) const VARIABLES: &str = "SKERRY_EDGE_";
 
 /// A slice list and some slices must fit.
 const MEMORY_SIZE_MIN: u64 = 4 << 20;
-
-/// One block of the disk cache, which is a file and the unit of eviction, and one to write while it is evicted.
-const DISK_SIZE_MIN: u64 = 128 << 20;
 
 /// Every setting of an edge.
 pub(super) const SETTINGS: &[Setting<EdgeSettings>] = &[
@@ -220,7 +218,7 @@ pub(super) const SETTINGS: &[Setting<EdgeSettings>] = &[
         name: "cache.disk_size",
         default: "10GiB",
         shape: Shape::Text,
-        accepts: "bytes, such as 10GiB; at least 128MiB",
+        accepts: "bytes, such as 10GiB; at least 256MiB",
         doc: "Bytes of slices on disk.",
         set: |to, text| {
             let size = value::size(text).filter(|size| *size >= DISK_SIZE_MIN)?;
@@ -308,7 +306,13 @@ fn origin_url(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::origin_url;
+    use super::{DISK_SIZE_MIN, SETTINGS, origin_url};
+
+    #[test]
+    fn what_a_disk_cache_accepts_is_what_it_needs() {
+        let setting = SETTINGS.iter().find(|setting| setting.name == "cache.disk_size").expect("it is there");
+        assert!(setting.accepts.ends_with(&format!("at least {}MiB", DISK_SIZE_MIN >> 20)));
+    }
 
     #[test]
     fn the_origin_is_named_by_an_https_url_without_a_path() {

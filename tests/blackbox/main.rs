@@ -11,6 +11,7 @@ mod caching;
 mod crash;
 mod dev;
 mod environments;
+mod folders;
 mod http;
 mod integrity;
 mod layout;

@@ -1,6 +1,8 @@
 //! Tables on standard output.
 
-use super::{Cell, LoadReport, Measured, MemoryReport, Report, StartReport, UploadReport, median};
+use super::{
+    Cell, LoadReport, Measured, MemoryReport, OriginMemory, Report, StartReport, UploadReport, median,
+};
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -125,7 +127,14 @@ fn write_memory(out: &mut String, memory: &MemoryReport) -> std::fmt::Result {
             writeln!(out, "  error: {error}")?;
         }
     }
-    writeln!(out)
+    let OriginMemory { idle, upload, fills } = &memory.origin;
+    writeln!(
+        out,
+        "\nResident memory of `skerry origin`, MB\n\n  idle  {:>7.1}  (since start: {:.1} after an upload of 100 MiB, {:.1} after the fills)\n",
+        megabytes(*idle),
+        megabytes(*upload),
+        megabytes(*fills)
+    )
 }
 
 fn spread(times: &[Duration]) -> String {

@@ -13,7 +13,7 @@ use std::process::Command;
 #[derive(Debug)]
 pub(crate) struct Roles {
     pub(crate) edge: Server,
-    origin: Process,
+    pub(crate) origin: Process,
     account: Account,
     grpc: SocketAddr,
 }

@@ -4,13 +4,13 @@
 //! by one, so a heartbeat counts only when everything sent before it is shown.
 
 use super::apply::{Applier, ApplyError, blocking};
+use super::backoff::{Backoff, PAUSE_MAX};
 use super::channel::OriginChannel;
 use super::lease::Lease;
 use crate::metrics::Metrics;
 use skerry_proto::pointer::Version;
 use skerry_proto::wire::{self, watch_request, watch_response};
 use std::collections::{HashSet, VecDeque};
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -26,9 +26,6 @@ const PINGS_KEPT: usize = 64;
 
 /// Requests on their way to the origin at most.
 const REQUESTS_MAX: usize = 64;
-
-const RETRY_MIN: Duration = Duration::from_millis(50);
-const RETRY_MAX: Duration = Duration::from_secs(5);
 
 /// Bytes of one message at most: a part of a snapshot holds 500 pointers of less than 1 KiB.
 const MESSAGE_SIZE_MAX: usize = 4 << 20;
@@ -94,7 +91,7 @@ impl Watcher {
 
     /// Follows the origin until `stop` is cancelled, and then says goodbye.
     pub async fn run(self, stop: CancellationToken) {
-        let mut pause = RETRY_MIN;
+        let mut backoff = Backoff::new();
         while !stop.is_cancelled() {
             let was_current = self.status.borrow().current;
             let error = match self.follow(&stop).await {
@@ -102,16 +99,16 @@ impl Watcher {
                 Err(error) => error,
             };
             if self.status.borrow().current || was_current {
-                pause = RETRY_MIN;
+                backoff = Backoff::new();
             }
             self.metrics.watch_connected.set(0.0);
             self.status.send_modify(|status| status.current = false);
+            let pause = backoff.pause();
             tracing::warn!(%error, retry_milliseconds = pause.as_millis() as u64, "the origin cannot be followed; serving what is held");
             tokio::select! {
-                () = tokio::time::sleep(jittered(pause)) => {}
+                () = tokio::time::sleep(pause) => {}
                 () = stop.cancelled() => {}
             }
-            pause = (pause * 2).min(RETRY_MAX);
         }
     }
 
@@ -153,7 +150,7 @@ impl Watcher {
                 send(&requests, watch_request::Kind::Goodbye(wire::Goodbye {})).await;
                 drop(requests);
                 // The origin closes its side when it has read the goodbye.
-                let _ = timeout(RETRY_MAX, async { while let Ok(Some(_)) = responses.message().await {} }).await;
+                let _ = timeout(PAUSE_MAX, async { while let Ok(Some(_)) = responses.message().await {} }).await;
                 Ok(())
             }
         }
@@ -333,10 +330,4 @@ impl Pings {
 /// A request that cannot be sent needs no answer: the stream is ending, and the loop sees it.
 async fn send(requests: &mpsc::Sender<wire::WatchRequest>, kind: watch_request::Kind) {
     let _ = requests.send(wire::WatchRequest { kind: Some(kind) }).await;
-}
-
-/// Between half of a pause and one and a half, so that edges do not come back all at once.
-fn jittered(pause: Duration) -> Duration {
-    let random = RandomState::new().build_hasher().finish();
-    pause / 2 + pause.mul_f64((random % 1024) as f64 / 1024.0)
 }

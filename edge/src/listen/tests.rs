@@ -45,7 +45,6 @@ impl Server {
         let names = ["localhost".to_owned()];
         let identity = authority.issue_server(&names, SystemTime::now(), NEVER).expect("issues");
         let config = EdgeConfig {
-            data: "/nonexistent".into(),
             name: "test".into(),
             https_addresses: vec!["127.0.0.1:0".parse().expect("an address")],
             identity: Arc::new(ServerIdentity {

@@ -51,7 +51,7 @@ impl Services {
         };
         caller.ok_or_else(|| {
             self.metrics.auth_failure(AuthFailure::Token);
-            let message = "account SID or auth token is missing or wrong; give both as `skerry login` or SKERRY_ACCOUNT_SID and SKERRY_AUTH_TOKEN do";
+            let message = "account SID or auth token is missing or wrong; set SKERRY_ACCOUNT_SID and SKERRY_AUTH_TOKEN to a pair that was made here";
             refusal(Code::Unauthenticated, "unauthenticated", message)
         })
     }

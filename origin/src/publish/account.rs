@@ -48,6 +48,18 @@ impl Publisher {
     /// # Errors
     /// [`PublishError::Catalogue`], [`PublishError::NoRandomness`], [`PublishError::Busy`] when no domain is free.
     pub(crate) async fn create_account(&self, friendly_name: &str) -> Result<NewAccount, PublishError> {
+        self.create_account_below(&self.shared.naming.base_domain, friendly_name).await
+    }
+
+    /// The same, with the environment named below a domain of the caller's choice.
+    ///
+    /// # Errors
+    /// As [`Self::create_account`].
+    pub(crate) async fn create_account_below(
+        &self,
+        base_domain: &str,
+        friendly_name: &str,
+    ) -> Result<NewAccount, PublishError> {
         let auth_token = hex(&random::<16>()?);
         let mut rows = AccountRows {
             account: AccountSid::random()?,
@@ -59,11 +71,11 @@ impl Publisher {
             domain: String::new(),
             created_at: unix_seconds(SystemTime::now()),
         };
-        let publisher = self.clone();
+        let (publisher, base_domain) = (self.clone(), base_domain.to_owned());
         self.to_the_end(async move {
             for _ in 0..DOMAIN_TRIES {
                 let digits = u16::from_be_bytes(random::<2>()?) % 10_000;
-                rows.domain = format!("{FIRST_NAME}-{digits:04}.{}", publisher.shared.naming.base_domain);
+                rows.domain = format!("{FIRST_NAME}-{digits:04}.{base_domain}");
                 if publisher.add_account(&rows).await? {
                     return Ok(NewAccount {
                         account_sid: rows.account.into(),

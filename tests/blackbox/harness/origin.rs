@@ -132,12 +132,38 @@ impl Edge {
     /// Joins with a token, and waits until it is ready.
     #[track_caller]
     pub(crate) fn join_with(url: &str, token: &str) -> Self {
+        let edge = Self::begin_to_join(url, token);
+        edge.figures().until_ready();
+        edge
+    }
+
+    /// Joins with a certificate of its own authority for `names`, and waits until it is ready.
+    #[track_caller]
+    pub(crate) fn join_without_certificate(origin: &Origin, names: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let authority = prepare_edge(folder.path(), url, token);
+        prepare_edge(folder.path(), origin.url(), &origin.join_token());
+        let config = edge_config(folder.path(), origin.url()).replace("certificate =", "names =");
+        let lines = config.lines().filter(|line| !line.starts_with("key ="));
+        let lines = lines.map(|line| match line.starts_with("names =") {
+            true => format!("names = [{names:?}]"),
+            false => line.to_owned(),
+        });
+        let config: Vec<_> = lines.collect();
+        fs::write(folder.path().join("edge.toml"), config.join("\n")).expect("writes");
         let (process, address, admin) = run_edge(folder.path());
+        let authority = CertificateDer::from_pem_file(folder.path().join("data/ca.pem")).expect("made");
         let edge = Self { process, address, admin, authority, folder };
         edge.figures().until_ready();
         edge
+    }
+
+    /// Begins to join with a token, as an origin may not be there yet.
+    #[track_caller]
+    pub(crate) fn begin_to_join(url: &str, token: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let authority = prepare_edge(folder.path(), url, token);
+        let (process, address, admin) = run_edge(folder.path());
+        Self { process, address, admin, authority, folder }
     }
 
     /// Tries to join, and says how that ended.
@@ -168,6 +194,13 @@ impl Edge {
 
     pub(crate) fn kill_9(&mut self) {
         self.process.kill_9();
+    }
+
+    /// What it said, from its beginning to its end, which this is.
+    #[track_caller]
+    pub(crate) fn log(mut self) -> String {
+        self.stop();
+        self.process.said().stderr
     }
 
     pub(crate) fn is_running(&mut self) -> bool {
