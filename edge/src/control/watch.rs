@@ -101,6 +101,7 @@ impl Watcher {
             if self.status.borrow().current || was_current {
                 backoff = Backoff::new();
             }
+            self.lease.lost();
             self.metrics.watch_connected.set(0.0);
             self.status.send_modify(|status| status.current = false);
             let pause = backoff.pause();
