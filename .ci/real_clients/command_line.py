@@ -38,6 +38,14 @@ def run(checks, program, folder):
                 subprocess.run(command, check=True, timeout=60)
         with checks.check("every curl line that the server prints for people works as it is"):
             printed_lines(program, folder / "people")
+        with checks.check("the URL of another account works without any option but the authority"):
+            account = json.loads(dev.run("account", "create", "--name", "other", "--json").stdout)
+            theirs = {"SKERRY_ACCOUNT_SID": account["account_sid"], "SKERRY_AUTH_TOKEN": account["auth_token"]}
+            (folder / "theirs.txt").write_bytes(b"theirs")
+            command = [program, "put", "theirs.txt", "--wait", "--data", dev.data]
+            put = subprocess.run(command, env=environment() | theirs, cwd=folder, check=True, capture_output=True, text=True)
+            fetch = ["curl", "--silent", "--show-error", "--fail", "--cacert", dev.ca, *put.stdout.split()]
+            equal(subprocess.run(fetch, check=True, capture_output=True).stdout, b"theirs")
         with checks.check("the server's name in the URL works as well as its address"):
             host = dev.line["domain_name"]
             resolve = ["--resolve", f"{host}:{dev.port}:127.0.0.1"]

@@ -30,13 +30,14 @@ use crate::secret::{NoRandomness, random};
 use skerry_proto::hash::Hash;
 use skerry_proto::pointer::Version;
 use skerry_proto::slices::BlobId;
+use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{ConnectOptions, Connection, Sqlite, Transaction};
 use std::collections::VecDeque;
 use std::fs::OpenOptions;
-use std::io::ErrorKind;
+use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -66,10 +67,10 @@ pub enum CatalogueError {
     Sql(#[source] sqlx::Error),
     /// A migration failed.
     #[error("the catalogue cannot be brought up to date")]
-    Migrate(#[source] sqlx::migrate::MigrateError),
+    Migrate(#[source] MigrateError),
     /// Its file cannot be made.
     #[error("the catalogue cannot be made")]
-    Create(#[source] std::io::Error),
+    Create(#[source] io::Error),
     /// A value is not what this program writes.
     #[error("the catalogue is damaged: {0}")]
     Damaged(&'static str),
@@ -78,17 +79,36 @@ pub enum CatalogueError {
     NoRandomness(#[from] NoRandomness),
 }
 
+impl CatalogueError {
+    fn of_create(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::NoSpace,
+            _ => Self::Create(error),
+        }
+    }
+
+    fn of_migration(error: MigrateError) -> Self {
+        match error {
+            MigrateError::VersionMissing(_) => Self::Newer,
+            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => error.into(),
+            other => Self::Migrate(other),
+        }
+    }
+}
+
 impl From<sqlx::Error> for CatalogueError {
     fn from(error: sqlx::Error) -> Self {
         // Primary result codes of SQLite; the extended ones carry them in their low byte.
         const SQLITE_FULL: i64 = 13;
+        // The index of the journal could not grow; only for files does SQLITE_FULL say so.
+        const SQLITE_IOERR_SHMSIZE: i64 = 10 | 19 << 8;
         let code = match &error {
             sqlx::Error::Database(database) => database.code().and_then(|code| code.parse::<i64>().ok()),
             sqlx::Error::PoolTimedOut => return Self::Busy,
             _ => None,
         };
         match code {
-            Some(code) if code & 0xff == SQLITE_FULL => Self::NoSpace,
+            Some(code) if code & 0xff == SQLITE_FULL || code == SQLITE_IOERR_SHMSIZE => Self::NoSpace,
             _ => Self::Sql(error),
         }
     }
@@ -121,12 +141,12 @@ impl Catalogue {
     pub(crate) async fn open(data: &Path) -> Result<Self, CatalogueError> {
         let file = data.join("catalogue.sqlite");
         // SQLite would make it readable to others; its journals take their mode from it.
-        OpenOptions::new().create(true).append(true).mode(0o600).open(&file).map_err(|error| match error
-            .kind()
-        {
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => CatalogueError::NoSpace,
-            _ => CatalogueError::Create(error),
-        })?;
+        OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(&file)
+            .map_err(CatalogueError::of_create)?;
         let options = SqliteConnectOptions::new()
             .filename(&file)
             .journal_mode(SqliteJournalMode::Wal)
@@ -151,13 +171,7 @@ impl Catalogue {
                 })
         };
         let writer = pool(1).connect_with(options.clone()).await?;
-        sqlx::migrate!("./migrations").run(&writer).await.map_err(|error| match error {
-            sqlx::migrate::MigrateError::VersionMissing(_) => CatalogueError::Newer,
-            // Most of what a disk can refuse, it refuses here first.
-            sqlx::migrate::MigrateError::Execute(error)
-            | sqlx::migrate::MigrateError::ExecuteMigration(error, _) => error.into(),
-            other => CatalogueError::Migrate(other),
-        })?;
+        sqlx::migrate!("./migrations").run(&writer).await.map_err(CatalogueError::of_migration)?;
         let reader = pool(READERS).connect_with(options.pragma("query_only", "on")).await?;
         let (cluster_id, version) = cluster(&writer).await?;
         let committed = watch::Sender::new(version);

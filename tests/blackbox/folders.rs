@@ -52,65 +52,46 @@ fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).expect("our own");
 }
 
-/// Tries each command on a folder as `prepare` leaves it, and returns what it looks like afterwards.
+/// Tries each command on a folder of this mode with at most one file in it, which must stay exactly so.
 #[track_caller]
-fn refused_by_all(prepare: impl Fn(&Path), words: &[&str], look: impl Fn(&Path)) {
+fn refused_by_all(folder_mode: u32, file: Option<(&str, &str)>, words: &[&str]) {
     for maker in MAKERS {
         let folder = tempfile::tempdir().expect("a folder");
         let data = folder.path().join("data");
-        prepare(&data);
-        Cli::new(folder.path()).refused(maker, words);
-        look(&data);
+        fs::create_dir(&data).expect("a folder");
+        if let Some((name, content)) = file {
+            fs::write(data.join(name), content).expect("writes");
+        }
+        set_mode(&data, folder_mode);
+        let outcome = Cli::new(folder.path()).refused(maker, words);
+        let expected: Vec<_> = file.iter().map(|(name, _)| data.join(name)).collect();
+        assert_eq!((files_below(&data), mode(&data)), (expected, folder_mode), "{outcome:?}");
+        assert_eq!(fs::read_dir(&data).expect("reads").count(), file.iter().count(), "{outcome:?}");
+        if let Some((name, content)) = file {
+            assert_eq!(text(&data.join(name)), content);
+        }
     }
 }
 
 #[test]
 fn a_folder_with_other_files_is_refused_and_left_as_it_was() {
-    let prepare = |data: &Path| {
-        fs::create_dir(data).expect("a folder");
-        fs::write(data.join("thesis.txt"), "x").expect("writes");
-        set_mode(data, 0o755);
-    };
-    refused_by_all(prepare, &["not empty", "another folder"], |data| {
-        assert_eq!(files_below(data), [data.join("thesis.txt")]);
-        assert_eq!(mode(data), 0o755);
-    });
+    refused_by_all(0o755, Some(("thesis.txt", "x")), &["not empty", "another folder"]);
 }
 
 #[test]
 fn a_folder_that_its_owner_may_not_write_stays_so() {
-    let prepare = |data: &Path| {
-        fs::create_dir(data).expect("a folder");
-        set_mode(data, 0o555);
-    };
-    refused_by_all(prepare, &["not writable", "another folder"], |data| {
-        assert_eq!(fs::read_dir(data).expect("reads").count(), 0);
-        assert_eq!(mode(data), 0o555);
-    });
+    refused_by_all(0o555, None, &["not writable", "another folder"]);
 }
 
 #[test]
 fn a_folder_of_a_newer_version_is_refused_and_left_as_it_was() {
-    let prepare = |data: &Path| {
-        fs::create_dir(data).expect("a folder");
-        fs::write(data.join("format"), "999\n").expect("writes");
-        set_mode(data, 0o755);
-    };
-    refused_by_all(prepare, &["999", "newer"], |data| {
-        assert_eq!(files_below(data), [data.join("format")]);
-        assert_eq!(mode(data), 0o755);
-    });
+    refused_by_all(0o755, Some(("format", "999\n")), &["999", "newer"]);
 }
 
 /// As a disk that was full left it in earlier versions.
 #[test]
 fn a_version_that_cannot_be_read_is_told_what_to_do() {
-    let prepare = |data: &Path| {
-        fs::create_dir(data).expect("a folder");
-        fs::write(data.join("format"), "").expect("writes");
-    };
-    let look = |data: &Path| assert_eq!(files_below(data), [data.join("format")]);
-    refused_by_all(prepare, &["data/format", "write 1 into it"], look);
+    refused_by_all(0o755, Some(("format", "")), &["data/format", "write 1 into it"]);
 }
 
 #[test]
