@@ -1,7 +1,7 @@
 //! What responses say of themselves, over three protocols.
 
 use crate::harness::{
-    Dev, Edge, FakeOrigin, Protocol, Response, Showing, bytes, declared, eventually, sha256,
+    Dev, Edge, FakeOrigin, Origin, Protocol, Response, Showing, bytes, declared, eventually, sha256,
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -64,15 +64,16 @@ fn a_development_server_says_nothing_of_hsts() {
 
 #[test]
 fn age_counts_from_the_last_word_of_the_origin() {
-    let mut one = Showing::default();
-    one.asset("/a.txt", "text/plain", &Bytes::from_static(b"a"));
-    let (origin, edge) = showing(&one);
-    let age = || -> u64 {
-        edge.site(DOMAIN).get(Protocol::Http1, "/a.txt").header("age").parse().expect("seconds")
-    };
+    let mut origin = Origin::start();
+    let edge = Edge::join(&origin);
+    origin.cli().put("/a.txt", b"a");
+    let site = edge.site(origin.domain());
+    let age = || -> u64 { site.get(Protocol::Http1, "/a.txt").header("age").parse().expect("seconds") };
     assert_eq!(age(), 0);
-    drop(origin);
+    origin.kill_9();
     eventually("the age grows", || (age() >= 2).then_some(()));
+    origin.start_again();
+    eventually("the origin is heard again", || (age() == 0).then_some(()));
 }
 
 #[test]
