@@ -197,7 +197,7 @@ impl Shared {
                 return Ok(Decision::NotFound(environment, page.ok_or(Refusal::NotFound)?));
             }
         };
-        access::check(&environment, &asset, &self.lease, request)?;
+        access::check(&environment, &asset, &self.lease)?;
         let (form, address) = match form {
             Some(form) => (form, Address::Hash),
             None => {
@@ -243,12 +243,9 @@ impl Shared {
         let range = match selection {
             Selection::Parts(parts) => {
                 let multipart = Multipart::new(head.form, parts);
-                let (body, cache) =
-                    Body::assemble(source, multipart.pieces, multipart.content_length).await?;
-                return Ok((
-                    head.several(multipart.content_type, multipart.content_length, body, cache),
-                    cache,
-                ));
+                let size = multipart.content_length;
+                let (body, cache) = Body::assemble(source, multipart.pieces, size).await?;
+                return Ok((head.several(multipart.content_type, size, body, cache), cache));
             }
             Selection::Part(range) => Some(range),
             Selection::Whole => None,

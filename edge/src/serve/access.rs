@@ -2,16 +2,10 @@
 
 use super::refuse::Refusal;
 use crate::control::{Asset, Environment, Lease};
-use http::request::Parts;
 use skerry_proto::visibility::Visibility;
 
 /// Checks visibility, and past the lease the environment's rule.
-pub(super) fn check(
-    environment: &Environment,
-    asset: &Asset,
-    lease: &Lease,
-    _request: &Parts,
-) -> Result<(), Refusal> {
+pub(super) fn check(environment: &Environment, asset: &Asset, lease: &Lease) -> Result<(), Refusal> {
     match asset.visibility {
         Visibility::Public => is_fresh(environment, lease),
         // No request carries a proof that this edge can check, so none is allowed.

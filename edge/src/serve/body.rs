@@ -75,10 +75,7 @@ impl Body {
         let (chunk, cache) = source.first(&range).await?;
         let rest = range.end - range.start;
         let left = range.start + chunk.len() as u64..range.end;
-        let reader = (!left.is_empty()).then(|| {
-            source.read_ahead(&range);
-            Reader::boxed(source, left, Vec::new())
-        });
+        let reader = (!left.is_empty()).then(|| Reader::boxed(source, left, Vec::new()));
         Ok((Self { chunk, rest, reader, accounting: None }, cache))
     }
 
@@ -185,11 +182,11 @@ impl Source<'_> {
             Some(slice) => (slice, CacheResult::Memory),
             None => self.slices.get(self.account, self.blob, index, until(range)).await?,
         };
-        Ok((take(&slice, range), cache))
-    }
-
-    fn read_ahead(self, range: &Range<u64>) {
-        self.slices.read_ahead(self.account, self.blob, index(range.start), until(range));
+        let chunk = take(&slice, range);
+        if range.start + (chunk.len() as u64) < range.end {
+            self.slices.read_ahead(self.account, self.blob, index, until(range));
+        }
+        Ok((chunk, cache))
     }
 }
 

@@ -215,6 +215,31 @@ async fn other_methods_are_told_which_are_allowed() {
     }
 }
 
+/// RFC 9110 §9.3.7: `*` asks about the server, whatever it shows.
+#[tokio::test(flavor = "multi_thread")]
+async fn options_of_everything_is_answered_like_options_of_a_path() {
+    let site = open().await;
+    for target in ["*", "/song.mp3", "/nothing"] {
+        let response = site.ask("OPTIONS", target, &[("host", DOMAIN)]).await;
+        assert_eq!(response.status(), StatusCode::NO_CONTENT, "{target}");
+        assert_eq!(field(&response, "allow"), "GET, HEAD, OPTIONS", "{target}");
+    }
+    assert_eq!(site.get("*", &[]).await.status(), StatusCode::NOT_FOUND);
+}
+
+/// A body holds one slice, however many parts it has; and the parts of a cold asset cost the slices that they touch.
+#[tokio::test(flavor = "multi_thread")]
+async fn several_ranges_come_from_the_slices_that_they_touch() {
+    let site = open().await;
+    let last = format!("bytes=0-0,{0}-{0}", 2 * SLICE_SIZE + 5);
+    let response = site.get("/song.mp3", &[("range", &last)]).await;
+    assert_eq!(response.status(), StatusCode::PARTIAL_CONTENT);
+    let length: usize = field(&response, "content-length").parse().expect("a number");
+    let content = bytes(response).await;
+    assert_eq!(content.len(), length);
+    assert_eq!(site.upstream.sent().len(), 2);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_host_decides_and_an_unknown_one_is_misdirected() {
     let site = open().await;
