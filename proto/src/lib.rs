@@ -8,6 +8,7 @@
 //! - [`document`]: the frame of every stored or sent format
 //! - [`paging`], [`manifest`], [`rules`], [`history`]: what a build shows
 //! - [`signature`], [`pointer`]: what an environment shows, and the proof
+//! - [`hmac`], [`twilio`]: who may fetch what is protected
 //! - [`authority`], [`join`]: certificates, and how a machine becomes an edge
 //! - [`wire`]: the code generated from `skerry/v1/*.proto`
 
@@ -15,6 +16,7 @@ pub mod authority;
 pub mod document;
 pub mod hash;
 pub mod history;
+pub mod hmac;
 pub mod join;
 pub mod manifest;
 pub mod paging;
@@ -23,5 +25,6 @@ pub mod pointer;
 pub mod rules;
 pub mod signature;
 pub mod slices;
+pub mod twilio;
 pub mod visibility;
 pub mod wire;
