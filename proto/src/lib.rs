@@ -8,7 +8,7 @@
 //! - [`document`]: the frame of every stored or sent format
 //! - [`paging`], [`manifest`], [`rules`], [`history`]: what a build shows
 //! - [`signature`], [`pointer`]: what an environment shows, and the proof
-//! - [`hmac`], [`twilio`]: who may fetch what is protected
+//! - [`hmac`], [`twilio`], [`signed_url`]: who may fetch what is protected
 //! - [`authority`], [`join`]: certificates, and how a machine becomes an edge
 //! - [`wire`]: the code generated from `skerry/v1/*.proto`
 
@@ -24,6 +24,7 @@ pub mod path;
 pub mod pointer;
 pub mod rules;
 pub mod signature;
+pub mod signed_url;
 pub mod slices;
 pub mod twilio;
 pub mod visibility;
