@@ -10,12 +10,14 @@
 
 mod accounts;
 mod assets;
+mod credentials;
 mod deploy;
 mod edges;
 mod events;
 
 pub(crate) use accounts::{AccountRows, EnvironmentRow, ServiceRow};
 pub(crate) use assets::{AssetVersion, NewVersion};
+pub(crate) use credentials::{CredentialChange, CredentialRows, token_midstates};
 pub(crate) use deploy::{DeployOutcome, Document, NewDeployment, PastVersion};
 pub(crate) use edges::JoinOutcome;
 

@@ -18,7 +18,6 @@ mod history;
 mod read;
 mod upload;
 
-pub(crate) use account::Caller;
 pub use account::NewAccount;
 pub(crate) use check::Planned;
 pub(crate) use commit::Changes;

@@ -102,9 +102,9 @@ pub struct Midstates {
     outer: Words,
 }
 
-/// Bytes that are no midstates of the algorithm.
+/// What is no midstates of an algorithm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("midstates are twice as long as a tag")]
+#[error("midstates have an algorithm, and are twice as long as its tag")]
 pub struct InvalidMidstates;
 
 impl Midstates {

@@ -8,7 +8,8 @@
 
 mod form;
 
-use crate::hmac::{Algorithm, Midstates};
+use crate::hmac::{Algorithm, InvalidMidstates, Midstates};
+use crate::wire;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
@@ -116,6 +117,49 @@ pub struct Secret {
     pub key_id: Option<String>,
     /// Of the secret, under one algorithm.
     pub midstates: Midstates,
+}
+
+impl From<&Secret> for wire::SignatureSecret {
+    fn from(secret: &Secret) -> Self {
+        Self {
+            key_id: secret.key_id.clone().unwrap_or_default(),
+            algorithm: wire::SignatureAlgorithm::from(secret.midstates.algorithm()).into(),
+            midstates: secret.midstates.to_bytes().into(),
+        }
+    }
+}
+
+impl TryFrom<&wire::SignatureSecret> for Secret {
+    type Error = InvalidMidstates;
+
+    fn try_from(secret: &wire::SignatureSecret) -> Result<Self, InvalidMidstates> {
+        let algorithm = Algorithm::try_from(secret.algorithm())?;
+        Ok(Self {
+            key_id: Some(secret.key_id.clone()).filter(|id| !id.is_empty()),
+            midstates: Midstates::from_bytes(algorithm, &secret.midstates)?,
+        })
+    }
+}
+
+impl From<Algorithm> for wire::SignatureAlgorithm {
+    fn from(algorithm: Algorithm) -> Self {
+        match algorithm {
+            Algorithm::Sha1 => Self::HmacSha1,
+            Algorithm::Sha256 => Self::HmacSha256,
+        }
+    }
+}
+
+impl TryFrom<wire::SignatureAlgorithm> for Algorithm {
+    type Error = InvalidMidstates;
+
+    fn try_from(algorithm: wire::SignatureAlgorithm) -> Result<Self, InvalidMidstates> {
+        match algorithm {
+            wire::SignatureAlgorithm::HmacSha1 => Ok(Self::Sha1),
+            wire::SignatureAlgorithm::HmacSha256 => Ok(Self::Sha256),
+            wire::SignatureAlgorithm::Unspecified => Err(InvalidMidstates),
+        }
+    }
 }
 
 /// The body of a request, as far as it is signed.

@@ -21,6 +21,7 @@ pub(crate) fn environment(domain: &str, access: AccessRules, assets: &[(&str, &s
         serving: ServingRules::default(),
         modified_floor: 0,
         issued_at: 0,
+        url_keys: Vec::new(),
     };
     let entries = assets.iter().map(|(path, content_type, blob)| Entry {
         path: path.parse().expect("a valid path"),

@@ -5,6 +5,7 @@ use crate::blobs::StoredBlob;
 use crate::sid::{AccountSid, BuildSid, DeploymentSid, EnvironmentSid, ServiceSid};
 use skerry_proto::hash::Hash;
 use skerry_proto::pointer::Version;
+use skerry_proto::signed_url::key::PublicKey;
 use skerry_proto::slices::BlobId;
 use sqlx::{Sqlite, Transaction};
 
@@ -93,7 +94,7 @@ impl Catalogue {
     pub(crate) async fn deploy(
         &self,
         new: &NewDeployment,
-        pointer: impl FnOnce(Version) -> Vec<u8> + Send,
+        pointer: impl FnOnce(Version, Vec<PublicKey>) -> Vec<u8> + Send,
     ) -> Result<DeployOutcome, CatalogueError> {
         let versions =
             serde_json::to_string(&new.versions).map_err(|_| CatalogueError::Damaged("numbers are JSON"))?;
@@ -114,7 +115,7 @@ impl Catalogue {
             return Ok(DeployOutcome::Superseded);
         };
         move_versions(&mut transaction, new, &versions, number).await?;
-        let version = events::append(&mut transaction, &new.domain, pointer).await?;
+        let version = events::append(&mut transaction, new.account.as_str(), &new.domain, pointer).await?;
         sqlx::query(
             "INSERT INTO deployments (sid, environment_sid, number, build_sid, history_hash, epoch, revision, created_at) \
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",

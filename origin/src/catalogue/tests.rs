@@ -17,7 +17,7 @@ async fn opened() -> Opened {
     let folder = tempfile::tempdir().expect("temp");
     let catalogue = Catalogue::open(folder.path()).await.expect("opens");
     let rows = account("a.example");
-    let version = catalogue.add_account(&rows, |_| b"pointer".to_vec()).await.expect("adds");
+    let version = catalogue.add_account(&rows, |_, _| b"pointer".to_vec()).await.expect("adds");
     assert_eq!(version, Some(Version { epoch: 1, revision: 1 }));
     Opened { folder, catalogue, rows }
 }
@@ -27,6 +27,7 @@ fn account(domain: &str) -> AccountRows {
         account: AccountSid::random().expect("random"),
         friendly_name: "test".into(),
         token_hash: [1; 32],
+        token_midstates: token_midstates("12345"),
         service: ServiceSid::random().expect("random"),
         environment: EnvironmentSid::random().expect("random"),
         unique_name: "default".into(),
@@ -62,7 +63,7 @@ impl Opened {
         at: i64,
     ) -> NewDeployment {
         let new = self.deployment(replaces, versions, at);
-        let outcome = self.catalogue.deploy(&new, |_| b"pointer".to_vec()).await.expect("deploys");
+        let outcome = self.catalogue.deploy(&new, |_, _| b"pointer".to_vec()).await.expect("deploys");
         assert!(matches!(outcome, DeployOutcome::Live(_)));
         new
     }
@@ -119,12 +120,12 @@ async fn the_first_account_is_the_operators_and_a_domain_is_taken_once() {
     let first =
         opened.catalogue.account(opened.rows.account.as_str()).await.expect("answers").expect("there");
     assert!(first.is_operator);
-    assert_eq!(first.token_hashes, [[1; 32]]);
+    assert_eq!(first.tokens.iter().map(|token| token.hash).collect::<Vec<_>>(), [[1; 32]]);
     let taken = account("a.example");
-    assert_eq!(opened.catalogue.add_account(&taken, |_| Vec::new()).await.expect("answers"), None);
+    assert_eq!(opened.catalogue.add_account(&taken, |_, _| Vec::new()).await.expect("answers"), None);
     assert!(opened.catalogue.account(taken.account.as_str()).await.expect("answers").is_none());
     let second = account("b.example");
-    opened.catalogue.add_account(&second, |_| Vec::new()).await.expect("adds").expect("free");
+    opened.catalogue.add_account(&second, |_, _| Vec::new()).await.expect("adds").expect("free");
     let second = opened.catalogue.account(second.account.as_str()).await.expect("answers").expect("there");
     assert!(!second.is_operator);
 }
@@ -151,7 +152,7 @@ async fn a_deployment_over_another_one_changes_nothing() {
     let version = opened.version("/a", b"a", Visibility::Public).await;
     let first = opened.deploy(None, &[&version], 100).await;
     let late = opened.deployment(None, &[], 100);
-    let outcome = opened.catalogue.deploy(&late, |_| Vec::new()).await.expect("answers");
+    let outcome = opened.catalogue.deploy(&late, |_, _| Vec::new()).await.expect("answers");
     assert_eq!(outcome, DeployOutcome::Superseded);
     let services = opened.catalogue.services(&opened.rows.account).await.expect("answers");
     let environment = &services[0].environments[0];
@@ -224,13 +225,13 @@ async fn the_catalogue_goes_on_after_the_disk_was_full() {
     let error = loop {
         let mut rows = account("x.example");
         rows.domain = format!("{}.example", rows.account.as_str().to_lowercase());
-        if let Err(error) = opened.catalogue.add_account(&rows, |_| vec![0; 4096]).await {
+        if let Err(error) = opened.catalogue.add_account(&rows, |_, _| vec![0; 4096]).await {
             break error;
         }
     };
     assert!(matches!(error, CatalogueError::NoSpace), "{error:?}");
     let rows = account("later.example");
-    opened.catalogue.add_account(&rows, |_| vec![0; 4096]).await.expect("adds").expect("free");
+    opened.catalogue.add_account(&rows, |_, _| vec![0; 4096]).await.expect("adds").expect("free");
 }
 
 #[tokio::test]

@@ -1,10 +1,9 @@
-//! Accounts: made with a first service and environment, and recognised by their tokens.
+//! Accounts: made with a first service and environment.
 
 use super::{PublishError, Publisher, unix_seconds};
-use crate::catalogue::AccountRows;
+use crate::catalogue::{AccountRows, token_midstates};
 use crate::secret::{hex, random, secret_hash};
 use crate::sid::{AccountSid, EnvironmentSid, ServiceSid};
-use aws_lc_rs::constant_time::verify_slices_are_equal;
 use prost::Message;
 use skerry_proto::pointer::{AccessRules, Pointer, ServingRules};
 use std::time::SystemTime;
@@ -36,13 +35,6 @@ impl std::fmt::Debug for NewAccount {
     }
 }
 
-/// Who calls: an account that showed one of its tokens.
-#[derive(Debug, Clone)]
-pub(crate) struct Caller {
-    pub(crate) account: AccountSid,
-    pub(crate) is_operator: bool,
-}
-
 impl Publisher {
     /// Makes an account with one service and one environment, of whose domain the edges learn at once.
     ///
@@ -54,6 +46,7 @@ impl Publisher {
             account: AccountSid::random()?,
             friendly_name: friendly_name.chars().take(256).collect(),
             token_hash: secret_hash(auth_token.as_bytes()),
+            token_midstates: token_midstates(&auth_token),
             service: ServiceSid::random()?,
             environment: EnvironmentSid::random()?,
             unique_name: FIRST_NAME.to_owned(),
@@ -84,7 +77,7 @@ impl Publisher {
         let shared = &self.shared;
         let version = shared
             .catalogue
-            .add_account(rows, |version| {
+            .add_account(rows, |version, url_keys| {
                 let pointer = Pointer {
                     cluster_id: shared.catalogue.cluster_id(),
                     version,
@@ -97,26 +90,11 @@ impl Publisher {
                     serving: ServingRules::default(),
                     modified_floor: 0,
                     issued_at: rows.created_at,
+                    url_keys,
                 };
                 pointer.sign(&shared.keys.signing).encode_to_vec()
             })
             .await?;
         Ok(version.is_some())
-    }
-
-    /// Recognises an account by one of its tokens. `None` says nothing about whether there is such an account.
-    ///
-    /// # Errors
-    /// [`PublishError::Catalogue`].
-    pub(crate) async fn authenticate(&self, sid: &str, token: &str) -> Result<Option<Caller>, PublishError> {
-        let shown = secret_hash(token.as_bytes());
-        let account = self.shared.catalogue.account(sid).await?;
-        // An account that does not exist takes the same comparison.
-        let hashes = account.as_ref().map_or(&[[0; 32]][..], |account| &account.token_hashes);
-        let is_right =
-            hashes.iter().fold(false, |right, hash| right | verify_slices_are_equal(&shown, hash).is_ok());
-        Ok(account
-            .filter(|_| is_right)
-            .map(|account| Caller { account: account.sid, is_operator: account.is_operator }))
     }
 }

@@ -11,6 +11,7 @@ use skerry_proto::manifest::{self, Representation};
 use skerry_proto::paging::Documents;
 use skerry_proto::pointer::{AccessRules, Pointer, ServingRules, Version};
 use skerry_proto::rules::SiteRules;
+use skerry_proto::signed_url::key::PublicKey;
 use std::sync::{Arc, PoisonError};
 use std::time::SystemTime;
 use tokio::sync::OwnedMutexGuard;
@@ -107,7 +108,9 @@ impl Publisher {
         };
         let outcome = shared
             .catalogue
-            .deploy(&new, |version| self.signed_pointer(&new, version, environment.modified_floor))
+            .deploy(&new, |version, url_keys| {
+                self.signed_pointer(&new, version, environment.modified_floor, url_keys)
+            })
             .await?;
         let DeployOutcome::Live(version) = outcome else { return Err(PublishError::Superseded) };
         shared.metrics.deployed(version);
@@ -120,7 +123,13 @@ impl Publisher {
         })
     }
 
-    fn signed_pointer(&self, new: &NewDeployment, version: Version, modified_floor: i64) -> Vec<u8> {
+    fn signed_pointer(
+        &self,
+        new: &NewDeployment,
+        version: Version,
+        modified_floor: i64,
+        url_keys: Vec<PublicKey>,
+    ) -> Vec<u8> {
         let pointer = Pointer {
             cluster_id: self.shared.catalogue.cluster_id(),
             version,
@@ -133,6 +142,7 @@ impl Publisher {
             serving: ServingRules::default(),
             modified_floor,
             issued_at: new.created_at,
+            url_keys,
         };
         pointer.sign(&self.shared.keys.signing).encode_to_vec()
     }
