@@ -4,7 +4,7 @@
 //!
 //! - `config`, `run`: how an origin is set up, and its life: open, bind, serve, stop
 //! - `folder`, `keys`, `secret`, `sid`, `metrics`: the data folder, the cluster's keys, secrets, identifiers, figures
-//! - `blobs`, `catalogue`: the bytes, and everything else that is known
+//! - `blobs`, `catalogue`: the bytes, and everything else that is known; `coding`: compressing them
 //! - `credentials`, `throttle`: who accounts are, what they sign with, and how often a stranger may guess
 //! - `publish`: what accounts may do with them; `edges`: who serves them
 //! - `grpc`: how all of it is called
@@ -13,6 +13,7 @@
 
 mod blobs;
 mod catalogue;
+mod coding;
 mod config;
 mod credentials;
 mod edges;

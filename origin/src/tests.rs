@@ -3,6 +3,7 @@
 mod edges;
 mod keys;
 mod publishing;
+mod site;
 mod stopping;
 
 use crate::{AuthLimits, Limits, NewAccount, Origin, OriginConfig, OriginError};

@@ -146,16 +146,10 @@ impl Pointer {
             environment_sid: self.environment_sid.clone(),
             manifest: self.manifest.map(Into::into),
             history: self.history.map(Into::into),
-            access: Some(wire::AccessRules {
-                public_stale: Some(self.access.public_stale.into()),
-                protected_stale: Some(self.access.protected_stale.into()),
-            }),
+            access: Some(self.access.into()),
             modified_floor: self.modified_floor,
             issued_at: self.issued_at,
-            serving: Some(wire::ServingRules {
-                post_as_get: self.serving.post_as_get,
-                untrusted_uploads: self.serving.untrusted_uploads,
-            }),
+            serving: Some(self.serving.into()),
             url_keys: self.url_keys.iter().map(Into::into).collect(),
         }
     }
@@ -192,7 +186,7 @@ impl Pointer {
             environment_sid: pointer.environment_sid,
             modified_floor: pointer.modified_floor,
             issued_at: pointer.issued_at,
-            url_keys: pointer.url_keys.iter().map(|key| key.try_into()).collect::<Result<_, _>>()?,
+            url_keys: pointer.url_keys.iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
         })
     }
 }
@@ -223,6 +217,21 @@ impl TryFrom<&wire::UrlKey> for PublicKey {
         };
         Self::new(algorithm, &key.public_key)
             .map_err(|_| DocumentError::Rule("a key for signed URLs is of its algorithm"))
+    }
+}
+
+impl From<AccessRules> for wire::AccessRules {
+    fn from(rules: AccessRules) -> Self {
+        Self {
+            public_stale: Some(rules.public_stale.into()),
+            protected_stale: Some(rules.protected_stale.into()),
+        }
+    }
+}
+
+impl From<ServingRules> for wire::ServingRules {
+    fn from(rules: ServingRules) -> Self {
+        Self { post_as_get: rules.post_as_get, untrusted_uploads: rules.untrusted_uploads }
     }
 }
 

@@ -4,7 +4,7 @@
 //! a deployment.
 
 use super::{Catalogue, CatalogueError, events};
-use crate::sid::{AccountSid, SignatureKeyId};
+use crate::sid::{AccountSid, EnvironmentSid, SignatureKeyId};
 use skerry_proto::hmac::{Algorithm, Midstates};
 use skerry_proto::pointer::Version;
 use skerry_proto::signed_url::key::PublicKey;
@@ -131,16 +131,18 @@ impl Catalogue {
         .bind(account.as_str())
         .fetch_all(&mut *transaction)
         .await?;
+        let keys: Vec<_> =
+            url_keys(&mut transaction, account.as_str()).await?.into_iter().map(|row| row.key).collect();
         let mut version = self.version();
         for (domain, pointer) in pointers {
             let mut is_damaged = false;
-            let stamp = |version, keys| {
-                restamp(&pointer, version, keys).unwrap_or_else(|| {
+            let stamp = |version| {
+                restamp(&pointer, version, keys.clone()).unwrap_or_else(|| {
                     is_damaged = true;
                     Vec::new()
                 })
             };
-            version = events::append(&mut transaction, account.as_str(), &domain, stamp).await?;
+            version = events::append(&mut transaction, &domain, stamp).await?;
             if is_damaged {
                 return Err(CatalogueError::Damaged("a pointer is one that this origin signed"));
             }
@@ -234,12 +236,18 @@ fn statement<'a>(account: &'a AccountSid, change: &'a CredentialChange, now: i64
     }
 }
 
-/// The keys that go into the pointers of an account.
+/// The keys that go into a pointer of an environment: those of its account.
 pub(super) async fn pointer_keys(
     transaction: &mut Transaction<'static, Sqlite>,
-    account: &str,
+    environment: &EnvironmentSid,
 ) -> Result<Vec<PublicKey>, CatalogueError> {
-    Ok(url_keys(transaction, account).await?.into_iter().map(|row| row.key).collect())
+    let account: String = sqlx::query_scalar(
+        "SELECT account_sid FROM environments JOIN services ON services.sid = service_sid WHERE environments.sid = ?1",
+    )
+    .bind(environment.as_str())
+    .fetch_one(&mut **transaction)
+    .await?;
+    Ok(url_keys(transaction, &account).await?.into_iter().map(|row| row.key).collect())
 }
 
 async fn url_keys(

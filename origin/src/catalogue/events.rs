@@ -1,8 +1,7 @@
 //! Events: every change that edges are told of, in order, as the signed pointer that tells of it.
 
-use super::{Catalogue, CatalogueError, credentials, signed, unsigned};
+use super::{Catalogue, CatalogueError, signed, unsigned};
 use skerry_proto::pointer::Version;
-use skerry_proto::signed_url::key::PublicKey;
 use sqlx::{Sqlite, Transaction};
 
 /// One change: its revision, and the signed pointer as it travels.
@@ -42,14 +41,12 @@ impl Catalogue {
     }
 }
 
-/// Counts a revision and appends the event that `pointer` makes for it, with the account's keys for signed URLs as they are now.
+/// Counts a revision and appends the event that `pointer` makes for it.
 pub(super) async fn append(
     transaction: &mut Transaction<'static, Sqlite>,
-    account: &str,
     domain: &str,
-    pointer: impl FnOnce(Version, Vec<PublicKey>) -> Vec<u8>,
+    pointer: impl FnOnce(Version) -> Vec<u8>,
 ) -> Result<Version, CatalogueError> {
-    let url_keys = credentials::pointer_keys(transaction, account).await?;
     let (epoch, revision): (i64, i64) =
         sqlx::query_as("UPDATE cluster SET revision = revision + 1 RETURNING epoch, revision")
             .fetch_one(&mut **transaction)
@@ -59,7 +56,7 @@ pub(super) async fn append(
         .bind(revision)
         .bind(epoch)
         .bind(domain)
-        .bind(pointer(version, url_keys))
+        .bind(pointer(version))
         .execute(&mut **transaction)
         .await?;
     sqlx::query(
