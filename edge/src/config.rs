@@ -28,6 +28,8 @@ pub struct EdgeConfig {
     pub cache: CacheConfig,
     /// Bounds on what clients may take up.
     pub limits: ListenLimits,
+    /// How requests are answered.
+    pub serve: ServeConfig,
     /// How long the lease lasts after the ping that was answered; the same number as at the origin.
     pub lease: Duration,
     /// How long requests may take to finish at a stop.
@@ -81,6 +83,21 @@ pub struct ListenLimits {
     pub head_time_max: Duration,
     /// Time without a request after which a connection is closed.
     pub idle_time_max: Duration,
+}
+
+/// How requests are answered.
+#[derive(Debug, Clone, Copy)]
+pub struct ServeConfig {
+    /// For how long browsers are to use HTTPS alone for a host that they have seen (RFC 6797); not said where it is `None`.
+    pub hsts: Option<Duration>,
+    /// Bytes in the path and query of a request.
+    pub target_size_max: usize,
+}
+
+impl Default for ServeConfig {
+    fn default() -> Self {
+        Self { hsts: None, target_size_max: 8 << 10 }
+    }
 }
 
 impl Default for ListenLimits {

@@ -67,6 +67,10 @@ pub struct Metrics {
     pub connections_max: Gauge,
     /// Connections refused because the bound was reached.
     pub connections_refused: Counter,
+    /// Bound of the bytes in a request's path and query.
+    pub target_bytes_max: Gauge,
+    /// Requests refused because these were longer.
+    pub targets_refused: Counter,
     /// Slices that came from an upstream and verified.
     pub fill_slices: Counter,
     /// Their bytes.
@@ -161,6 +165,15 @@ impl Metrics {
         describe_gauge!("skerry_edge_connections", "Open client connections");
         describe_gauge!("skerry_edge_connections_max", "Bound on open client connections");
         describe_counter!("skerry_edge_connections_refused_total", "Connections refused at the bound");
+        describe_gauge!(
+            "skerry_edge_target_bytes_max",
+            Unit::Bytes,
+            "Bound on the path and query of a request"
+        );
+        describe_counter!(
+            "skerry_edge_targets_refused_total",
+            "Requests refused because path and query were too long"
+        );
         describe_counter!("skerry_edge_fill_slices_total", "Slices received from an upstream and verified");
         describe_counter!(
             "skerry_edge_fill_bytes_total",
@@ -216,6 +229,8 @@ impl Metrics {
             connections: gauge!("skerry_edge_connections"),
             connections_max: gauge!("skerry_edge_connections_max"),
             connections_refused: counter!("skerry_edge_connections_refused_total"),
+            target_bytes_max: gauge!("skerry_edge_target_bytes_max"),
+            targets_refused: counter!("skerry_edge_targets_refused_total"),
             fill_slices: counter!("skerry_edge_fill_slices_total"),
             fill_bytes: counter!("skerry_edge_fill_bytes_total"),
             fill_errors: counter!("skerry_edge_fill_errors_total"),

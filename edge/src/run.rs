@@ -154,6 +154,7 @@ impl Edge {
             Arc::clone(&metrics),
             port,
             config.fallback_domain.as_deref(),
+            config.serve,
         );
         let serving = listeners.serve(Arc::new(site), stop.clone())?;
 

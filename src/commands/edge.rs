@@ -65,6 +65,7 @@ fn bind(settings: EdgeSettings) -> Result<Edge, Failure> {
         worker_count: settings.worker_count,
         cache: settings.cache,
         limits: settings.limits,
+        serve: settings.serve,
         lease: settings.lease,
         drain_time_max: settings.drain_time_max,
     };

@@ -5,7 +5,7 @@ use super::value::{self, ADDRESSES, COUNT, SECONDS, put};
 use super::{ConfigOptions, Setting, Shape, Table, load_role};
 use crate::environment::Environment;
 use crate::failure::Failure;
-use skerry_edge::config::{CacheConfig, ListenLimits};
+use skerry_edge::config::{CacheConfig, ListenLimits, ServeConfig};
 use skerry_proto::join::JoinToken;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -32,6 +32,7 @@ pub(crate) struct EdgeSettings {
     pub(crate) worker_count: usize,
     pub(crate) cache: CacheConfig,
     pub(crate) limits: ListenLimits,
+    pub(crate) serve: ServeConfig,
     pub(crate) lease: Duration,
     pub(crate) drain_time_max: Duration,
 }
@@ -54,6 +55,7 @@ impl EdgeSettings {
             worker_count: 1,
             cache: CacheConfig::default(),
             limits: ListenLimits::default(),
+            serve: ServeConfig::default(),
             lease: Duration::from_secs(10),
             drain_time_max: Duration::from_secs(30),
         }
@@ -91,6 +93,9 @@ const MEMORY_SIZE_MIN: u64 = 4 << 20;
 
 /// One block of the disk cache, which is a file and the unit of eviction, and one to write while it is evicted.
 const DISK_SIZE_MIN: u64 = 128 << 20;
+
+/// From what the longest path of an asset needs when all of it is percent-encoded, to what the head of a request may be.
+const TARGET_SIZES: std::ops::RangeInclusive<u64> = 4 << 10..=16 << 10;
 
 /// Every setting of an edge.
 pub(super) const SETTINGS: &[Setting<EdgeSettings>] = &[
@@ -154,6 +159,18 @@ pub(super) const SETTINGS: &[Setting<EdgeSettings>] = &[
         set: |to, text| {
             let port = if text.is_empty() { None } else { Some(value::number(text, 1..=u16::MAX)?) };
             put(&mut to.public_port, Some(port))
+        },
+    },
+    Setting {
+        name: "https.hsts_max_age",
+        default: "0",
+        shape: Shape::Number,
+        accepts: "seconds, such as 31536000 for a year; 0 to say nothing",
+        doc: "Seconds for which browsers are to use HTTPS alone for a host that they have seen (HSTS). Only when all of a host is on HTTPS for good.",
+        set: |to, text| {
+            let seconds: u32 = value::number(text, 0..=u32::MAX)?;
+            to.serve.hsts = (seconds > 0).then(|| Duration::from_secs(seconds.into()));
+            Some(())
         },
     },
     Setting {
@@ -277,6 +294,17 @@ pub(super) const SETTINGS: &[Setting<EdgeSettings>] = &[
         accepts: SECONDS,
         doc: "Seconds without a request after which a connection is closed.",
         set: |to, text| put(&mut to.limits.idle_time_max, value::seconds(text)),
+    },
+    Setting {
+        name: "limits.target_size_max",
+        default: "8KiB",
+        shape: Shape::Text,
+        accepts: "bytes, such as 8KiB; from 4KiB to 16KiB",
+        doc: "Bytes in the path and query of a request; what is longer is answered with 414.",
+        set: |to, text| {
+            let size = value::size(text).filter(|size| TARGET_SIZES.contains(size))?;
+            put(&mut to.serve.target_size_max, usize::try_from(size).ok())
+        },
     },
     Setting {
         name: "lease_seconds",

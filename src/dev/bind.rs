@@ -140,6 +140,7 @@ fn edge_configs(
             worker_count: settings.worker_count,
             cache: settings.cache,
             limits: settings.limits,
+            serve: settings.serve,
             lease: settings.lease,
             drain_time_max: settings.drain_time_max,
         })

@@ -7,7 +7,9 @@
 mod harness;
 
 mod access;
+mod by_hash;
 mod caching;
+mod conditionals;
 mod crash;
 mod dev;
 mod environments;
@@ -15,8 +17,13 @@ mod http;
 mod integrity;
 mod layout;
 mod lies;
+mod methods;
+mod negotiation;
 mod publish;
+mod ranges;
 mod refusals;
+mod response_headers;
 mod roles;
 mod site_config;
+mod site_rules;
 mod sizes;

@@ -104,6 +104,7 @@ impl Watcher {
             if self.status.borrow().current || was_current {
                 pause = RETRY_MIN;
             }
+            self.lease.lost();
             self.metrics.watch_connected.set(0.0);
             self.status.send_modify(|status| status.current = false);
             tracing::warn!(%error, retry_milliseconds = pause.as_millis() as u64, "the origin cannot be followed; serving what is held");

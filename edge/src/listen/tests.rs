@@ -4,7 +4,8 @@ mod client;
 mod site;
 
 use super::*;
-use crate::config::{CacheConfig, ServerIdentity};
+use crate::config::{CacheConfig, ServeConfig, ServerIdentity};
+use crate::serve::Protocol;
 use ::http::{Method, StatusCode};
 use bytes::Bytes;
 use client::{Client, Fault, PROTOCOLS, connect_tls, tls};
@@ -58,6 +59,7 @@ impl Server {
             cache: CacheConfig::default(),
             limits,
             lease: NEVER,
+            serve: ServeConfig::default(),
             drain_time_max,
         };
         let metrics = Arc::new(Metrics::new("test").expect("buckets"));

@@ -213,7 +213,7 @@ fn edge_config(folder: &Path, url: &str) -> String {
     format!(
         "data = {:?}\nname = \"test\"\n\
          admin.addresses = [\"127.0.0.1:0\"]\ncache.disk_size = \"256MiB\"\n\
-         [https]\naddresses = [\"127.0.0.1:0\"]\ncertificate = {:?}\nkey = {:?}\n\
+         [https]\naddresses = [\"127.0.0.1:0\"]\ncertificate = {:?}\nkey = {:?}\nhsts_max_age = 31536000\n\
          [origin]\nurl = \"{url}\"\njoin_token_file = {:?}\n",
         path("data"),
         path("https.pem"),
