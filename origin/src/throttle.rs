@@ -4,7 +4,7 @@
 //! makes room, which costs a guesser of 128 random bits nothing that matters. One place for every way in, gRPC, REST and console.
 
 use crate::config::AuthLimits;
-use std::collections::HashMap;
+use skerry_proto::recent::Recent;
 use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
@@ -15,14 +15,7 @@ use std::time::Instant;
 pub(crate) struct Throttle {
     limits: AuthLimits,
     hasher: RandomState,
-    counts: Mutex<Counts>,
-}
-
-/// Two generations: when the young one is full it becomes the old one, and the old one is forgotten.
-#[derive(Debug, Default)]
-struct Counts {
-    young: HashMap<Key, Count>,
-    old: HashMap<Key, Count>,
+    counts: Mutex<Recent<Key, Count>>,
 }
 
 /// An address, and the hash of an account that it names. Hashed, because a stranger chooses what is there.
@@ -37,15 +30,15 @@ struct Count {
 
 impl Throttle {
     pub(crate) fn new(limits: AuthLimits) -> Self {
-        Self { limits, hasher: RandomState::new(), counts: Mutex::default() }
+        let counts = Mutex::new(Recent::new(limits.entry_count_max));
+        Self { limits, hasher: RandomState::new(), counts }
     }
 
     /// Whether somebody at this address may try to be this account.
     pub(crate) fn admits(&self, address: IpAddr, account: &str, now: Instant) -> bool {
         let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         self.keys(address, account).into_iter().all(|(key, limit)| {
-            let count = counts.young.get(&key).or_else(|| counts.old.get(&key));
-            count.is_none_or(|count| self.unforgiven(*count, now).ceil() < f64::from(limit))
+            counts.peek(&key).is_none_or(|count| self.unforgiven(*count, now).ceil() < f64::from(limit))
         })
     }
 
@@ -53,22 +46,15 @@ impl Throttle {
     pub(crate) fn failed(&self, address: IpAddr, account: &str, now: Instant) {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         for (key, _) in self.keys(address, account) {
-            let count = counts.young.get(&key).or_else(|| counts.old.get(&key)).copied();
+            let count = counts.peek(&key).copied();
             let failures = count.map_or(0.0, |count| self.unforgiven(count, now)) + 1.0;
-            // Half of the bound for each generation.
-            if counts.young.len() >= self.limits.entry_count_max.div_ceil(2)
-                && !counts.young.contains_key(&key)
-            {
-                counts.old = std::mem::take(&mut counts.young);
-            }
-            counts.young.insert(key, Count { failures, at: now });
+            counts.insert(key, Count { failures, at: now });
         }
     }
 
     /// Entries that are held, at most `entry_count_max`.
     pub(crate) fn entries(&self) -> usize {
-        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.young.len() + counts.old.len()
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     fn keys(&self, address: IpAddr, account: &str) -> [(Key, u32); 2] {

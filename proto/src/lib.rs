@@ -10,6 +10,7 @@
 //! - [`signature`], [`pointer`]: what an environment shows, and the proof
 //! - [`hmac`], [`twilio`], [`signed_url`]: who may fetch what is protected
 //! - [`authority`], [`join`]: certificates, and how a machine becomes an edge
+//! - [`recent`]: a bounded map, for those who remember
 //! - [`wire`]: the code generated from `skerry/v1/*.proto`
 
 pub mod authority;
@@ -22,6 +23,7 @@ pub mod manifest;
 pub mod paging;
 pub mod path;
 pub mod pointer;
+pub mod recent;
 pub mod rules;
 pub mod signature;
 pub mod signed_url;

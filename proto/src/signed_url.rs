@@ -25,46 +25,35 @@ use std::time::Duration;
 pub const PACKAGE: &str = "URISigningPackage";
 
 /// Bytes of a token at most; it has to fit a URL.
-pub const TOKEN_LEN_MAX: usize = 4096;
+pub const TOKEN_LEN_MAX: usize = 4096; // said in `TokenError::advice`
 
 /// Why a token does not let its bearer fetch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+#[error("{}", self.advice())]
 pub enum TokenError {
     /// No JWT in compact form (RFC 7515 §7.1), or its JSON is not what it should be.
-    #[error("the signed URL's token cannot be read")]
     Malformed,
     /// Longer than [`TOKEN_LEN_MAX`].
-    #[error("the signed URL's token is longer than {TOKEN_LEN_MAX} bytes")]
     TooLong,
     /// The parameter came twice.
-    #[error("the URL has more than one token")]
     Repeated,
     /// Another algorithm than that of the key, or none.
-    #[error("the signed URL's token names an algorithm that its key is not for")]
     Algorithm,
     /// None of the account's keys has this id.
-    #[error("the signed URL was made with a key that this site does not have")]
     UnknownKey,
     /// The signature does not verify.
-    #[error("the signed URL's signature is wrong")]
     Signature,
     /// It says something that is not enforced here.
-    #[error("the signed URL's token has a claim that is not supported")]
     Claim,
     /// Made by somebody else, or for somebody else.
-    #[error("the signed URL was issued by another account or for another site")]
     Party,
     /// A pattern that is too large or that is none.
-    #[error("the signed URL's pattern cannot be used")]
     Pattern,
     /// Not valid yet.
-    #[error("the signed URL is not valid yet")]
     NotYet,
     /// Not valid any more.
-    #[error("the signed URL has expired")]
     Expired,
     /// It permits other URLs.
-    #[error("the signed URL was made for another URL")]
     OtherUrl,
 }
 
@@ -100,6 +89,24 @@ impl TokenError {
             Self::NotYet => "token_not_yet_valid",
             Self::Expired => "token_expired",
             Self::OtherUrl => "token_other_url",
+        }
+    }
+
+    /// One line for people.
+    pub const fn advice(self) -> &'static str {
+        match self {
+            Self::Malformed => "the signed URL's token cannot be read",
+            Self::TooLong => "the signed URL's token is longer than 4096 bytes",
+            Self::Repeated => "the URL has more than one token",
+            Self::Algorithm => "the signed URL's token names an algorithm that its key is not for",
+            Self::UnknownKey => "the signed URL was made with a key that this site does not have",
+            Self::Signature => "the signed URL's signature is wrong",
+            Self::Claim => "the signed URL's token has a claim that is not supported",
+            Self::Party => "the signed URL was issued by another account or for another site",
+            Self::Pattern => "the signed URL's pattern cannot be used",
+            Self::NotYet => "the signed URL is not valid yet",
+            Self::Expired => "the signed URL has expired",
+            Self::OtherUrl => "the signed URL was made for another URL",
         }
     }
 

@@ -164,7 +164,7 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-fn failed(path: &Path, source: io::Error) -> StateError {
+pub(super) fn failed(path: &Path, source: io::Error) -> StateError {
     StateError { path: path.display().to_string(), source }
 }
 
