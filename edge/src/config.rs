@@ -1,5 +1,6 @@
 //! What an edge needs to know before it starts. Reading files, environment and flags is the program's task.
 
+use crate::serve::Network;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use skerry_proto::join::JoinToken;
 use std::net::SocketAddr;
@@ -27,6 +28,9 @@ pub struct EdgeConfig {
     pub limits: ListenLimits,
     /// How requests are answered.
     pub serve: ServeConfig,
+    /// Whether what signatures are checked with is kept on disk, too: then a restarted edge need not wait for its origin, and a
+    /// stolen disk can sign.
+    pub secrets_on_disk: bool,
     /// How long the lease lasts after the ping that was answered; the same number as at the origin.
     pub lease: Duration,
     /// How long requests may take to finish at a stop.
@@ -83,17 +87,21 @@ pub struct ListenLimits {
 }
 
 /// How requests are answered.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct ServeConfig {
     /// For how long browsers are to use HTTPS alone for a host that they have seen (RFC 6797); not said where it is `None`.
     pub hsts: Option<Duration>,
     /// Bytes in the path and query of a request.
     pub target_size_max: usize,
+    /// Tokens of signed URLs that are remembered once they were verified.
+    pub token_count_max: usize,
+    /// Proxies before this edge: what they say of scheme, host and port counts.
+    pub trusted_peers: Vec<Network>,
 }
 
 impl Default for ServeConfig {
     fn default() -> Self {
-        Self { hsts: None, target_size_max: 8 << 10 }
+        Self { hsts: None, target_size_max: 8 << 10, token_count_max: 1000, trusted_peers: Vec::new() }
     }
 }
 

@@ -12,6 +12,7 @@ mod identity;
 mod lease;
 mod pages;
 mod rules;
+mod secrets;
 mod state;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -25,5 +26,6 @@ pub use environment::{Environment, Environments};
 pub use identity::{Identity, IdentityError, enrol, renew};
 pub use lease::Lease;
 pub use rules::{Fit, Rules};
+pub use secrets::Secrets;
 pub use state::{StateError, StateFolder};
 pub use watch::{Watcher, WatcherStatus};

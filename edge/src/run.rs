@@ -6,8 +6,8 @@
 use crate::cache::{CacheError, SliceCache};
 use crate::config::{EdgeConfig, OriginAddress};
 use crate::control::{
-    Applier, Backoff, Environments, Identity, IdentityError, Lease, OriginChannel, StateError, StateFolder,
-    Watcher, WatcherStatus, enrol, renew,
+    Applier, Backoff, Environments, Identity, IdentityError, Lease, OriginChannel, Secrets, StateError,
+    StateFolder, Watcher, WatcherStatus, enrol, renew,
 };
 use crate::fill::{OriginUpstream, Slices};
 use crate::listen::{BoundListeners, ListenError};
@@ -128,11 +128,13 @@ impl Edge {
         let slices = Arc::new(Slices::new(cache, upstream, runtime, Arc::clone(&metrics)));
         let lease = Arc::new(Lease::load(folder.path().join("lease"), config.lease));
         let environments = Arc::new(Environments::default());
+        let secrets = Arc::new(Secrets::load(folder.path().join("secrets"), config.secrets_on_disk)?);
         let applier = Applier {
             keys: identity.keys.clone(),
             state: StateFolder::open(folder.inner("state")?)?,
             slices: Arc::clone(&slices),
             environments: Arc::clone(&environments),
+            secrets: Arc::clone(&secrets),
             metrics: Arc::clone(&metrics),
         };
         let watcher =
@@ -144,10 +146,11 @@ impl Edge {
             Arc::clone(&environments),
             Arc::clone(&slices),
             Arc::clone(&lease),
+            secrets,
             Arc::clone(&metrics),
             port,
             config.fallback_domain.as_deref(),
-            config.serve,
+            &config.serve,
         );
         let serving = listeners.serve(Arc::new(site), stop.clone())?;
 

@@ -19,13 +19,16 @@ mod route;
 mod tests;
 mod weight;
 
+pub use access::{InvalidNetwork, Network};
 pub use body::{Body, BodyError};
 
 use crate::config::ServeConfig;
-use crate::control::{Environment, Environments, Form, Lease};
+use crate::control::{Environment, Environments, Form, Lease, Secrets};
 use crate::fill::{FillError, Slices};
 use crate::metrics::{CacheResult, Metrics};
+use access::Gate;
 use body::Source;
+use bytes::Bytes;
 use conditional::{Validators, Verdict};
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};
@@ -60,6 +63,15 @@ pub struct Connection {
     pub peer: IpAddr,
 }
 
+/// The body of a POST, as far as it was read.
+#[derive(Debug, Clone)]
+pub enum RequestBody {
+    /// All of it.
+    Whole(Bytes),
+    /// It was too large, or did not come.
+    Unread,
+}
+
 /// Everything that an answer needs, shared by all workers. Cloning it is cheap.
 #[derive(Debug, Clone)]
 pub struct Site {
@@ -72,6 +84,7 @@ struct Shared {
     environments: Arc<Environments>,
     slices: Arc<Slices>,
     lease: Arc<Lease>,
+    gate: Gate,
     metrics: Arc<Metrics>,
     common: Common,
     target_size_max: usize,
@@ -113,10 +126,11 @@ impl Site {
         environments: Arc<Environments>,
         slices: Arc<Slices>,
         lease: Arc<Lease>,
+        secrets: Arc<Secrets>,
         metrics: Arc<Metrics>,
         public_port: u16,
         fallback_domain: Option<&str>,
-        config: ServeConfig,
+        config: &ServeConfig,
     ) -> Self {
         let common = Common::new(public_port, config.hsts);
         let target_size_max = config.target_size_max;
@@ -127,6 +141,7 @@ impl Site {
                 environments,
                 slices,
                 lease,
+                gate: Gate::new(secrets, public_port, config, Arc::clone(&metrics)),
                 metrics,
                 common,
                 target_size_max,
@@ -137,7 +152,8 @@ impl Site {
 
     /// Answers one request. Memory hits are answered without waiting.
     ///
-    /// `request` is the head alone: the listener has read and dropped any body.
+    /// `request` is the head. Only of POST the listener keeps the body, as a [`RequestBody`] among the extensions: an answer may
+    /// depend on its signature.
     pub async fn respond(&self, request: &Parts, connection: &Connection) -> Response<Body> {
         let arrived = Instant::now();
         let protocol = connection.protocol;
@@ -197,7 +213,7 @@ impl Shared {
                 return Ok(Decision::NotFound(environment, page.ok_or(Refusal::NotFound)?));
             }
         };
-        access::check(&environment, &asset, &self.lease)?;
+        self.gate.check(&environment, &asset, &self.lease, request, connection)?;
         let (form, address) = match form {
             Some(form) => (form, Address::Hash),
             None => {

@@ -10,6 +10,7 @@
 
 mod accounts;
 mod assets;
+mod credentials;
 mod deploy;
 mod derived;
 mod edges;
@@ -19,6 +20,7 @@ mod past;
 
 pub(crate) use accounts::{AccountRows, EnvironmentRow, ServiceRow};
 pub(crate) use assets::{AssetVersion, NewVersion};
+pub(crate) use credentials::{CredentialChange, CredentialRows, token_midstates};
 pub(crate) use deploy::{DeployOutcome, Document, NewDeployment};
 pub(crate) use derived::{Derivation, Derived};
 pub(crate) use edges::JoinOutcome;

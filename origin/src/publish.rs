@@ -22,7 +22,6 @@ mod settings;
 mod site_file;
 mod upload;
 
-pub(crate) use account::Caller;
 pub use account::NewAccount;
 pub(crate) use check::Planned;
 pub(crate) use commit::Changes;

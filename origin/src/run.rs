@@ -3,11 +3,13 @@
 use crate::blobs::{BlobError, BlobStore};
 use crate::catalogue::{Catalogue, CatalogueError};
 use crate::config::OriginConfig;
+use crate::credentials::Credentials;
 use crate::edges::{Edges, EnrolError};
 use crate::grpc::{self, BoundSockets, ListenError, ServeError, Services};
 use crate::keys::{Keys, KeysError};
 use crate::metrics::Metrics;
 use crate::publish::{Naming, NewAccount, PublishError, Publisher};
+use crate::throttle::Throttle;
 use metrics_exporter_prometheus::PrometheusHandle;
 use skerry_folder::{DataFolder, FolderError};
 use skerry_proto::authority::{Authority, AuthorityError, Identity};
@@ -121,7 +123,10 @@ impl Origin {
             naming,
             Arc::clone(&metrics),
         );
-        let services = Services::new(publisher, catalogue, blobs, edges, metrics);
+        let credentials = Credentials::new(catalogue.clone(), Arc::clone(&keys), Arc::clone(&metrics));
+        metrics.auth_entries_max.set(config.auth.entry_count_max as f64);
+        let throttle = Throttle::new(config.auth);
+        let services = Services::new(publisher, credentials, throttle, catalogue, blobs, edges, metrics);
         Ok(Self { config, folder, keys, services })
     }
 
@@ -205,6 +210,7 @@ impl Origin {
     /// Ends an origin that is not to serve: folds the catalogue's journal, and frees the data folder.
     pub async fn close(self) {
         self.services.publisher.finish().await;
+        self.services.credentials.finish().await;
         self.services.catalogue.close().await;
         drop(self.folder);
     }
@@ -289,6 +295,7 @@ async fn upkeep(services: &Services) {
     loop {
         ticks.tick().await;
         handle.run_upkeep();
+        services.metrics.auth_entries.set(services.throttle.entries() as f64);
         if let Ok((count, bytes)) = services.catalogue.blob_totals().await {
             services.metrics.blobs.set(count as f64);
             services.metrics.blob_bytes.set(bytes as f64);

@@ -69,6 +69,7 @@ fn bind(settings: EdgeSettings) -> Result<Edge, Failure> {
         cache: settings.cache,
         limits: settings.limits,
         serve: settings.serve,
+        secrets_on_disk: settings.secrets_on_disk,
         lease: settings.lease,
         drain_time_max: settings.drain_time_max,
     };

@@ -34,6 +34,7 @@ pub(crate) struct EdgeSettings {
     pub(crate) cache: CacheConfig,
     pub(crate) limits: ListenLimits,
     pub(crate) serve: ServeConfig,
+    pub(crate) secrets_on_disk: bool,
     pub(crate) lease: Duration,
     pub(crate) drain_time_max: Duration,
 }
@@ -57,6 +58,7 @@ impl EdgeSettings {
             cache: CacheConfig::default(),
             limits: ListenLimits::default(),
             serve: ServeConfig::default(),
+            secrets_on_disk: false,
             lease: Duration::from_secs(10),
             drain_time_max: Duration::from_secs(30),
         }
@@ -172,6 +174,22 @@ pub(super) const SETTINGS: &[Setting<EdgeSettings>] = &[
         },
     },
     Setting {
+        name: "trusted_peers",
+        default: "",
+        shape: Shape::List,
+        accepts: "networks, such as 10.0.0.0/8 or ::1; empty for none",
+        doc: "Proxies before this edge. What they say with X-Forwarded-Proto, -Host and -Port counts for signatures; nobody else's word does.",
+        set: |to, text| put(&mut to.serve.trusted_peers, value::networks(text)),
+    },
+    Setting {
+        name: "secrets_on_disk",
+        default: "false",
+        shape: Shape::Text,
+        accepts: "true or false",
+        doc: "Whether what X-Twilio-Signature is checked with is kept on disk, too. Then a restarted edge need not wait for its origin, and a stolen disk can sign.",
+        set: |to, text| put(&mut to.secrets_on_disk, text.parse().ok()),
+    },
+    Setting {
         name: "origin.url",
         default: "",
         shape: Shape::Text,
@@ -252,6 +270,14 @@ pub(super) const SETTINGS: &[Setting<EdgeSettings>] = &[
             let size = value::size(text).filter(|size| *size >= MEMORY_SIZE_MIN)?;
             put(&mut to.cache.write_buffer_size, Some(size))
         },
+    },
+    Setting {
+        name: "limits.token_count_max",
+        default: "1000",
+        shape: Shape::Number,
+        accepts: COUNT,
+        doc: "Tokens of signed URLs that are remembered once they were verified, some kilobytes each.",
+        set: |to, text| put(&mut to.serve.token_count_max, value::number(text, 1..=10_000_000)),
     },
     Setting {
         name: "limits.connection_count_max",

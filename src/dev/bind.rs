@@ -151,7 +151,8 @@ fn edge_configs(
             worker_count: settings.worker_count,
             cache: settings.cache,
             limits: settings.limits,
-            serve: settings.serve,
+            serve: settings.serve.clone(),
+            secrets_on_disk: settings.secrets_on_disk,
             lease: settings.lease,
             drain_time_max: settings.drain_time_max,
         };

@@ -2,6 +2,7 @@
 
 use super::environment::{Documents, Environment, Environments};
 use super::pages::{HistoryPage, ManifestPage, Pages};
+use super::secrets::Secrets;
 use super::state::{StateError, StateFolder};
 use crate::fill::{FillError, Slices};
 use crate::metrics::{IntegritySource, Metrics};
@@ -22,6 +23,7 @@ pub(crate) struct Applier {
     pub(crate) state: StateFolder,
     pub(crate) slices: Arc<Slices>,
     pub(crate) environments: Arc<Environments>,
+    pub(crate) secrets: Arc<Secrets>,
     pub(crate) metrics: Arc<Metrics>,
 }
 

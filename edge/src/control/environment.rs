@@ -10,6 +10,7 @@ use skerry_proto::history;
 use skerry_proto::manifest::{self, Entry};
 use skerry_proto::pointer::{AccessRules, Pointer, ServingRules, Version};
 use skerry_proto::rules::SiteRules;
+use skerry_proto::signed_url::key::PublicKey;
 use skerry_proto::slices::BlobId;
 use skerry_proto::visibility::Visibility;
 use std::collections::HashMap;
@@ -28,6 +29,8 @@ pub struct Environment {
     pub access: AccessRules,
     /// How to answer.
     pub serving: ServingRules,
+    /// Whose signed URLs open protected assets.
+    pub url_keys: Box<[PublicKey]>,
     /// No `Last-Modified` is earlier.
     pub modified_floor: Modified,
     /// What the build declares for the whole site.
@@ -61,6 +64,7 @@ impl Environment {
             version: pointer.version,
             access: pointer.access,
             serving: pointer.serving,
+            url_keys: pointer.url_keys.as_slice().into(),
             modified_floor: Modified::at(pointer.modified_floor),
             rules: Rules::new(rules, not_found),
             by_hash: HashIndex::new(&manifest),

@@ -150,7 +150,7 @@ impl StateFolder {
     }
 }
 
-fn failed(path: &Path, source: io::Error) -> StateError {
+pub(super) fn failed(path: &Path, source: io::Error) -> StateError {
     StateError { path: path.display().to_string(), source }
 }
 

@@ -30,6 +30,7 @@ impl Sketch {
             serving: ServingRules::default(),
             modified_floor: 0,
             issued_at: 0,
+            url_keys: Vec::new(),
         };
         Self { pointer, entries: Vec::new(), rules: SiteRules::default(), history: Vec::new() }
     }

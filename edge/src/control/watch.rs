@@ -135,8 +135,14 @@ impl Watcher {
             () = stop.cancelled() => return Ok(()),
         };
         let pings = Pings::default();
-        let mut stream =
-            Stream { watcher: self, requests: &requests, pings: &pings, snapshot: None, refused: false };
+        let mut stream = Stream {
+            watcher: self,
+            requests: &requests,
+            pings: &pings,
+            snapshot: None,
+            secrets: Vec::new(),
+            refused: false,
+        };
         let following = async {
             loop {
                 let response = timeout(self.lease_length, responses.message()).await;
@@ -177,6 +183,8 @@ struct Stream<'a> {
     pings: &'a Pings,
     /// Domains that the parts of a snapshot named so far.
     snapshot: Option<HashSet<String>>,
+    /// Secrets that the parts of a snapshot named so far.
+    secrets: Vec<wire::AccountSecrets>,
     /// A pointer was refused, so that no later revision may be acknowledged on this stream.
     refused: bool,
 }
@@ -186,6 +194,7 @@ impl Stream<'_> {
         match response.kind {
             Some(watch_response::Kind::Snapshot(part)) => self.snapshot_part(part).await,
             Some(watch_response::Kind::Change(change)) => self.change(change).await,
+            Some(watch_response::Kind::Secrets(part)) => self.secrets_part(part).await,
             Some(watch_response::Kind::Heartbeat(heartbeat)) => {
                 self.heartbeat(heartbeat);
                 Ok(())
@@ -218,6 +227,22 @@ impl Stream<'_> {
             }
         }
         self.acknowledge(version).await
+    }
+
+    /// Comes before the change that it belongs to, so it counts when that is acknowledged.
+    async fn secrets_part(&mut self, part: wire::Secrets) -> Result<(), WatchError> {
+        let secrets = Arc::clone(&self.watcher.applier.secrets);
+        let taken = if part.snapshot {
+            self.secrets.extend(part.accounts);
+            if !part.last {
+                return Ok(());
+            }
+            let all = std::mem::take(&mut self.secrets);
+            blocking(move || secrets.replace(all)).await
+        } else {
+            blocking(move || secrets.update(part.accounts)).await
+        };
+        Ok(taken.map_err(ApplyError::from)?)
     }
 
     async fn change(&mut self, change: wire::Change) -> Result<(), WatchError> {

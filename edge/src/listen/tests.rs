@@ -59,6 +59,7 @@ impl Server {
             limits,
             lease: NEVER,
             serve: ServeConfig::default(),
+            secrets_on_disk: false,
             drain_time_max,
         };
         let metrics = Arc::new(Metrics::new("test").expect("buckets"));

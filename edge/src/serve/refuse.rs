@@ -13,6 +13,8 @@ use http::header::{
     HeaderMap, HeaderValue, RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{Response, StatusCode};
+use skerry_proto::signed_url::TokenError;
+use skerry_proto::twilio::Malformed;
 
 /// Why a request gets no asset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,8 +29,18 @@ pub(super) enum Refusal {
     Method { allow: &'static str },
     /// No such asset; private ones look the same.
     NotFound,
-    /// The asset is protected.
+    /// The asset is protected, and the request shows nothing for it.
     Forbidden,
+    /// A signature that cannot be read.
+    MalformedSignature(Malformed),
+    /// A signature of somebody else, or of something else.
+    WrongSignature,
+    /// A form with more fields, or a body with more bytes, than signatures are checked over.
+    FormTooLarge,
+    /// The token of a signed URL does not let its bearer in.
+    Token(TokenError),
+    /// What signatures are checked with has not come from the origin yet.
+    NoSecrets,
     /// No representation is acceptable.
     NotAcceptable,
     /// A condition of the request does not hold.
@@ -60,9 +72,34 @@ impl Refusal {
                 (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "assets do not answer this method")
             }
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found", "no such asset"),
-            Self::Forbidden => {
-                (StatusCode::FORBIDDEN, "signature_required", "this asset needs a signed request")
+            Self::Forbidden => (
+                StatusCode::FORBIDDEN,
+                "signature_required",
+                "this asset is protected: sign the URL or the request",
+            ),
+            Self::MalformedSignature(malformed) => {
+                (StatusCode::BAD_REQUEST, "signature_malformed", explain(malformed))
             }
+            Self::WrongSignature => (
+                StatusCode::FORBIDDEN,
+                "signature_wrong",
+                "the signature was not made for this request with a secret of this site's account",
+            ),
+            Self::FormTooLarge => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "form_too_large",
+                "the body is too large for its signature to be checked",
+            ),
+            Self::Token(error) => {
+                let status =
+                    if error.is_malformed() { StatusCode::BAD_REQUEST } else { StatusCode::FORBIDDEN };
+                (status, error.code(), error.advice())
+            }
+            Self::NoSecrets => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "secrets_unknown",
+                "this edge has only just started and cannot check signatures yet",
+            ),
             Self::NotAcceptable => (
                 StatusCode::NOT_ACCEPTABLE,
                 "not_acceptable",
@@ -130,7 +167,7 @@ impl Refusal {
             Self::NotAcceptable => {
                 headers.insert(VARY, VARY_BY_ENCODING);
             }
-            Self::LeaseOver | Self::Fill(_) => {
+            Self::LeaseOver | Self::NoSecrets | Self::Fill(_) => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));
             }
             Self::BadHost
@@ -138,9 +175,21 @@ impl Refusal {
             | Self::TargetTooLong
             | Self::NotFound
             | Self::Forbidden
+            | Self::MalformedSignature(_)
+            | Self::WrongSignature
+            | Self::FormTooLarge
+            | Self::Token(_)
             | Self::PreconditionFailed => {}
         }
         response
+    }
+}
+
+const fn explain(malformed: Malformed) -> &'static str {
+    match malformed {
+        Malformed::Repeated => "the signature, or its settings, came more than once",
+        Malformed::NotBase64 => "the signature is not base64",
+        Malformed::WrongLength => "the signature does not have the length of its algorithm",
     }
 }
 
@@ -204,12 +253,20 @@ mod tests {
             Refusal::Method { allow: "GET" },
             Refusal::NotFound,
             Refusal::Forbidden,
+            Refusal::MalformedSignature(Malformed::Repeated),
+            Refusal::MalformedSignature(Malformed::NotBase64),
+            Refusal::MalformedSignature(Malformed::WrongLength),
+            Refusal::WrongSignature,
+            Refusal::FormTooLarge,
+            Refusal::NoSecrets,
             Refusal::NotAcceptable,
             Refusal::PreconditionFailed,
             Refusal::Unsatisfiable { size: 1 },
             Refusal::LeaseOver,
         ];
-        for refusal in refusals.into_iter().chain(fills.map(Refusal::Fill)) {
+        for refusal in
+            refusals.into_iter().chain(fills.map(Refusal::Fill)).chain(TokenError::ALL.map(Refusal::Token))
+        {
             let (_, code, detail) = refusal.say();
             assert!(code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{code}");
             assert!(

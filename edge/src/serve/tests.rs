@@ -52,8 +52,17 @@ async fn fixture(access: AccessRules, fallback: Option<&str>) -> Fixture {
         Arc::clone(&metrics),
     );
     let lease = Arc::new(Lease::load(temp.path().join("lease"), Duration::from_secs(10)));
-    let site =
-        Site::new(environments, Arc::new(slices), lease, metrics, 8443, fallback, ServeConfig::default());
+    let secrets = Arc::new(Secrets::load(temp.path().join("secrets"), false).expect("loads"));
+    let site = Site::new(
+        environments,
+        Arc::new(slices),
+        lease,
+        secrets,
+        metrics,
+        8443,
+        fallback,
+        &ServeConfig::default(),
+    );
     Fixture { site, upstream, _temp: temp }
 }
 

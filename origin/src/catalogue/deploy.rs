@@ -2,7 +2,7 @@
 
 use super::derived::hex_list;
 use super::environments::{SettingsColumns, Standing, settings};
-use super::{Catalogue, CatalogueError, add_blob, events, signed};
+use super::{Catalogue, CatalogueError, add_blob, credentials, events, signed};
 use crate::blobs::StoredBlob;
 use crate::sid::{AccountSid, BuildSid, DeploymentSid, EnvironmentSid, ServiceSid};
 use skerry_proto::hash::Hash;
@@ -75,6 +75,7 @@ impl Catalogue {
             history: new.history.map(|history| history.id),
             settings: settings(columns)?,
             modified_floor,
+            url_keys: credentials::pointer_keys(&mut transaction, &new.environment).await?,
         };
         let version =
             events::append(&mut transaction, &new.domain, |version| pointer(version, &standing)).await?;

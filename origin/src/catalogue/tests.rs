@@ -29,6 +29,7 @@ fn account(domain: &str) -> AccountRows {
         account: AccountSid::random().expect("random"),
         friendly_name: "test".into(),
         token_hash: [1; 32],
+        token_midstates: token_midstates("12345"),
         service: ServiceSid::random().expect("random"),
         environment: EnvironmentSid::random().expect("random"),
         unique_name: "default".into(),
@@ -123,7 +124,7 @@ async fn the_first_account_is_the_operators_and_a_domain_is_taken_once() {
     let first =
         opened.catalogue.account(opened.rows.account.as_str()).await.expect("answers").expect("there");
     assert!(first.is_operator);
-    assert_eq!(first.token_hashes, [[1; 32]]);
+    assert_eq!(first.tokens.iter().map(|token| token.hash).collect::<Vec<_>>(), [[1; 32]]);
     let taken = account("a.example");
     assert_eq!(opened.catalogue.add_account(&taken, |_| Vec::new()).await.expect("answers"), None);
     assert!(opened.catalogue.account(taken.account.as_str()).await.expect("answers").is_none());
@@ -337,14 +338,14 @@ async fn settings_are_kept_and_the_pointer_goes_on_naming_what_is_shown() {
         let mut told = Standing::default();
         let (environment, domain) = (&opened.rows.environment, &opened.rows.domain);
         let pointer = |_: Version, standing: &Standing| {
-            told = *standing;
+            told = standing.clone();
             b"pointer".to_vec()
         };
         let updated = opened.catalogue.update_environment(environment, domain, changed, pointer).await;
         (updated.expect("updates").revision, told)
     };
     let nothing = Standing { settings: changed, ..Standing::default() };
-    assert_eq!(update().await, (2, nothing), "before the first deployment");
+    assert_eq!(update().await, (2, nothing.clone()), "before the first deployment");
     assert_eq!(settings().await, changed);
 
     let mut new = opened.deployment(None, &[], 200);

@@ -1,11 +1,10 @@
-//! Accounts: made with a first service and environment, and recognised by their tokens.
+//! Accounts: made with a first service and environment.
 
 use super::pointer::Subject;
 use super::{PublishError, Publisher, unix_seconds};
-use crate::catalogue::{AccountRows, Standing};
+use crate::catalogue::{AccountRows, Standing, token_midstates};
 use crate::secret::{hex, random, secret_hash};
 use crate::sid::{AccountSid, EnvironmentSid, ServiceSid};
-use aws_lc_rs::constant_time::verify_slices_are_equal;
 use std::time::SystemTime;
 
 /// Unique name of the service and the environment that every account begins with.
@@ -35,13 +34,6 @@ impl std::fmt::Debug for NewAccount {
     }
 }
 
-/// Who calls: an account that showed one of its tokens.
-#[derive(Debug, Clone)]
-pub(crate) struct Caller {
-    pub(crate) account: AccountSid,
-    pub(crate) is_operator: bool,
-}
-
 impl Publisher {
     /// Makes an account with one service and one environment, of whose domain the edges learn at once.
     ///
@@ -65,6 +57,7 @@ impl Publisher {
             account: AccountSid::random()?,
             friendly_name: friendly_name.chars().take(256).collect(),
             token_hash: secret_hash(auth_token.as_bytes()),
+            token_midstates: token_midstates(&auth_token),
             service: ServiceSid::random()?,
             environment: EnvironmentSid::random()?,
             unique_name: FIRST_NAME.to_owned(),
@@ -97,21 +90,5 @@ impl Publisher {
         let pointer = |version| self.signed_pointer(subject, version, &Standing::default(), rows.created_at);
         let version = self.shared.catalogue.add_account(rows, pointer).await?;
         Ok(version.is_some())
-    }
-
-    /// Recognises an account by one of its tokens. `None` says nothing about whether there is such an account.
-    ///
-    /// # Errors
-    /// [`PublishError::Catalogue`].
-    pub(crate) async fn authenticate(&self, sid: &str, token: &str) -> Result<Option<Caller>, PublishError> {
-        let shown = secret_hash(token.as_bytes());
-        let account = self.shared.catalogue.account(sid).await?;
-        // An account that does not exist takes the same comparison.
-        let hashes = account.as_ref().map_or(&[[0; 32]][..], |account| &account.token_hashes);
-        let is_right =
-            hashes.iter().fold(false, |right, hash| right | verify_slices_are_equal(&shown, hash).is_ok());
-        Ok(account
-            .filter(|_| is_right)
-            .map(|account| Caller { account: account.sid, is_operator: account.is_operator }))
     }
 }

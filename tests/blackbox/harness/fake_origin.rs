@@ -219,6 +219,7 @@ impl FakeOrigin {
             serving: ServingRules::default(),
             modified_floor: 0,
             issued_at: 1_000_000_000,
+            url_keys: Vec::new(),
         }
     }
 
