@@ -12,7 +12,7 @@ use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use skerry_edge::cache::{AccountKey, SliceCache, SliceKey};
 use skerry_edge::config::{CacheConfig, ServeConfig};
-use skerry_edge::control::{Environment, Environments, Lease};
+use skerry_edge::control::{Environment, Environments, Lease, Secrets};
 use skerry_edge::fill::{SliceStream, Slices, Upstream, UpstreamError};
 use skerry_edge::metrics::Metrics;
 use skerry_edge::serve::{Connection, Protocol, Site};
@@ -92,8 +92,9 @@ pub(crate) fn run(bench: &mut Bench) -> anyhow::Result<()> {
         Arc::new(Slices::new(cache, Box::new(Nowhere), runtime.handle().clone(), Arc::clone(&metrics)));
     let lease = Arc::new(Lease::load(folder.path().join("lease"), Duration::from_secs(10)));
     lease.renew(Lease::now());
-    let site =
-        Site::new(environments, Arc::clone(&slices), lease, metrics, 443, None, ServeConfig::default());
+    let secrets = Arc::new(Secrets::load(folder.path().join("secrets"), false)?);
+    let config = ServeConfig::default();
+    let site = Site::new(environments, Arc::clone(&slices), lease, secrets, metrics, 443, None, &config);
     let connection =
         Connection { protocol: Protocol::Http1, sni: Some(DOMAIN.into()), peer: Ipv4Addr::LOCALHOST.into() };
 
@@ -159,6 +160,7 @@ fn environment(cache: &SliceCache) -> anyhow::Result<Environment> {
         serving: ServingRules::default(),
         modified_floor: 0,
         issued_at: 0,
+        url_keys: Vec::new(),
     };
     let mut entries = Vec::new();
     for (path, sizes) in [
