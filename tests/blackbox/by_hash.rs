@@ -1,17 +1,10 @@
 //! Content-addressed URLs, over three protocols.
 
-use crate::harness::{Edge, FakeOrigin, Protocol, Response, Showing, bytes, hash};
+use crate::harness::{Edge, Protocol, Response, Showing, bytes, hash};
 use bytes::Bytes;
 use skerry_proto::visibility::Visibility;
 
 const DOMAIN: &str = "hashes.sites.test";
-
-fn edge_showing(showing: &Showing) -> (FakeOrigin, Edge) {
-    let origin = FakeOrigin::start();
-    origin.show_all(DOMAIN, showing);
-    let edge = Edge::of_fake(&origin);
-    (origin, edge)
-}
 
 fn url(content: &[u8]) -> String {
     format!("/.skerry/b3/{}/name.bin", hash(content))
@@ -28,7 +21,7 @@ fn a_hash_shows_its_bytes_for_ever() {
     showing.asset("/a.css", "text/css", &live);
     showing.coded("br", &coded);
     showing.past("image/svg+xml", "", &past);
-    let (_origin, edge) = edge_showing(&showing);
+    let (_origin, edge) = showing.at(DOMAIN);
     for protocol in Protocol::ALL {
         for (content, content_type, coding) in
             [(&live, "text/css", ""), (&coded, "text/css", "br"), (&past, "image/svg+xml", "")]
@@ -63,7 +56,7 @@ fn the_name_is_for_people_and_the_rest_is_exact() {
     let content = bytes(1, 100);
     let mut showing = Showing::default();
     showing.asset("/a", "text/plain", &content);
-    let (_origin, edge) = edge_showing(&showing);
+    let (_origin, edge) = showing.at(DOMAIN);
     let hash = hash(&content);
     for protocol in Protocol::ALL {
         let status = |path: String| edge.site(DOMAIN).get(protocol, &path).status.as_u16();
@@ -89,7 +82,7 @@ fn what_is_protected_or_withdrawn_is_not_there_in_the_same_revision() {
     let mut showing = Showing::default();
     showing.asset("/a", "text/plain", &content);
     showing.past("text/plain", "", &earlier);
-    let (origin, edge) = edge_showing(&showing);
+    let (origin, edge) = showing.at(DOMAIN);
     assert_eq!(get(&edge, Protocol::Http1, &content).status, 200);
     assert_eq!(get(&edge, Protocol::Http1, &earlier).status, 200);
 
@@ -122,7 +115,7 @@ fn hashes_are_found_in_manifests_and_histories_with_pages() {
         showing.asset(&format!("/{number}"), "text/plain", &small(number));
         showing.past("text/plain", "", &small(10_000 + number));
     }
-    let (origin, edge) = edge_showing(&showing);
+    let (origin, edge) = showing.at(DOMAIN);
     let all_there = |numbers: &[u64]| {
         for number in numbers {
             assert_eq!(get(&edge, Protocol::Http2, &small(*number)).body, small(*number), "{number}");

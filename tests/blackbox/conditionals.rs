@@ -12,11 +12,9 @@ const AFTER: &str = "Sun, 09 Sep 2001 01:46:41 GMT";
 
 /// `/digits.txt`, at the time of [`SAME`]; and its entity tag.
 fn with_digits() -> (FakeOrigin, Edge, String) {
-    let origin = FakeOrigin::start();
     let mut showing = Showing::default();
     showing.asset("/digits.txt", "text/plain", &Bytes::from_static(CONTENT));
-    origin.show_all(DOMAIN, &showing);
-    let edge = Edge::of_fake(&origin);
+    let (origin, edge) = showing.at(DOMAIN);
     (origin, edge, format!("\"{}\"", hash(CONTENT)))
 }
 
@@ -118,12 +116,10 @@ fn if_range_decides_whether_a_range_counts() {
 
 #[test]
 fn last_modified_is_not_before_the_environment_s_floor() {
-    let origin = FakeOrigin::start();
     let mut showing = Showing::default();
     showing.modified_floor = 1_000_000_001;
     showing.asset("/digits.txt", "text/plain", &Bytes::from_static(CONTENT));
-    origin.show_all(DOMAIN, &showing);
-    let edge = Edge::of_fake(&origin);
+    let (_origin, edge) = showing.at(DOMAIN);
     for protocol in Protocol::ALL {
         assert_eq!(ask(&edge, protocol, "GET", &[("if-modified-since", SAME)]).status, 200, "{protocol}");
         assert_eq!(ask(&edge, protocol, "GET", &[("if-modified-since", AFTER)]).status, 304, "{protocol}");

@@ -1,6 +1,6 @@
 //! Methods (RFC 9110 §9), targets and hosts (§7), over three protocols.
 
-use crate::harness::{Edge, FakeOrigin, Protocol, Showing};
+use crate::harness::{Protocol, Showing};
 use bytes::Bytes;
 use skerry_proto::visibility::Visibility;
 
@@ -15,16 +15,9 @@ fn documents() -> Showing {
     showing
 }
 
-fn edge_showing(showing: &Showing) -> (FakeOrigin, Edge) {
-    let origin = FakeOrigin::start();
-    origin.show_all(DOMAIN, showing);
-    let edge = Edge::of_fake(&origin);
-    (origin, edge)
-}
-
 #[test]
 fn a_preflight_is_answered_the_same_for_every_path() {
-    let (_origin, edge) = edge_showing(&documents());
+    let (_origin, edge) = documents().at(DOMAIN);
     let site = edge.site(DOMAIN);
     for protocol in Protocol::ALL {
         for path in ["/a.xml", "/p.xml", "/nothing", "/.skerry/b3/x"] {
@@ -55,7 +48,7 @@ fn a_preflight_is_answered_the_same_for_every_path() {
 
 #[test]
 fn other_methods_are_405_for_every_path() {
-    let (_origin, edge) = edge_showing(&documents());
+    let (_origin, edge) = documents().at(DOMAIN);
     for protocol in Protocol::ALL {
         for path in ["/a.xml", "/p.xml", "/nothing"] {
             for method in ["POST", "PUT", "TRACE", "BREW"] {
@@ -71,7 +64,7 @@ fn other_methods_are_405_for_every_path() {
 fn post_is_answered_like_get_where_the_environment_says_so() {
     let mut showing = documents();
     showing.serving.post_as_get = true;
-    let (_origin, edge) = edge_showing(&showing);
+    let (_origin, edge) = showing.at(DOMAIN);
     let site = edge.site(DOMAIN);
     for protocol in Protocol::ALL {
         let form = Bytes::from_static(b"CallSid=CA0123&From=%2B1555");
@@ -89,7 +82,7 @@ fn post_is_answered_like_get_where_the_environment_says_so() {
 
 #[test]
 fn a_long_target_is_414() {
-    let (_origin, edge) = edge_showing(&documents());
+    let (_origin, edge) = documents().at(DOMAIN);
     let site = edge.site(DOMAIN);
     for protocol in Protocol::ALL {
         let target = |size: usize| format!("/a.xml?{}", "q".repeat(size - "/a.xml?".len()));
@@ -104,7 +97,7 @@ fn a_long_target_is_414() {
 #[test]
 fn another_environment_than_that_of_the_handshake_is_421() {
     const OTHER: &str = "other.sites.test";
-    let (origin, edge) = edge_showing(&documents());
+    let (origin, edge) = documents().at(DOMAIN);
     origin.until_acked(origin.show_all(OTHER, &documents()));
     for protocol in Protocol::ALL {
         assert_eq!(edge.site(DOMAIN).get(protocol, "/a.xml").status, 200, "{protocol}");

@@ -16,7 +16,6 @@ struct Forms {
 
 /// `/app.js` in four forms, zstd the smallest; and `/song.mp3` in one.
 fn with_forms() -> Forms {
-    let origin = FakeOrigin::start();
     let [identity, br, zstd, gzip] = [1000, 300, 250, 400].map(|size| bytes(size as u64, size));
     let mut showing = Showing::default();
     showing.asset("/song.mp3", "audio/mpeg", &bytes(9, 50));
@@ -24,8 +23,8 @@ fn with_forms() -> Forms {
     showing.coded("br", &br);
     showing.coded("zstd", &zstd);
     showing.coded("gzip", &gzip);
-    origin.show_all(DOMAIN, &showing);
-    Forms { edge: Edge::of_fake(&origin), identity, br, zstd, gzip, _origin: origin }
+    let (_origin, edge) = showing.at(DOMAIN);
+    Forms { edge, identity, br, zstd, gzip, _origin }
 }
 
 impl Forms {

@@ -9,13 +9,11 @@ const SLICE: usize = 262_144;
 
 /// `/film.mp4` of ten and a half slices, and `/empty`.
 fn with_film() -> (FakeOrigin, Edge, Bytes) {
-    let origin = FakeOrigin::start();
     let film = bytes(1, 10 * SLICE + SLICE / 2);
     let mut showing = Showing::default();
     showing.asset("/film.mp4", "video/mp4", &film);
     showing.asset("/empty", "text/plain", &Bytes::new());
-    origin.show_all(DOMAIN, &showing);
-    let edge = Edge::of_fake(&origin);
+    let (origin, edge) = showing.at(DOMAIN);
     (origin, edge, film)
 }
 
@@ -157,12 +155,10 @@ fn ranges_fetch_only_the_slices_that_they_need() {
 
 #[test]
 fn a_later_part_that_cannot_be_had_cuts_the_response() {
-    let origin = FakeOrigin::start();
     let film = bytes(2, 4 * SLICE);
     let mut showing = Showing::default();
     showing.asset_with("/film.mp4", "video/mp4", &film, Lie::FlippedBit { slice: 3 });
-    origin.show_all(DOMAIN, &showing);
-    let edge = Edge::of_fake(&origin);
+    let (_origin, edge) = showing.at(DOMAIN);
     let range = format!("bytes=0-99,{}-", 3 * SLICE);
     for protocol in Protocol::ALL {
         let attempt = edge.site(DOMAIN).ask(protocol, "/film.mp4").header("range", &range).attempt();

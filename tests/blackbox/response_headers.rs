@@ -1,8 +1,6 @@
 //! What responses say of themselves, over three protocols.
 
-use crate::harness::{
-    Dev, Edge, FakeOrigin, Origin, Protocol, Response, Showing, bytes, declared, eventually, sha256,
-};
+use crate::harness::{Dev, Edge, Origin, Protocol, Response, Showing, bytes, declared, eventually, sha256};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -10,19 +8,12 @@ use skerry_proto::visibility::Visibility;
 
 const DOMAIN: &str = "headers.sites.test";
 
-fn showing(showing: &Showing) -> (FakeOrigin, Edge) {
-    let origin = FakeOrigin::start();
-    origin.show_all(DOMAIN, showing);
-    let edge = Edge::of_fake(&origin);
-    (origin, edge)
-}
-
 #[test]
 fn an_asset_says_what_it_is_and_how_long_that_counts() {
     let song = bytes(1, 5000);
     let mut one = Showing::default();
     one.asset("/song.mp3", "audio/mpeg", &song);
-    let (_origin, edge) = showing(&one);
+    let (_origin, edge) = one.at(DOMAIN);
     let digest = format!("sha-256=:{}:", STANDARD.encode(sha256(&song)));
     let port = edge.site(DOMAIN).address().port();
     for protocol in Protocol::ALL {
@@ -86,7 +77,7 @@ fn a_public_asset_may_say_otherwise_how_it_is_cached_and_more() {
         declared("link", "</a>; rel=preload"),
         declared("link", "</b>; rel=preload"),
     ];
-    let (_origin, edge) = showing(&one);
+    let (_origin, edge) = one.at(DOMAIN);
     for protocol in Protocol::ALL {
         let whole = edge.site(DOMAIN).get(protocol, "/app.css");
         // A cache takes over what a 304 says, so a change of a declared field reaches it while the bytes stay.
@@ -127,7 +118,7 @@ fn documents_of_svg_and_xml_are_sandboxed() {
         vec![declared("content-security-policy", "default-src 'none'")];
     for untrusted in [false, true] {
         all.serving.untrusted_uploads = untrusted;
-        let (_origin, edge) = showing(&all);
+        let (_origin, edge) = all.at(DOMAIN);
         for protocol in Protocol::ALL {
             let of = |path: &str| {
                 let response = edge.site(DOMAIN).get(protocol, path);
@@ -154,7 +145,7 @@ fn a_refusal_is_a_line_for_people_or_problem_details_for_programs() {
     let mut one = Showing::default();
     one.asset("/a.txt", "text/plain", &Bytes::from_static(b"a"));
     one.asset("/p.txt", "text/plain", &Bytes::from_static(b"p")).visibility = Visibility::Protected;
-    let (_origin, edge) = showing(&one);
+    let (_origin, edge) = one.at(DOMAIN);
     let cases = [
         ("/nothing", "GET", 404, "Not Found", "not_found"),
         ("/p.txt", "GET", 403, "Forbidden", "signature_required"),

@@ -1,6 +1,6 @@
 //! What a build declares for its site: index files, redirects, rewrites, and a page for what is not there; over three protocols.
 
-use crate::harness::{Edge, FakeOrigin, Protocol, Response, Showing, declared};
+use crate::harness::{Edge, Protocol, Response, Showing, declared};
 use bytes::Bytes;
 use skerry_proto::visibility::Visibility;
 
@@ -15,13 +15,6 @@ fn pages(paths: &[&str]) -> Showing {
     showing
 }
 
-fn edge_showing(showing: &Showing) -> (FakeOrigin, Edge) {
-    let origin = FakeOrigin::start();
-    origin.show_all(DOMAIN, showing);
-    let edge = Edge::of_fake(&origin);
-    (origin, edge)
-}
-
 fn get(edge: &Edge, protocol: Protocol, path: &str) -> Response {
     edge.site(DOMAIN).get(protocol, path)
 }
@@ -30,7 +23,7 @@ fn get(edge: &Edge, protocol: Protocol, path: &str) -> Response {
 fn a_declared_index_shows_folders() {
     let mut showing = pages(&["/home.html", "/docs/home.html", "/docs/a b/home.html", "/index.html"]);
     showing.rules.index = Some("home.html".into());
-    let (_origin, edge) = edge_showing(&showing);
+    let (_origin, edge) = showing.at(DOMAIN);
     for protocol in Protocol::ALL {
         for (path, page) in [
             ("/", "/home.html"),
@@ -57,7 +50,7 @@ fn a_declared_index_shows_folders() {
 
 #[test]
 fn without_a_declared_index_the_root_alone_has_one() {
-    let (_origin, edge) = edge_showing(&pages(&["/index.html", "/docs/index.html"]));
+    let (_origin, edge) = pages(&["/index.html", "/docs/index.html"]).at(DOMAIN);
     for protocol in Protocol::ALL {
         assert_eq!(get(&edge, protocol, "/").text(), "/index.html", "{protocol}");
         assert_eq!(get(&edge, protocol, "/docs/").status, 404, "{protocol}");
@@ -79,7 +72,7 @@ fn the_first_redirect_that_fits_counts_where_no_asset_stands() {
     ] {
         showing.redirect(from, to, code);
     }
-    let (_origin, edge) = edge_showing(&showing);
+    let (_origin, edge) = showing.at(DOMAIN);
     for protocol in Protocol::ALL {
         for (path, code, location) in [
             ("/moved", 301, "/new"),
@@ -113,7 +106,7 @@ fn no_redirect_made_of_a_path_leads_to_another_host() {
     let mut showing = pages(&["//evil.example/index.html"]);
     showing.rules.index = Some("index.html".into());
     showing.redirect("/go/*", "/:splat", 302);
-    let (_origin, edge) = edge_showing(&showing);
+    let (_origin, edge) = showing.at(DOMAIN);
     for protocol in Protocol::ALL {
         for path in ["/go//evil.example", "/go/%2Fevil.example", "/go/%5Cevil.example", "//evil.example"] {
             let response = get(&edge, protocol, path);
@@ -134,7 +127,7 @@ fn a_rewrite_shows_another_asset_and_is_not_followed_by_another() {
     showing.redirect("/loop", "/loop2", 200);
     showing.redirect("/loop2", "/loop", 200);
     showing.redirect("/*", "/app.html", 200);
-    let (_origin, edge) = edge_showing(&showing);
+    let (_origin, edge) = showing.at(DOMAIN);
     for protocol in Protocol::ALL {
         for (path, page) in
             [("/any/route", "/app.html"), ("/static/a.js", "/assets/a.js"), ("/", "/app.html")]
@@ -155,7 +148,7 @@ fn a_page_for_what_is_not_there_is_a_404_with_its_bytes() {
     let content = Bytes::from_static(b"<h1>lost</h1>");
     showing.asset("/404.html", "text/html; charset=utf-8", &content).fields = vec![declared("x-own", "1")];
     showing.rules.not_found = Some("/404.html".parse().expect("a path"));
-    let (_origin, edge) = edge_showing(&showing);
+    let (_origin, edge) = showing.at(DOMAIN);
     for protocol in Protocol::ALL {
         let site = edge.site(DOMAIN);
         for fields in [&[][..], &[("if-none-match", "*"), ("range", "bytes=0-1")], &[("if-match", "\"x\"")]] {
@@ -183,7 +176,7 @@ fn a_protected_page_is_not_shown_for_what_is_not_there() {
     showing.asset("/404.html", "text/html", &Bytes::from_static(b"secret")).visibility =
         Visibility::Protected;
     showing.rules.not_found = Some("/404.html".parse().expect("a path"));
-    let (_origin, edge) = edge_showing(&showing);
+    let (_origin, edge) = showing.at(DOMAIN);
     for protocol in Protocol::ALL {
         let response = get(&edge, protocol, "/lost");
         assert_eq!((response.status.as_u16(), response.text()), (404, "no such asset\n"), "{protocol}");

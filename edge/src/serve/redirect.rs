@@ -4,34 +4,13 @@
 //! whatever stands there is percent-encoded, and a target on this host begins with exactly one `/`.
 
 use http::HeaderValue;
-use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
+use skerry_proto::path::NOT_PCHAR;
 use skerry_proto::rules::{Redirect, SPLAT};
 use std::borrow::Cow;
 
-/// What may stand in a path as it is: `pchar`, `/`, and `%`, because what was sent is encoded already (RFC 3986 §3.3).
-const PATH: AsciiSet = NON_ALPHANUMERIC
-    .remove(b'%')
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~')
-    .remove(b'!')
-    .remove(b'$')
-    .remove(b'&')
-    .remove(b'\'')
-    .remove(b'(')
-    .remove(b')')
-    .remove(b'*')
-    .remove(b'+')
-    .remove(b',')
-    .remove(b';')
-    .remove(b'=')
-    .remove(b':')
-    .remove(b'@')
-    .remove(b'/');
-
-/// The same of text that was decoded, in which `%` stands for itself.
-const DECODED: AsciiSet = PATH.add(b'%');
+/// What may not stand in a path as it was sent, in which `%` says that something is encoded already.
+const NOT_PATH: AsciiSet = NOT_PCHAR.remove(b'%');
 
 /// What may not stand in a query (RFC 3986 §3.4).
 const NOT_QUERY: AsciiSet = CONTROLS
@@ -66,8 +45,8 @@ pub(super) fn rewritten<'a>(redirect: &'a Redirect, splat: Splat<'_>) -> Cow<'a,
 pub(super) fn location(redirect: &Redirect, splat: Splat<'_>, query: Option<&str>) -> Option<HeaderValue> {
     let target = if redirect.to.contains(SPLAT) {
         let encoded = match splat {
-            Splat::Sent(text) => percent_encode(text.as_bytes(), &PATH),
-            Splat::Decoded(text) => percent_encode(text.as_bytes(), &DECODED),
+            Splat::Sent(text) => percent_encode(text.as_bytes(), &NOT_PATH),
+            Splat::Decoded(text) => percent_encode(text.as_bytes(), &NOT_PCHAR),
         };
         Cow::Owned(redirect.to.replace(SPLAT, &encoded.to_string()))
     } else {
@@ -78,7 +57,7 @@ pub(super) fn location(redirect: &Redirect, splat: Splat<'_>, query: Option<&str
 
 /// `Location` of the folder that stands where a path was asked for.
 pub(super) fn folder(sent: &str, query: Option<&str>) -> Option<HeaderValue> {
-    with_query(&format!("{}/", percent_encode(sent.as_bytes(), &PATH)), query)
+    with_query(&format!("{}/", percent_encode(sent.as_bytes(), &NOT_PATH)), query)
 }
 
 fn with_query(target: &str, query: Option<&str>) -> Option<HeaderValue> {

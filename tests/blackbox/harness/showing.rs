@@ -1,6 +1,7 @@
 //! Everything that an environment can show, as a test wants it: what a manifest, a history and a pointer can say.
 
-use super::fake_origin::Lie;
+use super::fake_origin::{FakeOrigin, Lie};
+use super::origin::Edge;
 use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
 use skerry_proto::history;
@@ -27,6 +28,15 @@ pub(crate) struct Showing {
 }
 
 impl Showing {
+    /// An origin that says so of a domain, and an edge that shows it.
+    #[track_caller]
+    pub(crate) fn at(&self, domain: &str) -> (FakeOrigin, Edge) {
+        let origin = FakeOrigin::start();
+        origin.show_all(domain, self);
+        let edge = Edge::of_fake(&origin);
+        (origin, edge)
+    }
+
     /// Adds a public asset; what it returns can be changed.
     pub(crate) fn asset(&mut self, path: &str, content_type: &str, content: &Bytes) -> &mut Entry {
         self.asset_with(path, content_type, content, Lie::Honest)
