@@ -220,8 +220,13 @@ impl Origin {
     /// # Errors
     /// [`OriginError::Listen`].
     pub async fn bind(self) -> Result<BoundOrigin, OriginError> {
-        let sockets = grpc::bind(&self.config.grpc_addresses)?;
-        Ok(BoundOrigin { origin: self, sockets })
+        match grpc::bind(&self.config.grpc_addresses) {
+            Ok(sockets) => Ok(BoundOrigin { origin: self, sockets }),
+            Err(error) => {
+                self.close().await;
+                Err(error.into())
+            }
+        }
     }
 }
 

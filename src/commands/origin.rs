@@ -81,6 +81,8 @@ pub(crate) async fn run(options: Options, environment: &Environment) -> Result<(
 async fn serve(settings: OriginSettings) -> Result<(), Failure> {
     let stop = shutdown::on_signal()?;
     let data = settings.role.data.clone();
+    // Before anything is written: an origin that cannot start leaves nothing behind.
+    let listeners = listener::bind(&settings.admin_addresses, "admin of the origin, admin.addresses").await?;
     let origin = Origin::open(settings.role).await.map_err(|error| Failure::of(&error))?;
     if origin.is_new().await.map_err(|error| Failure::of(&error))? {
         tracing::warn!(
@@ -89,7 +91,6 @@ async fn serve(settings: OriginSettings) -> Result<(), Failure> {
     }
     write_authority(&origin, &data).await?;
     let metrics = origin.metrics();
-    let listeners = listener::bind(&settings.admin_addresses, "admin of the origin, admin.addresses").await?;
     let origin = origin
         .bind()
         .await
