@@ -13,6 +13,7 @@
 //! - `tcp`, `http`, `idle`: HTTP/1.1 and HTTP/2, and when a connection ends
 //! - `quic`, `steer`, `h3`: HTTP/3
 
+mod framing;
 mod gather;
 mod h3;
 mod http;
