@@ -53,6 +53,44 @@ pub enum IntegritySource {
     Document,
 }
 
+/// What a client was cut off for, or refused by the listeners.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CutOff {
+    /// An HTTP/1.1 request that is malformed, or has two readings.
+    Malformed,
+    /// A request target past the bound.
+    TargetTooLong,
+    /// The head of an HTTP/1.1 request past the bound.
+    HeadTooLarge,
+    /// A head that did not come to its end in time.
+    Head,
+    /// Too many frames that are no requests, or requests taken back.
+    Flood,
+    /// A response that was taken too slowly.
+    Slow,
+}
+
+/// Figures of a bound.
+#[derive(Debug)]
+pub struct BoundFigures {
+    /// What is in use; for an address, of the busiest one.
+    pub used: Gauge,
+    /// The bound.
+    pub max: Gauge,
+    /// What was refused because the bound was reached.
+    pub refused: Counter,
+}
+
+impl BoundFigures {
+    fn register(name: &str, what: &str, unit: Unit) -> Self {
+        let (max, refused) = (format!("{name}_max"), format!("{name}_refused_total"));
+        describe_gauge!(name.to_owned(), unit, what.to_owned());
+        describe_gauge!(max.clone(), unit, format!("Bound on that: {what}"));
+        describe_counter!(refused.clone(), format!("Refused at the bound: {what}"));
+        Self { used: gauge!(name.to_owned()), max: gauge!(max), refused: counter!(refused) }
+    }
+}
+
 /// Handles to the figures of one edge.
 pub struct Metrics {
     handle: PrometheusHandle,
@@ -61,12 +99,19 @@ pub struct Metrics {
     request_duration: [Histogram; 3],
     time_to_first_byte: [Histogram; 3],
     handshakes: [Counter; 5],
+    cut_offs: [Counter; 6],
     /// Open connections, TCP and QUIC.
-    pub connections: Gauge,
-    /// Bound of [`Self::connections`].
-    pub connections_max: Gauge,
-    /// Connections refused because the bound was reached.
-    pub connections_refused: Counter,
+    pub connections: BoundFigures,
+    /// Those of one address.
+    pub address_connections: BoundFigures,
+    /// Requests whose responses are under way.
+    pub requests_in_flight: BoundFigures,
+    /// Those of one address.
+    pub address_requests_in_flight: BoundFigures,
+    /// Bytes that those responses may hold.
+    pub bytes_in_flight: BoundFigures,
+    /// Those of one address.
+    pub address_bytes_in_flight: BoundFigures,
     /// Slices that came from an upstream and verified.
     pub fill_slices: Counter,
     /// Their bytes.
@@ -135,6 +180,11 @@ impl Metrics {
         self.handshakes[outcome as usize].increment(1);
     }
 
+    /// Counts a client that was cut off.
+    pub fn cut_off(&self, reason: CutOff) {
+        self.cut_offs[reason as usize].increment(1);
+    }
+
     /// Counts bytes that did not verify, and so were dropped.
     pub fn integrity_failure(&self, source: IntegritySource) {
         self.integrity_failures[source as usize].increment(1);
@@ -158,9 +208,7 @@ impl Metrics {
             "From the head of a request to the head of its response"
         );
         describe_counter!("skerry_edge_handshakes_total", "TLS and QUIC handshakes by outcome");
-        describe_gauge!("skerry_edge_connections", "Open client connections");
-        describe_gauge!("skerry_edge_connections_max", "Bound on open client connections");
-        describe_counter!("skerry_edge_connections_refused_total", "Connections refused at the bound");
+        describe_counter!("skerry_edge_cut_offs_total", "Clients cut off or refused by the listeners, by reason");
         describe_counter!("skerry_edge_fill_slices_total", "Slices received from an upstream and verified");
         describe_counter!(
             "skerry_edge_fill_bytes_total",
@@ -213,9 +261,34 @@ impl Metrics {
             time_to_first_byte: PROTOCOLS.map(|protocol| histogram!("skerry_edge_time_to_first_byte_seconds", "protocol" => protocol)),
             handshakes: ["tls13", "tls12", "quic", "failed", "timed_out"]
                 .map(|outcome| counter!("skerry_edge_handshakes_total", "outcome" => outcome)),
-            connections: gauge!("skerry_edge_connections"),
-            connections_max: gauge!("skerry_edge_connections_max"),
-            connections_refused: counter!("skerry_edge_connections_refused_total"),
+            cut_offs: ["malformed", "target_too_long", "head_too_large", "head_timeout", "flood", "slow"]
+                .map(|reason| counter!("skerry_edge_cut_offs_total", "reason" => reason)),
+            connections: BoundFigures::register("skerry_edge_connections", "open client connections", Unit::Count),
+            address_connections: BoundFigures::register(
+                "skerry_edge_address_connections",
+                "open client connections of one address; in use: of the busiest",
+                Unit::Count,
+            ),
+            requests_in_flight: BoundFigures::register(
+                "skerry_edge_requests_in_flight",
+                "requests whose responses are under way",
+                Unit::Count,
+            ),
+            address_requests_in_flight: BoundFigures::register(
+                "skerry_edge_address_requests_in_flight",
+                "requests of one address whose responses are under way; in use: of the busiest",
+                Unit::Count,
+            ),
+            bytes_in_flight: BoundFigures::register(
+                "skerry_edge_bytes_in_flight",
+                "bytes that responses under way may hold",
+                Unit::Bytes,
+            ),
+            address_bytes_in_flight: BoundFigures::register(
+                "skerry_edge_address_bytes_in_flight",
+                "bytes that responses under way to one address may hold; in use: of the busiest",
+                Unit::Bytes,
+            ),
             fill_slices: counter!("skerry_edge_fill_slices_total"),
             fill_bytes: counter!("skerry_edge_fill_bytes_total"),
             fill_errors: counter!("skerry_edge_fill_errors_total"),

@@ -11,7 +11,7 @@ use crate::control::{
 };
 use crate::fill::{OriginUpstream, Slices};
 use crate::folder::{DataFolder, FolderError};
-use crate::listen::{BoundListeners, ListenError};
+use crate::listen::{BoundListeners, ListenError, Usage};
 use crate::metrics::Metrics;
 use crate::serve::Site;
 use metrics_exporter_prometheus::{BuildError, PrometheusHandle};
@@ -161,7 +161,8 @@ impl Edge {
         let ending = CancellationToken::new();
         let mut tasks = JoinSet::new();
         tasks.spawn(watcher.run(ending.clone()));
-        tasks.spawn(upkeep(Arc::clone(&metrics), Arc::clone(&lease), Arc::clone(&slices), ending.clone()));
+        let usage = serving.usage();
+        tasks.spawn(upkeep(Arc::clone(&metrics), Arc::clone(&lease), Arc::clone(&slices), usage, ending.clone()));
         tasks.spawn(keep_certified(config, identity, control, fills, ending.clone()));
         let ended = tokio::spawn(async move {
             serving.stopped().await;
@@ -224,7 +225,13 @@ async fn identity(config: &EdgeConfig, origin: &OriginAddress) -> Result<Identit
     }
 }
 
-async fn upkeep(metrics: Arc<Metrics>, lease: Arc<Lease>, slices: Arc<Slices>, stop: CancellationToken) {
+async fn upkeep(
+    metrics: Arc<Metrics>,
+    lease: Arc<Lease>,
+    slices: Arc<Slices>,
+    usage: Usage,
+    stop: CancellationToken,
+) {
     let mut ticks = tokio::time::interval(UPKEEP);
     loop {
         tokio::select! {
@@ -232,6 +239,7 @@ async fn upkeep(metrics: Arc<Metrics>, lease: Arc<Lease>, slices: Arc<Slices>, s
             () = stop.cancelled() => return,
         }
         metrics.handle().run_upkeep();
+        usage.report();
         metrics.cache_memory_bytes.set(slices.memory_used() as f64);
         metrics.lease_remaining.set(lease.remaining() as f64 / 1000.0);
     }

@@ -14,6 +14,7 @@ mod route;
 mod tests;
 
 pub use body::{Body, BodyError};
+pub use respond::Excess;
 pub use route::asset_path;
 
 use crate::control::{Asset, Environment, Environments, Lease};
@@ -103,17 +104,37 @@ impl Site {
             Ok(plan) => shared.fulfil(plan).await,
             Err(refusal) => (refusal.response(&shared.alt_svc), CacheResult::None),
         };
-        if request.method == Method::HEAD {
-            // RFC 9110 §9.3.2. HTTP/2 and HTTP/3 send what they are given, also the line of a refusal.
-            *response.body_mut() = Body::empty();
-        }
-        shared.metrics.request(protocol, response.status(), cache);
-        response.body_mut().account(Arc::clone(&shared.metrics), protocol, arrived);
+        shared.finish(&mut response, request, protocol, cache, arrived);
+        response
+    }
+
+    /// Answers a request that is past a bound of the listeners.
+    pub fn refuse(&self, request: &Parts, connection: &Connection, excess: Excess) -> Response<Body> {
+        let mut response = Refusal::Excess(excess).response(&self.shared.alt_svc);
+        let (protocol, arrived) = (connection.protocol, Instant::now());
+        self.shared.finish(&mut response, request, protocol, CacheResult::None, arrived);
         response
     }
 }
 
 impl Shared {
+    /// What every response has in common: no content for HEAD, and being counted.
+    fn finish(
+        &self,
+        response: &mut Response<Body>,
+        request: &Parts,
+        protocol: Protocol,
+        cache: CacheResult,
+        arrived: Instant,
+    ) {
+        if request.method == Method::HEAD {
+            // RFC 9110 §9.3.2. HTTP/2 and HTTP/3 send what they are given, also the line of a refusal.
+            *response.body_mut() = Body::empty();
+        }
+        self.metrics.request(protocol, response.status(), cache);
+        response.body_mut().account(Arc::clone(&self.metrics), protocol, arrived);
+    }
+
     fn decide(&self, request: &Parts) -> Result<Plan, Refusal> {
         let environment = self.environment(route::host(request)?)?;
         let head_only = match request.method {

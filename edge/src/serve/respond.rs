@@ -98,6 +98,17 @@ pub(super) enum Refusal {
     LeaseOver,
     /// The bytes cannot be had.
     Fill(FillError),
+    /// The request is past a bound of the listeners.
+    Excess(Excess),
+}
+
+/// A bound of the listeners that a request is past.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Excess {
+    /// Its target is too long.
+    Target,
+    /// Too much is in flight already, in all or for its address.
+    InFlight,
 }
 
 impl Refusal {
@@ -120,6 +131,10 @@ impl Refusal {
             Self::Fill(FillError::Unavailable | FillError::NotFound | FillError::Integrity) => {
                 (StatusCode::BAD_GATEWAY, "the origin does not give the bytes of this asset\n")
             }
+            Self::Excess(Excess::Target) => (StatusCode::URI_TOO_LONG, "the request target is too long\n"),
+            Self::Excess(Excess::InFlight) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "too many requests are under way\n")
+            }
         };
         let mut response = text(status, line);
         let headers = response.headers_mut();
@@ -128,10 +143,14 @@ impl Refusal {
             Self::Method => {
                 headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
             }
-            Self::LeaseOver | Self::Fill(_) => {
+            Self::LeaseOver | Self::Fill(_) | Self::Excess(Excess::InFlight) => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));
             }
-            Self::BadHost | Self::Misdirected | Self::NotFound | Self::Forbidden => {}
+            Self::BadHost
+            | Self::Misdirected
+            | Self::NotFound
+            | Self::Forbidden
+            | Self::Excess(Excess::Target) => {}
         }
         response
     }
