@@ -208,7 +208,10 @@ impl Metrics {
             "From the head of a request to the head of its response"
         );
         describe_counter!("skerry_edge_handshakes_total", "TLS and QUIC handshakes by outcome");
-        describe_counter!("skerry_edge_cut_offs_total", "Clients cut off or refused by the listeners, by reason");
+        describe_counter!(
+            "skerry_edge_cut_offs_total",
+            "Clients cut off or refused by the listeners, by reason"
+        );
         describe_counter!("skerry_edge_fill_slices_total", "Slices received from an upstream and verified");
         describe_counter!(
             "skerry_edge_fill_bytes_total",

@@ -162,7 +162,13 @@ impl Edge {
         let mut tasks = JoinSet::new();
         tasks.spawn(watcher.run(ending.clone()));
         let usage = serving.usage();
-        tasks.spawn(upkeep(Arc::clone(&metrics), Arc::clone(&lease), Arc::clone(&slices), usage, ending.clone()));
+        tasks.spawn(upkeep(
+            Arc::clone(&metrics),
+            Arc::clone(&lease),
+            Arc::clone(&slices),
+            usage,
+            ending.clone(),
+        ));
         tasks.spawn(keep_certified(config, identity, control, fills, ending.clone()));
         let ended = tokio::spawn(async move {
             serving.stopped().await;

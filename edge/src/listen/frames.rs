@@ -318,9 +318,11 @@ mod tests {
     #[test]
     fn requests_are_not_counted_but_those_that_are_taken_back_are() {
         let mut frames = after_preface(64);
-        let request = [frame(kind::HEADERS, END_HEADERS | END_STREAM, 30), frame(kind::PRIORITY, 0, 5)].concat();
+        let request =
+            [frame(kind::HEADERS, END_HEADERS | END_STREAM, 30), frame(kind::PRIORITY, 0, 5)].concat();
         assert_eq!(frames.advance(&request.repeat(10_000)), None);
-        let taken_back = [frame(kind::HEADERS, END_HEADERS | END_STREAM, 30), frame(kind::RST_STREAM, 0, 4)].concat();
+        let taken_back =
+            [frame(kind::HEADERS, END_HEADERS | END_STREAM, 30), frame(kind::RST_STREAM, 0, 4)].concat();
         assert!(frames.advance(&taken_back.repeat(100)).is_some());
     }
 

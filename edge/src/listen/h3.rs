@@ -51,22 +51,20 @@ pub(super) fn no_error() -> VarInt {
 }
 
 /// Serves HTTP/3 until the connection ends.
-pub(super) async fn serve<R: Respond>(connection: quinn::Connection, slot: Arc<Slot>, shared: &Arc<Shared<R>>) {
+pub(super) async fn serve<R: Respond>(
+    connection: quinn::Connection,
+    slot: Arc<Slot>,
+    shared: &Arc<Shared<R>>,
+) {
     let mut builder = h3::server::builder();
     // Past it h3 answers with 431 (RFC 6585 §5).
     builder.max_field_section_size(shared.limits.head_size_max as u64).send_grease(false);
     let client = Arc::new(Client { connection: client(&connection), slot });
-    let closer = connection.clone();
+    let quic = connection.clone();
     // Waits until the client lets us open our control streams.
     let (connection, newest) = transport::Connection::new(connection);
     match timeout(shared.limits.handshake_time_max, builder.build(connection)).await {
-        Ok(Ok(connection)) => {
-            if run(connection, newest, &client, shared).await == Behaviour::Excessive {
-                tracing::debug!("HTTP/3 client takes back too many requests");
-                shared.metrics.cut_off(CutOff::Flood);
-                closer.close(transport::varint(Code::H3_EXCESSIVE_LOAD.value()), b"");
-            }
-        }
+        Ok(Ok(connection)) => run(connection, &quic, newest, &client, shared).await,
         Ok(Err(error)) => tracing::debug!(%error, "HTTP/3 connection ended before its first request"),
         Err(_) => tracing::debug!("HTTP/3 client did not let us open our control streams in time"),
     }
@@ -81,21 +79,14 @@ fn client(connection: &quinn::Connection) -> serve::Connection {
     }
 }
 
-/// How the client of a connection behaved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Behaviour {
-    Acceptable,
-    /// It made us work for nothing too often.
-    Excessive,
-}
-
 /// Accepts requests; each is a task of its own, which ends with the connection.
 async fn run<R: Respond>(
     mut connection: Connection,
+    quic: &quinn::Connection,
     newest: Newest,
     client: &Arc<Client>,
     shared: &Arc<Shared<R>>,
-) -> Behaviour {
+) {
     let started = Instant::now();
     let mut credit = Credit::new(shared.limits.frame_credit_max);
     let mut requests = JoinSet::new();
@@ -111,23 +102,26 @@ async fn run<R: Respond>(
                         requests.spawn(answer(resolver, sender, Arc::clone(client), Arc::clone(shared)));
                     }
                 }
-                Ok(None) => return Behaviour::Acceptable,
+                Ok(None) => return,
                 Err(error) => {
                     if !error.is_h3_no_error() {
                         tracing::debug!(%error, "HTTP/3 connection ended early");
                     }
-                    return Behaviour::Acceptable;
+                    return;
                 }
             },
             Some(ended) = requests.join_next(), if !is_idle => {
                 if matches!(ended, Ok(Ended::GivenUp)) {
                     credit.refill(u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX));
                     if !credit.spend(GIVEN_UP_COST) {
-                        return Behaviour::Excessive;
+                        tracing::debug!("HTTP/3 client takes back too many requests");
+                        shared.metrics.cut_off(CutOff::Flood);
+                        quic.close(transport::varint(Code::H3_EXCESSIVE_LOAD.value()), b"");
+                        return;
                     }
                 }
                 if requests.is_empty() && is_closing {
-                    return Behaviour::Acceptable;
+                    return;
                 }
                 if requests.is_empty() {
                     timer.as_mut().reset(Instant::now() + shared.limits.idle_time_max);
@@ -135,14 +129,14 @@ async fn run<R: Respond>(
             }
             () = &mut stopping, if !is_closing => {
                 if connection.shutdown(NEXT_REQUEST).await.is_err() || is_idle {
-                    return Behaviour::Acceptable;
+                    return;
                 }
                 is_closing = true;
                 timer.as_mut().reset(Instant::now() + shared.drain_time_max);
             }
             () = &mut timer, if is_closing || is_idle => {
                 if is_closing || connection.shutdown(NEXT_REQUEST).await.is_err() {
-                    return Behaviour::Acceptable;
+                    return;
                 }
                 is_closing = true;
                 timer.as_mut().reset(Instant::now() + CLOSE_TIME_MAX);

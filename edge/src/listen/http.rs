@@ -4,8 +4,8 @@
 //! some clients lose an answer that comes while they are still sending; of a large one the rest is left unread, and hyper ends the
 //! connection (HTTP/1.1) or the stream (HTTP/2) as the protocol demands.
 
-use super::framing::HeadLimits;
 use super::frames::Policed;
+use super::framing::HeadLimits;
 use super::gather::Gathered;
 use super::guard::Guarded;
 use super::idle::{Activity, BusyBody, EndedBy, Heads, Progress, drive};
@@ -52,8 +52,12 @@ const PENDING_RESET_COUNT_MAX: usize = 20;
 struct FaultyContent;
 
 /// Serves HTTP/1.1 until the connection ends.
-pub(super) async fn serve_http1<S, R>(stream: S, client: Client, activity: Arc<Activity>, shared: &Arc<Shared<R>>)
-where
+pub(super) async fn serve_http1<S, R>(
+    stream: S,
+    client: Client,
+    activity: Arc<Activity>,
+    shared: &Arc<Shared<R>>,
+) where
     S: AsyncRead + AsyncWrite + Unpin,
     R: Respond,
 {

@@ -193,7 +193,10 @@ impl Activity {
 
     /// When patience ends if nothing happens until then, and with what.
     fn deadline(&self, heads: Heads, limits: &ListenLimits) -> (Instant, Ending) {
-        let idle = (self.idle_deadline(limits.idle_time_max), if self.is_busy() { Ending::Slow } else { Ending::Idle });
+        let idle = (
+            self.idle_deadline(limits.idle_time_max),
+            if self.is_busy() { Ending::Slow } else { Ending::Idle },
+        );
         let head_ms = match heads {
             Heads::BeginWithAnyByte if self.is_busy() => NONE,
             Heads::BeginWithAnyByte => self.head_ms.load(Ordering::Relaxed),
@@ -467,7 +470,8 @@ pub(super) async fn drive<C: Graceful, R: Respond>(
 /// h2 ends a connection itself that does too much of what it bounds, or of what [`super::frames`] does.
 fn note_error<R>(error: &hyper::Error, shared: &Shared<R>) {
     tracing::debug!(%error, "connection ended early");
-    let reason = error.source().and_then(|source| source.downcast_ref::<h2::Error>()).and_then(h2::Error::reason);
+    let reason =
+        error.source().and_then(|source| source.downcast_ref::<h2::Error>()).and_then(h2::Error::reason);
     if reason == Some(h2::Reason::ENHANCE_YOUR_CALM) {
         shared.metrics.cut_off(CutOff::Flood);
     }

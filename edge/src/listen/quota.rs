@@ -115,8 +115,9 @@ impl Quotas {
         metrics.requests_in_flight.used.set(all.requests.used() as f64);
         metrics.bytes_in_flight.used.set(all.bytes.used() as f64);
         let addresses = self.addresses();
-        let most =
-            |quota: fn(&Share) -> &Quota| addresses.values().map(|share| quota(share).used()).max().unwrap_or(0);
+        let most = |quota: fn(&Share) -> &Quota| {
+            addresses.values().map(|share| quota(share).used()).max().unwrap_or(0)
+        };
         metrics.address_connections.used.set(most(|share| &share.connections) as f64);
         metrics.address_requests_in_flight.used.set(most(|share| &share.requests) as f64);
         metrics.address_bytes_in_flight.used.set(most(|share| &share.bytes) as f64);
@@ -231,7 +232,8 @@ impl Drop for Flight {
 mod tests {
     use super::*;
 
-    const MANY: QuotaLimits = QuotaLimits { connection_count_max: 100, request_count_max: 100, byte_count_max: 1 << 30 };
+    const MANY: QuotaLimits =
+        QuotaLimits { connection_count_max: 100, request_count_max: 100, byte_count_max: 1 << 30 };
 
     fn quotas(all: QuotaLimits, address: QuotaLimits) -> (Quotas, Arc<Metrics>) {
         let metrics = Arc::new(Metrics::new("test").expect("buckets"));

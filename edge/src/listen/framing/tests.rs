@@ -10,7 +10,12 @@ fn judge(bytes: &[u8]) -> (Option<Fault>, u64) {
     let verdict = in_pieces(&[bytes]);
     for cut in 0..=bytes.len() {
         let (first, second) = bytes.split_at(cut);
-        assert_eq!(in_pieces(&[first, second]), verdict, "cut at {cut}: {:?}", bytes.escape_ascii().to_string());
+        assert_eq!(
+            in_pieces(&[first, second]),
+            verdict,
+            "cut at {cut}: {:?}",
+            bytes.escape_ascii().to_string()
+        );
     }
     verdict
 }
