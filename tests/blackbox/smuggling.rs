@@ -37,7 +37,8 @@ fn a_request_of_two_readings_is_refused_and_nothing_after_it_is_answered() {
     let dev = Dev::start();
     dev.cli().put("/small.txt", b"small\n");
     let site = dev.site().with_host("localhost");
-    let with_fields = |fields: &str| format!("POST /small.txt HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n\r\n");
+    let with_fields =
+        |fields: &str| format!("POST /small.txt HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n\r\n");
     let fields = [
         // RFC 9112 §6.1 and §6.3.
         "Content-Length: 6\r\nTransfer-Encoding: chunked",
@@ -123,10 +124,15 @@ fn long_targets_and_large_heads_are_told_so() {
     let dev = Dev::start();
     dev.cli().put("/small.txt", b"small\n");
     let site = dev.site().with_host("localhost");
-    let request = |target: &str, field: &str| format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n{field}\r\n\r\n");
+    let request =
+        |target: &str, field: &str| format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n{field}\r\n\r\n");
     assert_refused(&site, request(&format!("/{}", "a".repeat(9000)), "X: a").as_bytes(), 414);
     assert_refused(&site, request("/small.txt", &format!("X: {}", "a".repeat(17_000))).as_bytes(), 431);
-    assert_refused(&site, request("/small.txt", &vec!["X: aaaaaaaaaaaaaaaaaaaaaaaaaa"; 600].join("\r\n")).as_bytes(), 431);
+    assert_refused(
+        &site,
+        request("/small.txt", &vec!["X: aaaaaaaaaaaaaaaaaaaaaaaaaa"; 600].join("\r\n")).as_bytes(),
+        431,
+    );
     for protocol in Protocol::ALL {
         let within = format!("/small.txt?{}", "a".repeat(7000));
         assert_eq!(dev.site().get(protocol, &within).status, 200, "{protocol}");

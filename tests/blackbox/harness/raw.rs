@@ -86,7 +86,8 @@ impl Raw {
             received
         };
         // The writer is kept: closing it would end the connection from this side.
-        let (_writer, received) = timeout(DEADLINE, async { tokio::join!(sending, reading) }).await.expect("an end in time");
+        let (_writer, received) =
+            timeout(DEADLINE, async { tokio::join!(sending, reading) }).await.expect("an end in time");
         goaway(&received)
     }
 }
