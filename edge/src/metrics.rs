@@ -56,7 +56,7 @@ pub enum IntegritySource {
 /// What a client was cut off for, or refused by the listeners.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CutOff {
-    /// An HTTP/1.1 request that is malformed, or has two readings.
+    /// An HTTP/1.1 request that is malformed or has two readings, or a malformed HTTP/2 frame.
     Malformed,
     /// A request target past the bound.
     TargetTooLong,

@@ -141,13 +141,15 @@ fn a_flood_is_cut_off_and_counted_while_others_are_served() {
     ];
     let memory = dev.resident_memory();
     let companion = Companion::start(&site, "/small.txt", b"small\n");
-    let cut_offs = || dev.figures().metric("skerry_edge_cut_offs_total", &[("reason", "flood")]);
+    let mut cut_offs = 0.0;
     for (what, frames) in floods {
-        let before = cut_offs();
         for _ in 0..if full() { 20 } else { 1 } {
             answer_to(&site, frames.clone());
+            cut_offs += 1.0;
         }
-        assert!(cut_offs() > before, "{what} is not counted");
+        println!("{what}: ended");
+        // The end of a connection is seen before it is counted. Some are malformed rather than too many.
+        dev.figures().until("skerry_edge_cut_offs_total", &[], |counted| counted == cut_offs);
     }
     let slowest = companion.stop();
     assert!(!full() || slowest.as_millis() < 300, "{slowest:?}");

@@ -4,7 +4,7 @@ use crate::harness::{Dev, Protocol, block_on, bytes, eventually};
 
 #[test]
 fn an_address_has_so_many_connections_and_no_more() {
-    let dev = Dev::with(&["--set", "limits.address.connection_count_max=3"]);
+    let dev = Dev::with(&["--set", "edge.limits.address.connection_count_max=3"]);
     let (site, figures) = (dev.site(), dev.figures());
     let held = block_on(async {
         let mut held = Vec::new();
@@ -26,7 +26,7 @@ fn an_address_has_so_many_connections_and_no_more() {
 
 #[test]
 fn what_is_in_flight_is_bounded_and_more_is_told_to_come_back() {
-    let dev = Dev::with(&["--set", "limits.address.in_flight_size_max=1MiB"]);
+    let dev = Dev::with(&["--set", "edge.limits.address.in_flight_size_max=1MiB"]);
     dev.cli().put("/large.bin", &bytes(1, 32_000_000));
     dev.cli().put("/small.txt", b"small\n");
     let (site, figures) = (dev.site(), dev.figures());

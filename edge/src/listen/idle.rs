@@ -467,12 +467,13 @@ pub(super) async fn drive<C: Graceful, R: Respond>(
     .await
 }
 
-/// h2 ends a connection itself that does too much of what it bounds, or of what [`super::frames`] does.
+/// h2 ends a connection itself that is malformed, or that does too much of what it bounds, or of what [`super::frames`] does.
 fn note_error<R>(error: &hyper::Error, shared: &Shared<R>) {
     tracing::debug!(%error, "connection ended early");
-    let reason =
-        error.source().and_then(|source| source.downcast_ref::<h2::Error>()).and_then(h2::Error::reason);
-    if reason == Some(h2::Reason::ENHANCE_YOUR_CALM) {
-        shared.metrics.cut_off(CutOff::Flood);
+    let cause = error.source().and_then(|source| source.downcast_ref::<h2::Error>());
+    match cause.filter(|cause| cause.is_go_away() && cause.is_library()).and_then(h2::Error::reason) {
+        Some(h2::Reason::ENHANCE_YOUR_CALM) => shared.metrics.cut_off(CutOff::Flood),
+        Some(_) => shared.metrics.cut_off(CutOff::Malformed),
+        None => {}
     }
 }
