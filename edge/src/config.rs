@@ -74,16 +74,39 @@ pub struct CacheConfig {
 /// Bounds on what clients may take up.
 #[derive(Debug, Clone, Copy)]
 pub struct ListenLimits {
-    /// Connections in all, TCP and QUIC together.
-    pub connection_count_max: usize,
+    /// What all clients together may take up.
+    pub all: QuotaLimits,
+    /// What one address may take up: an IPv4 address, or an IPv6 /64.
+    pub address: QuotaLimits,
     /// Streams that one HTTP/2 or HTTP/3 connection may have open.
     pub stream_count_max: u32,
+    /// Bytes of a request target.
+    pub target_size_max: usize,
+    /// Bytes of the head of a request.
+    pub head_size_max: usize,
+    /// Credit of a connection for HTTP/2 frames that are no requests, and for requests that are taken back.
+    pub frame_credit_max: u64,
     /// Time for a TLS handshake.
     pub handshake_time_max: Duration,
     /// Time for the head of a request.
     pub head_time_max: Duration,
     /// Time without a request after which a connection is closed.
     pub idle_time_max: Duration,
+    /// Bytes in a second that a client must take of what it asked for.
+    pub rate_min: u64,
+    /// How long a client may fall behind that.
+    pub rate_time_max: Duration,
+}
+
+/// Bounds on what may be taken up at once.
+#[derive(Debug, Clone, Copy)]
+pub struct QuotaLimits {
+    /// Connections, TCP and QUIC together.
+    pub connection_count_max: u64,
+    /// Requests whose responses are under way.
+    pub request_count_max: u64,
+    /// Bytes that those responses may hold: of each its rest, but no more than a slice.
+    pub byte_count_max: u64,
 }
 
 /// How requests are answered.
@@ -91,8 +114,6 @@ pub struct ListenLimits {
 pub struct ServeConfig {
     /// For how long browsers are to use HTTPS alone for a host that they have seen (RFC 6797); not said where it is `None`.
     pub hsts: Option<Duration>,
-    /// Bytes in the path and query of a request.
-    pub target_size_max: usize,
     /// Tokens of signed URLs that are remembered once they were verified.
     pub token_count_max: usize,
     /// Proxies before this edge: what they say of scheme, host and port counts.
@@ -101,18 +122,38 @@ pub struct ServeConfig {
 
 impl Default for ServeConfig {
     fn default() -> Self {
-        Self { hsts: None, target_size_max: 8 << 10, token_count_max: 1000, trusted_peers: Vec::new() }
+        Self { hsts: None, token_count_max: 1000, trusted_peers: Vec::new() }
     }
 }
 
 impl Default for ListenLimits {
     fn default() -> Self {
         Self {
-            connection_count_max: 10_000,
+            all: QuotaLimits {
+                connection_count_max: 10_000,
+                request_count_max: 20_000,
+                // 8,192 large responses.
+                byte_count_max: 2 << 30,
+            },
+            // Hundreds of people may share one address of a network operator; one liar fills a tenth of the slots.
+            address: QuotaLimits {
+                connection_count_max: 1024,
+                request_count_max: 4096,
+                byte_count_max: 512 << 20,
+            },
             stream_count_max: 128,
+            // RFC 9112 §3 asks for 8,000 at least.
+            target_size_max: 8 << 10,
+            // Enough for a signed URL and the cookies of an unlucky neighbour on the same host name.
+            head_size_max: 16 << 10,
+            // A page that is left takes back a few hundred requests at once.
+            frame_credit_max: 4096,
             handshake_time_max: Duration::from_secs(10),
             head_time_max: Duration::from_secs(10),
             idle_time_max: Duration::from_secs(75),
+            // The worst of modems.
+            rate_min: 1 << 10,
+            rate_time_max: Duration::from_secs(30),
         }
     }
 }

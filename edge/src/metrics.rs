@@ -78,6 +78,44 @@ pub enum AccessResult {
     Token(Result<(), TokenError>),
 }
 
+/// What a client was cut off for, or refused by the listeners.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CutOff {
+    /// An HTTP/1.1 request that is malformed or has two readings, or a malformed HTTP/2 frame.
+    Malformed,
+    /// A request target past the bound.
+    TargetTooLong,
+    /// The head of an HTTP/1.1 request past the bound.
+    HeadTooLarge,
+    /// A head that did not come to its end in time.
+    Head,
+    /// Too many frames that are no requests, or requests taken back.
+    Flood,
+    /// A response that was taken too slowly.
+    Slow,
+}
+
+/// Figures of a bound.
+#[derive(Debug)]
+pub struct BoundFigures {
+    /// What is in use; for an address, of the busiest one.
+    pub used: Gauge,
+    /// The bound.
+    pub max: Gauge,
+    /// What was refused because the bound was reached.
+    pub refused: Counter,
+}
+
+impl BoundFigures {
+    fn register(name: &str, what: &str, unit: Unit) -> Self {
+        let (max, refused) = (format!("{name}_max"), format!("{name}_refused_total"));
+        describe_gauge!(name.to_owned(), unit, what.to_owned());
+        describe_gauge!(max.clone(), unit, format!("Bound on that: {what}"));
+        describe_counter!(refused.clone(), format!("Refused at the bound: {what}"));
+        Self { used: gauge!(name.to_owned()), max: gauge!(max), refused: counter!(refused) }
+    }
+}
+
 /// Handles to the figures of one edge.
 pub struct Metrics {
     handle: PrometheusHandle,
@@ -86,16 +124,23 @@ pub struct Metrics {
     request_duration: [Histogram; 3],
     time_to_first_byte: [Histogram; 3],
     handshakes: [Counter; 5],
+    cut_offs: [Counter; 6],
     /// Open connections, TCP and QUIC.
-    pub connections: Gauge,
-    /// Bound of [`Self::connections`].
-    pub connections_max: Gauge,
-    /// Connections refused because the bound was reached.
-    pub connections_refused: Counter,
-    /// Bound of the bytes in a request's path and query.
+    pub connections: BoundFigures,
+    /// Those of one address.
+    pub address_connections: BoundFigures,
+    /// Requests whose responses are under way.
+    pub requests_in_flight: BoundFigures,
+    /// Those of one address.
+    pub address_requests_in_flight: BoundFigures,
+    /// Bytes that those responses may hold.
+    pub bytes_in_flight: BoundFigures,
+    /// Those of one address.
+    pub address_bytes_in_flight: BoundFigures,
+    /// Bound of the bytes in the path and query of a request.
     pub target_bytes_max: Gauge,
-    /// Requests refused because these were longer.
-    pub targets_refused: Counter,
+    /// Bound of the bytes in the head of a request.
+    pub head_bytes_max: Gauge,
     access_missing: Counter,
     access_signatures: [Counter; 4],
     access_tokens_valid: Counter,
@@ -183,6 +228,11 @@ impl Metrics {
         .increment(1);
     }
 
+    /// Counts a client that was cut off.
+    pub fn cut_off(&self, reason: CutOff) {
+        self.cut_offs[reason as usize].increment(1);
+    }
+
     /// Counts bytes that did not verify, and so were dropped.
     pub fn integrity_failure(&self, source: IntegritySource) {
         self.integrity_failures[source as usize].increment(1);
@@ -206,18 +256,16 @@ impl Metrics {
             "From the head of a request to the head of its response"
         );
         describe_counter!("skerry_edge_handshakes_total", "TLS and QUIC handshakes by outcome");
-        describe_gauge!("skerry_edge_connections", "Open client connections");
-        describe_gauge!("skerry_edge_connections_max", "Bound on open client connections");
-        describe_counter!("skerry_edge_connections_refused_total", "Connections refused at the bound");
+        describe_counter!(
+            "skerry_edge_cut_offs_total",
+            "Clients cut off or refused by the listeners, by reason"
+        );
         describe_gauge!(
             "skerry_edge_target_bytes_max",
             Unit::Bytes,
             "Bound on the path and query of a request"
         );
-        describe_counter!(
-            "skerry_edge_targets_refused_total",
-            "Requests refused because path and query were too long"
-        );
+        describe_gauge!("skerry_edge_head_bytes_max", Unit::Bytes, "Bound on the head of a request");
         describe_counter!(
             "skerry_edge_access_total",
             "What requests for protected assets showed, by scheme and result"
@@ -278,11 +326,36 @@ impl Metrics {
             time_to_first_byte: PROTOCOLS.map(|protocol| histogram!("skerry_edge_time_to_first_byte_seconds", "protocol" => protocol)),
             handshakes: ["tls13", "tls12", "quic", "failed", "timed_out"]
                 .map(|outcome| counter!("skerry_edge_handshakes_total", "outcome" => outcome)),
-            connections: gauge!("skerry_edge_connections"),
-            connections_max: gauge!("skerry_edge_connections_max"),
-            connections_refused: counter!("skerry_edge_connections_refused_total"),
+            cut_offs: ["malformed", "target_too_long", "head_too_large", "head_timeout", "flood", "slow"]
+                .map(|reason| counter!("skerry_edge_cut_offs_total", "reason" => reason)),
+            connections: BoundFigures::register("skerry_edge_connections", "open client connections", Unit::Count),
+            address_connections: BoundFigures::register(
+                "skerry_edge_address_connections",
+                "open client connections of one address; in use: of the busiest",
+                Unit::Count,
+            ),
+            requests_in_flight: BoundFigures::register(
+                "skerry_edge_requests_in_flight",
+                "requests whose responses are under way",
+                Unit::Count,
+            ),
+            address_requests_in_flight: BoundFigures::register(
+                "skerry_edge_address_requests_in_flight",
+                "requests of one address whose responses are under way; in use: of the busiest",
+                Unit::Count,
+            ),
+            bytes_in_flight: BoundFigures::register(
+                "skerry_edge_bytes_in_flight",
+                "bytes that responses under way may hold",
+                Unit::Bytes,
+            ),
+            address_bytes_in_flight: BoundFigures::register(
+                "skerry_edge_address_bytes_in_flight",
+                "bytes that responses under way to one address may hold; in use: of the busiest",
+                Unit::Bytes,
+            ),
             target_bytes_max: gauge!("skerry_edge_target_bytes_max"),
-            targets_refused: counter!("skerry_edge_targets_refused_total"),
+            head_bytes_max: gauge!("skerry_edge_head_bytes_max"),
             access_missing: access("none", "missing"),
             access_signatures: ["valid", "signature_wrong", "signature_malformed", "secrets_unknown"]
                 .map(|result| access("signature", result)),

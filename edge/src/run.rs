@@ -10,7 +10,7 @@ use crate::control::{
     StateFolder, Watcher, WatcherStatus, enrol, renew,
 };
 use crate::fill::{OriginUpstream, Slices};
-use crate::listen::{BoundListeners, ListenError};
+use crate::listen::{BoundListeners, ListenError, Usage};
 use crate::metrics::Metrics;
 use crate::serve::Site;
 use metrics_exporter_prometheus::{BuildError, PrometheusHandle};
@@ -158,7 +158,14 @@ impl Edge {
         let ending = CancellationToken::new();
         let mut tasks = JoinSet::new();
         tasks.spawn(watcher.run(ending.clone()));
-        tasks.spawn(upkeep(Arc::clone(&metrics), Arc::clone(&lease), Arc::clone(&slices), ending.clone()));
+        let usage = serving.usage();
+        tasks.spawn(upkeep(
+            Arc::clone(&metrics),
+            Arc::clone(&lease),
+            Arc::clone(&slices),
+            usage,
+            ending.clone(),
+        ));
         tasks.spawn(keep_certified(folder.path().to_owned(), identity, control, fills, ending.clone()));
         let ended = tokio::spawn(async move {
             serving.stopped().await;
@@ -229,7 +236,13 @@ async fn identity(folder: &DataFolder, name: &str, origin: &OriginAddress) -> Re
     }
 }
 
-async fn upkeep(metrics: Arc<Metrics>, lease: Arc<Lease>, slices: Arc<Slices>, stop: CancellationToken) {
+async fn upkeep(
+    metrics: Arc<Metrics>,
+    lease: Arc<Lease>,
+    slices: Arc<Slices>,
+    usage: Usage,
+    stop: CancellationToken,
+) {
     let mut ticks = tokio::time::interval(UPKEEP);
     loop {
         tokio::select! {
@@ -237,6 +250,7 @@ async fn upkeep(metrics: Arc<Metrics>, lease: Arc<Lease>, slices: Arc<Slices>, s
             () = stop.cancelled() => return,
         }
         metrics.handle().run_upkeep();
+        usage.report();
         metrics.cache_memory_bytes.set(slices.memory_used() as f64);
         metrics.lease_remaining.set(lease.remaining() as f64 / 1000.0);
     }

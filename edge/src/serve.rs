@@ -21,6 +21,7 @@ mod weight;
 
 pub use access::{InvalidNetwork, Network};
 pub use body::{Body, BodyError};
+pub use refuse::Excess;
 
 use crate::config::ServeConfig;
 use crate::control::{Environment, Environments, Form, Lease, Secrets};
@@ -87,7 +88,6 @@ struct Shared {
     gate: Gate,
     metrics: Arc<Metrics>,
     common: Common,
-    target_size_max: usize,
     fallback_domain: Option<Box<str>>,
 }
 
@@ -133,8 +133,6 @@ impl Site {
         config: &ServeConfig,
     ) -> Self {
         let common = Common::new(public_port, config.hsts);
-        let target_size_max = config.target_size_max;
-        metrics.target_bytes_max.set(target_size_max as f64);
         let fallback_domain = fallback_domain.map(Into::into);
         Self {
             shared: Arc::new(Shared {
@@ -144,7 +142,6 @@ impl Site {
                 gate: Gate::new(secrets, public_port, config, Arc::clone(&metrics)),
                 metrics,
                 common,
-                target_size_max,
                 fallback_domain,
             }),
         }
@@ -175,23 +172,38 @@ impl Site {
             Ok(Decision::Preflight(allow)) => (respond::preflight(allow, &shared.common), CacheResult::None),
             Err(refusal) => (refuse(refusal), CacheResult::None),
         };
-        if request.method == Method::HEAD {
-            // RFC 9110 §9.3.2. HTTP/2 and HTTP/3 send what they are given, also the line of a refusal.
-            *response.body_mut() = Body::empty();
-        }
-        shared.metrics.request(protocol, response.status(), cache);
-        response.body_mut().account(Arc::clone(&shared.metrics), protocol, arrived);
+        shared.finish(&mut response, request, protocol, cache, arrived);
+        response
+    }
+
+    /// Answers a request that is past a bound of the listeners.
+    pub fn refuse(&self, request: &Parts, connection: &Connection, excess: Excess) -> Response<Body> {
+        let mut response = Refusal::Excess(excess).response(&request.headers, &self.shared.common);
+        let (protocol, arrived) = (connection.protocol, Instant::now());
+        self.shared.finish(&mut response, request, protocol, CacheResult::None, arrived);
         response
     }
 }
 
 impl Shared {
-    fn decide(&self, request: &Parts, connection: &Connection) -> Result<Decision, Refusal> {
-        let target_size = request.uri.path_and_query().map_or(0, |target| target.as_str().len());
-        if target_size > self.target_size_max {
-            self.metrics.targets_refused.increment(1);
-            return Err(Refusal::TargetTooLong);
+    /// What every response has in common: no content for HEAD, and being counted.
+    fn finish(
+        &self,
+        response: &mut Response<Body>,
+        request: &Parts,
+        protocol: Protocol,
+        cache: CacheResult,
+        arrived: Instant,
+    ) {
+        if request.method == Method::HEAD {
+            // RFC 9110 §9.3.2. HTTP/2 and HTTP/3 send what they are given, also the line of a refusal.
+            *response.body_mut() = Body::empty();
         }
+        self.metrics.request(protocol, response.status(), cache);
+        response.body_mut().account(Arc::clone(&self.metrics), protocol, arrived);
+    }
+
+    fn decide(&self, request: &Parts, connection: &Connection) -> Result<Decision, Refusal> {
         let environment = self.environment(route::host(request)?, connection)?;
         let allow = respond::allowed_methods(environment.serving.post_as_get);
         match request.method {

@@ -94,8 +94,8 @@ pub(super) const VARIABLES: &str = "SKERRY_EDGE_";
 /// A slice list and some slices must fit.
 const MEMORY_SIZE_MIN: u64 = 4 << 20;
 
-/// From what the longest path of an asset needs when all of it is percent-encoded, to what the head of a request may be.
-const TARGET_SIZES: std::ops::RangeInclusive<u64> = 4 << 10..=16 << 10;
+/// Counts that are more than any machine has room for, but no more than add up.
+const COUNTS: std::ops::RangeInclusive<u64> = 1..=100_000_000;
 
 /// Every setting of an edge.
 pub(super) const SETTINGS: &[Setting<EdgeSettings>] = &[
@@ -285,7 +285,71 @@ pub(super) const SETTINGS: &[Setting<EdgeSettings>] = &[
         shape: Shape::Number,
         accepts: COUNT,
         doc: "Connections in all, TCP and QUIC together.",
-        set: |to, text| put(&mut to.limits.connection_count_max, value::number(text, 1..=100_000_000)),
+        set: |to, text| put(&mut to.limits.all.connection_count_max, value::number(text, COUNTS)),
+    },
+    Setting {
+        name: "limits.request_count_max",
+        default: "20000",
+        shape: Shape::Number,
+        accepts: COUNT,
+        doc: "Requests under way in all; one more is answered with 503.",
+        set: |to, text| put(&mut to.limits.all.request_count_max, value::number(text, COUNTS)),
+    },
+    Setting {
+        name: "limits.in_flight_size_max",
+        default: "2GiB",
+        shape: Shape::Text,
+        accepts: "bytes, such as 1GiB; at least 1MiB",
+        doc: "Bytes that responses under way may hold in all, 256 KiB each at most; past it requests are answered with 503.",
+        set: |to, text| put(&mut to.limits.all.byte_count_max, in_flight_size(text)),
+    },
+    Setting {
+        name: "limits.address.connection_count_max",
+        default: "1024",
+        shape: Shape::Number,
+        accepts: COUNT,
+        doc: "Connections of one client address: an IPv4 address, or an IPv6 /64.",
+        set: |to, text| put(&mut to.limits.address.connection_count_max, value::number(text, COUNTS)),
+    },
+    Setting {
+        name: "limits.address.request_count_max",
+        default: "4096",
+        shape: Shape::Number,
+        accepts: COUNT,
+        doc: "Requests under way of one client address; one more is answered with 503.",
+        set: |to, text| put(&mut to.limits.address.request_count_max, value::number(text, COUNTS)),
+    },
+    Setting {
+        name: "limits.address.in_flight_size_max",
+        default: "512MiB",
+        shape: Shape::Text,
+        accepts: "bytes, such as 256MiB; at least 1MiB",
+        doc: "Bytes that responses under way to one client address may hold; past it requests are answered with 503.",
+        set: |to, text| put(&mut to.limits.address.byte_count_max, in_flight_size(text)),
+    },
+    Setting {
+        name: "limits.target_size_max",
+        default: "8KiB",
+        shape: Shape::Text,
+        accepts: "bytes, such as 8KiB; from 255 to 1MiB",
+        doc: "Bytes of a request target; a longer one is answered with 414.",
+        set: |to, text| put(&mut to.limits.target_size_max, head_size(text)),
+    },
+    Setting {
+        name: "limits.head_size_max",
+        default: "16KiB",
+        shape: Shape::Text,
+        accepts: "bytes, such as 16KiB; from 255 to 1MiB",
+        doc: "Bytes of the head of a request; a larger one is answered with 431.",
+        set: |to, text| put(&mut to.limits.head_size_max, head_size(text)),
+    },
+    Setting {
+        name: "limits.frame_credit_max",
+        default: "4096",
+        shape: Shape::Number,
+        accepts: COUNT,
+        doc: "How many HTTP/2 frames that are no requests a connection may send at once, and HTTP/2 and HTTP/3 requests taken back; requests, bytes sent and time give credit again.",
+        set: |to, text| put(&mut to.limits.frame_credit_max, value::number(text, 1..=100_000_000)),
     },
     Setting {
         name: "limits.stream_count_max",
@@ -320,15 +384,20 @@ pub(super) const SETTINGS: &[Setting<EdgeSettings>] = &[
         set: |to, text| put(&mut to.limits.idle_time_max, value::seconds(text)),
     },
     Setting {
-        name: "limits.target_size_max",
-        default: "8KiB",
+        name: "limits.rate_min",
+        default: "1KiB",
         shape: Shape::Text,
-        accepts: "bytes, such as 8KiB; from 4KiB to 16KiB",
-        doc: "Bytes in the path and query of a request; what is longer is answered with 414.",
-        set: |to, text| {
-            let size = value::size(text).filter(|size| TARGET_SIZES.contains(size))?;
-            put(&mut to.serve.target_size_max, usize::try_from(size).ok())
-        },
+        accepts: "bytes, such as 1KiB; at least 1",
+        doc: "Bytes in a second that a client must take of what it asked for; a slower one is dropped.",
+        set: |to, text| put(&mut to.limits.rate_min, value::size(text).filter(|size| *size > 0)),
+    },
+    Setting {
+        name: "limits.rate_seconds",
+        default: "30",
+        shape: Shape::Number,
+        accepts: SECONDS,
+        doc: "Seconds that a client may fall behind limits.rate_min.",
+        set: |to, text| put(&mut to.limits.rate_time_max, value::seconds(text)),
     },
     Setting {
         name: "lease_seconds",
@@ -347,6 +416,17 @@ pub(super) const SETTINGS: &[Setting<EdgeSettings>] = &[
         set: |to, text| put(&mut to.drain_time_max, value::seconds(text)),
     },
 ];
+
+/// Some slices must fit.
+fn in_flight_size(text: &str) -> Option<u64> {
+    value::size(text).filter(|size| *size >= 1 << 20)
+}
+
+/// The longest path of an asset must fit; what is read before a verdict is bounded by the other end.
+fn head_size(text: &str) -> Option<usize> {
+    let size = value::size(text).filter(|size| (255..=1 << 20).contains(size))?;
+    usize::try_from(size).ok()
+}
 
 /// `https://host[:port]`, without a path; or empty.
 fn origin_url(text: &str) -> Option<String> {

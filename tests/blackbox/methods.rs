@@ -89,7 +89,8 @@ fn a_long_target_is_414() {
         assert_eq!(site.get(protocol, &target(8192)).status, 200, "{protocol}");
         assert_eq!(site.get(protocol, &target(8193)).status, 414, "{protocol}");
     }
-    edge.figures().until("skerry_edge_targets_refused_total", &[], |count| count == 3.0);
+    let refused = [("reason", "target_too_long")];
+    edge.figures().until("skerry_edge_cut_offs_total", &refused, |count| count == 3.0);
     assert_eq!(edge.figures().metric("skerry_edge_target_bytes_max", &[]), 8192.0);
 }
 

@@ -1,10 +1,11 @@
 //! The listeners over real sockets, with real clients and a site of the tests' own.
 
 mod client;
+mod hostile;
 mod site;
 
 use super::*;
-use crate::config::{CacheConfig, ServeConfig, ServerIdentity};
+use crate::config::{CacheConfig, QuotaLimits, ServeConfig, ServerIdentity};
 use crate::serve::Protocol;
 use ::http::{Method, StatusCode};
 use bytes::Bytes;
@@ -229,9 +230,15 @@ async fn a_stop_waits_for_a_response_no_longer_than_the_drain() {
     }
 }
 
+/// A bound on connections.
+fn connections(connection_count_max: u64) -> ListenLimits {
+    let limits = ListenLimits::default();
+    ListenLimits { all: QuotaLimits { connection_count_max, ..limits.all }, ..limits }
+}
+
 #[tokio::test]
 async fn the_bound_on_connections_refuses_the_next() {
-    let limits = ListenLimits { connection_count_max: 1, ..ListenLimits::default() };
+    let limits = connections(1);
     for protocol in PROTOCOLS {
         let server = Server::start(limits, NEVER, WRITTEN_SIZE);
         let mut client = server.client(protocol).await.expect("connects");
@@ -248,7 +255,7 @@ async fn the_bound_on_connections_refuses_the_next() {
 
 #[tokio::test]
 async fn a_quic_client_proves_its_address_when_slots_are_scarce() {
-    let limits = ListenLimits { connection_count_max: 3, ..ListenLimits::default() };
+    let limits = connections(3);
     let server = Server::start(limits, NEVER, WRITTEN_SIZE);
     let mut clients = Vec::new();
     for _ in 0..3 {

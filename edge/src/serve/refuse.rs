@@ -23,8 +23,8 @@ pub(super) enum Refusal {
     BadHost,
     /// This edge does not serve that host, or this connection was made for another (RFC 9110 §7.4).
     Misdirected,
-    /// The request target is too long.
-    TargetTooLong,
+    /// The request is past a bound of the listeners.
+    Excess(Excess),
     /// Not a method of assets; these are.
     Method { allow: &'static str },
     /// No such asset; private ones look the same.
@@ -53,6 +53,15 @@ pub(super) enum Refusal {
     Fill(FillError),
 }
 
+/// A bound of the listeners that a request is past.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Excess {
+    /// Its target is too long.
+    Target,
+    /// Too much is in flight already, in all or for its address.
+    InFlight,
+}
+
 impl Refusal {
     /// Status, a code that stays the same, and a line for people without quotation marks.
     const fn say(self) -> (StatusCode, &'static str, &'static str) {
@@ -65,8 +74,11 @@ impl Refusal {
                 "misdirected",
                 "no environment of this host name is served on this connection",
             ),
-            Self::TargetTooLong => {
+            Self::Excess(Excess::Target) => {
                 (StatusCode::URI_TOO_LONG, "target_too_long", "the path and query are too long")
+            }
+            Self::Excess(Excess::InFlight) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "too_many_requests", "too many requests are under way")
             }
             Self::Method { .. } => {
                 (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "assets do not answer this method")
@@ -167,12 +179,12 @@ impl Refusal {
             Self::NotAcceptable => {
                 headers.insert(VARY, VARY_BY_ENCODING);
             }
-            Self::LeaseOver | Self::NoSecrets | Self::Fill(_) => {
+            Self::LeaseOver | Self::NoSecrets | Self::Fill(_) | Self::Excess(Excess::InFlight) => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));
             }
             Self::BadHost
             | Self::Misdirected
-            | Self::TargetTooLong
+            | Self::Excess(Excess::Target)
             | Self::NotFound
             | Self::Forbidden
             | Self::MalformedSignature(_)
@@ -249,7 +261,8 @@ mod tests {
         let refusals = [
             Refusal::BadHost,
             Refusal::Misdirected,
-            Refusal::TargetTooLong,
+            Refusal::Excess(Excess::Target),
+            Refusal::Excess(Excess::InFlight),
             Refusal::Method { allow: "GET" },
             Refusal::NotFound,
             Refusal::Forbidden,

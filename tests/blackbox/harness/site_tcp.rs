@@ -41,7 +41,7 @@ pub(super) async fn http2(site: &Site, request: Request<Bytes>) -> anyhow::Resul
     read(sender.send_request(request.map(Full::new)).await?).await
 }
 
-async fn connect(site: &Site, protocol: Protocol) -> anyhow::Result<TlsStream<TcpStream>> {
+pub(super) async fn connect(site: &Site, protocol: Protocol) -> anyhow::Result<TlsStream<TcpStream>> {
     let stream = TcpStream::connect(site.address()).await?;
     stream.set_nodelay(true)?;
     let name = ServerName::try_from(site.server_name().to_owned())?;

@@ -1,7 +1,7 @@
 //! The site of the tests: a few paths whose bodies are easy to check, and one whose body the test writes as it goes.
 
 use crate::listen::Respond;
-use crate::serve::Connection;
+use crate::serve::{Connection, Excess};
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Response, StatusCode};
@@ -70,6 +70,15 @@ impl Respond for TestSite {
         }
         let protocol = format!("{:?}", connection.protocol).parse().expect("a word");
         response.headers_mut().insert("protocol", protocol);
+        response
+    }
+
+    fn refuse(&self, _: &Parts, _: &Connection, excess: Excess) -> Response<TestBody> {
+        let mut response = Response::new(filled(0, []));
+        *response.status_mut() = match excess {
+            Excess::Target => StatusCode::URI_TOO_LONG,
+            Excess::InFlight => StatusCode::SERVICE_UNAVAILABLE,
+        };
         response
     }
 }
