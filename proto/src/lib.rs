@@ -8,10 +8,12 @@
 //! - [`document`]: the frame of every stored or sent format
 //! - [`paging`], [`manifest`], [`rules`], [`history`]: what a build shows
 //! - [`signature`], [`pointer`]: what an environment shows, and the proof
+//! - [`bundle`]: the private assets of a build, and the proof
 //! - [`authority`], [`join`]: certificates, and how a machine becomes an edge
 //! - [`wire`]: the code generated from `skerry/v1/*.proto`
 
 pub mod authority;
+pub mod bundle;
 pub mod document;
 pub mod hash;
 pub mod history;
