@@ -9,6 +9,7 @@
 //! How requests arrive, and how errors travel, is for `grpc`.
 
 mod account;
+mod bundle;
 mod check;
 mod commit;
 mod content_type;
@@ -20,6 +21,7 @@ mod upload;
 
 pub(crate) use account::Caller;
 pub use account::NewAccount;
+pub(crate) use bundle::{Bundle, BundleOf};
 pub(crate) use check::Planned;
 pub(crate) use commit::Changes;
 pub(crate) use fault::Fault;
@@ -28,7 +30,7 @@ pub(crate) use upload::UploadHead;
 use crate::blobs::{BlobError, BlobStore};
 use crate::catalogue::{Catalogue, CatalogueError, EnvironmentRow};
 use crate::config::Limits;
-use crate::keys::Keys;
+use crate::keys::{Keys, KeysError};
 use crate::metrics::Metrics;
 use crate::secret::NoRandomness;
 use crate::sid::{AccountSid, ServiceSid};
@@ -89,6 +91,9 @@ pub(crate) enum PublishError {
     /// A manifest or history that no edge would read.
     #[error("the build is too large for a manifest: {0}")]
     Document(#[from] DocumentError),
+    /// The cluster's keys.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
     /// No identifiers can be made.
     #[error(transparent)]
     NoRandomness(#[from] NoRandomness),

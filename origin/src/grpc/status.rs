@@ -43,6 +43,7 @@ pub(super) fn of_publish(error: PublishError) -> Status {
         PublishError::Document(_) => refusal(Code::ResourceExhausted, "too_many", &message),
         PublishError::Blob(error) => of_blob(error),
         PublishError::Catalogue(error) => of_catalogue(error),
+        PublishError::Keys(error) => internal(&error),
         PublishError::NoRandomness(error) => internal(&error),
     }
 }

@@ -188,6 +188,7 @@ fn outcome_of(error: &PublishError) -> UploadOutcome {
         | PublishError::Blob(BlobError::NoSpace | BlobError::Io(_) | BlobError::Damaged { .. })
         | PublishError::Catalogue(_)
         | PublishError::Document(_)
+        | PublishError::Keys(_)
         | PublishError::NoRandomness(_) => UploadOutcome::Failed,
     }
 }
