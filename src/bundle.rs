@@ -116,7 +116,11 @@ impl Unpacked {
         fs::create_dir(folder).map_err(io)?;
         fs::create_dir(folder.join(FILES_FOLDER)).map_err(io)?;
         let signed = reader.signed().clone();
-        let contents = reader.unpack(|file| fs::File::create_new(folder.join(archive::name(file))))?;
+        let unpacked = reader.unpack(|file| fs::File::create_new(folder.join(archive::name(file))));
+        let contents = unpacked.map_err(|error| match error {
+            ReadError::Write { source, .. } => io(source),
+            refused => UnpackError::Refused(refused),
+        })?;
         let rest = || {
             name_as_toolkit(folder, &contents)?;
             files::write(&folder.join(CONTENTS_NAME), &signed, Readers::All).map_err(io::Error::other)?;

@@ -136,10 +136,10 @@ fn print(folder: &Path, contents: &Contents) -> Result<(), Failure> {
         contents.files.len(),
         folder.display()
     ));
-    let unnamed = contents.files.iter().filter(|file| toolkit_name(file).is_none()).count();
-    if unnamed > 0 {
+    for file in contents.files.iter().filter(|file| toolkit_name(file).is_none()) {
         output::note(format_args!(
-            "{unnamed} of them have paths that twilio-run cannot name: they are in files and routes.json, not in assets"
+            "{}: twilio-run has no name for this path, so it is in files and routes.json, not in assets",
+            file.path
         ));
     }
     Ok(())

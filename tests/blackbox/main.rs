@@ -7,6 +7,7 @@
 mod harness;
 
 mod access;
+mod bundle;
 mod caching;
 mod crash;
 mod dev;

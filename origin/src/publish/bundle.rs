@@ -89,7 +89,7 @@ impl Bundle {
     /// The next bytes of the archive, a slice at most; `None` at its end.
     ///
     /// # Errors
-    /// [`PublishError::Blob`].
+    /// [`PublishError::Blob`]; the rest is worth nothing then.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, PublishError> {
         loop {
             if let Some((blob, number)) = &mut self.file {
