@@ -284,7 +284,7 @@ fn a_bundle_does_not_replace_that_of_another_service() {
     let cli = dev.cli();
     cli.run(&["bundle", "-o", "private"]);
     let other = dev.cli().with("SKERRY_ACCOUNT_SID", &account.sid).with("SKERRY_AUTH_TOKEN", &account.token);
-    other.refused(&["bundle", "-o", "private"], &["another service"]);
+    other.refused(&["bundle", "-o", "private"], &["service", "another folder"]);
     assert!(unpacked(&cli.folder().join("private"))["/a.bin"] == bytes(1, 1000));
 }
 
