@@ -15,7 +15,7 @@ mod toolkit;
 
 pub(crate) use destination::Destination;
 
-use crate::files::{self, Readers};
+use crate::files;
 use serde_json::json;
 use skerry_proto::bundle::archive::{self, CONTENTS_NAME, FILES_FOLDER, ReadError, Reader};
 use skerry_proto::bundle::{Contents, File};
@@ -114,6 +114,7 @@ impl Unpacked {
         // What a process of the same number left when it was killed.
         let _ = fs::remove_dir_all(folder);
         fs::create_dir(folder).map_err(io)?;
+        destination.share_permissions(folder).map_err(io)?;
         fs::create_dir(folder.join(FILES_FOLDER)).map_err(io)?;
         let signed = reader.signed().clone();
         let unpacked = reader.unpack(|file| fs::File::create_new(folder.join(archive::name(file))));
@@ -121,16 +122,10 @@ impl Unpacked {
             ReadError::Write { source, .. } => io(source),
             refused => UnpackError::Refused(refused),
         })?;
-        let rest = || {
-            name_as_toolkit(folder, &contents)?;
-            files::write(&folder.join(CONTENTS_NAME), &signed, Readers::All).map_err(io::Error::other)?;
-            let routes = format!("{:#}\n", routes(&contents));
-            files::write(&folder.join(ROUTES_FILE), routes.as_bytes(), Readers::All)
-                .map_err(io::Error::other)?;
-            destination.adopt(folder)?;
-            sync(folder)
-        };
-        rest().map_err(io)?;
+        name_as_toolkit(folder, &contents).map_err(io)?;
+        fs::write(folder.join(CONTENTS_NAME), &signed).map_err(io)?;
+        fs::write(folder.join(ROUTES_FILE), format!("{:#}\n", routes(&contents))).map_err(io)?;
+        sync(folder).map_err(io)?;
         Ok(Self { contents, temporary, destination })
     }
 

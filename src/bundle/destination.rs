@@ -69,7 +69,7 @@ impl Destination {
     }
 
     /// Gives a folder the permissions of the one that it is going to replace.
-    pub(super) fn adopt(&self, new: &Path) -> io::Result<()> {
+    pub(super) fn share_permissions(&self, new: &Path) -> io::Result<()> {
         match fs::metadata(&self.folder) {
             Ok(old) => fs::set_permissions(new, old.permissions()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
