@@ -9,6 +9,7 @@ const FILES: [&str; 9] = [
     "skerry/v1/watch.proto",
     "skerry/v1/fill.proto",
     "skerry/v1/enrol.proto",
+    "skerry/v1/bundle.proto",
     "skerry/v1/publish.proto",
     "skerry/v1/keys.proto",
     "skerry/v1/edge.proto",

@@ -1,6 +1,6 @@
 //! The command line: which subcommands there are. What each takes is said in its own file.
 
-use crate::commands::{account, dev, edge, edges, env, get, join_token, ls, origin, put, rm};
+use crate::commands::{account, bundle, dev, edge, edges, env, get, join_token, ls, origin, put, rm};
 use crate::failure::EXIT_CODES;
 use crate::logging::LogOptions;
 use tracing_subscriber::filter::LevelFilter;
@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Get(get::Options),
     /// Show and change settings of an environment
     Env(env::Options),
+    /// Unpack the private assets of a build, for its functions
+    Bundle(bundle::Options),
     /// Accounts, for the operator
     Account(account::Options),
     /// Make a token with which a machine becomes an edge, for the operator
@@ -63,6 +65,7 @@ impl Command {
             | Self::Rm(_)
             | Self::Get(_)
             | Self::Env(_)
+            | Self::Bundle(_)
             | Self::Account(_)
             | Self::JoinToken(_)
             | Self::Edges(_) => LevelFilter::ERROR,

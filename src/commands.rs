@@ -1,6 +1,7 @@
 //! One thin file for each subcommand: what it takes, and what it calls.
 
 pub(crate) mod account;
+pub(crate) mod bundle;
 pub(crate) mod dev;
 pub(crate) mod edge;
 pub(crate) mod edges;
@@ -27,6 +28,7 @@ pub(crate) async fn run(command: Command, environment: &Environment) -> Result<(
         Command::Rm(options) => rm::run(options, environment).await,
         Command::Get(options) => get::run(options, environment).await,
         Command::Env(options) => env::run(options, environment).await,
+        Command::Bundle(options) => bundle::run(options, environment).await,
         Command::Account(options) => account::run(options, environment).await,
         Command::JoinToken(options) => join_token::run(options, environment).await,
         Command::Edges(options) => edges::run(options, environment).await,

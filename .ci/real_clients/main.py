@@ -9,6 +9,7 @@ import browser
 import command_line
 import durability
 import full_disk
+import functions
 import http2
 import http3
 import linter
@@ -21,7 +22,7 @@ def main() -> int:
     program = pathlib.Path(sys.argv[1])
     wanted = sys.argv[2:]
     checks = Checks()
-    for part in (command_line, http2, http3, attacks, linter, media, browser, seeking, durability, full_disk):
+    for part in (command_line, http2, http3, attacks, linter, media, browser, seeking, functions, durability, full_disk):
         if wanted and part.__name__ not in wanted:
             continue
         print(f"--- {part.__name__}: {part.__doc__.splitlines()[0]}", flush=True)

@@ -10,6 +10,7 @@
 
 mod accounts;
 mod assets;
+mod bundle;
 mod credentials;
 mod deploy;
 mod derived;

@@ -9,6 +9,7 @@
 //! How requests arrive, and how errors travel, is for `grpc`.
 
 mod account;
+mod bundle;
 mod check;
 mod commit;
 mod content_type;
@@ -23,6 +24,7 @@ mod site_file;
 mod upload;
 
 pub use account::NewAccount;
+pub(crate) use bundle::{Bundle, BundleOf};
 pub(crate) use check::Planned;
 pub(crate) use commit::Changes;
 pub(crate) use derive::representations;
@@ -33,7 +35,7 @@ pub(crate) use upload::UploadHead;
 use crate::blobs::{BlobError, BlobStore};
 use crate::catalogue::{Catalogue, CatalogueError, EnvironmentRow};
 use crate::config::Limits;
-use crate::keys::Keys;
+use crate::keys::{Keys, KeysError};
 use crate::metrics::Metrics;
 use crate::secret::NoRandomness;
 use crate::sid::{AccountSid, ServiceSid};
@@ -97,6 +99,9 @@ pub(crate) enum PublishError {
     /// A compressor gave up.
     #[error("an asset cannot be compressed")]
     Coding(#[source] std::io::Error),
+    /// The cluster's keys.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
     /// No identifiers can be made.
     #[error(transparent)]
     NoRandomness(#[from] NoRandomness),

@@ -7,6 +7,7 @@
 mod harness;
 
 mod access;
+mod bundle;
 mod by_hash;
 mod caching;
 mod conditionals;

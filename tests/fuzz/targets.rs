@@ -3,21 +3,24 @@
 //! `main.rs` replays the corpus with every test run; `libfuzzer/` looks for new inputs.
 
 use bytes::Bytes;
+use skerry_proto::bundle::Contents;
+use skerry_proto::bundle::archive::Reader;
 use skerry_proto::join::JoinToken;
 use skerry_proto::paging::Root;
 use skerry_proto::path::AssetPath;
 use skerry_proto::pointer::Pointer;
 use skerry_proto::signature::{Context, KeySet, SigningKey};
 use skerry_proto::slices::{BlobId, SliceList};
-use skerry_proto::{history, manifest, wire};
+use skerry_proto::{document, history, manifest, wire};
 use std::sync::LazyLock;
 
 /// Takes any bytes; panics only where a promise is broken.
 pub(crate) type Target = fn(&[u8]);
 
 /// Every target by name, ascending; `corpus/` has a file of inputs for each.
-pub(crate) const TARGETS: [(&str, Target); 7] = [
+pub(crate) const TARGETS: [(&str, Target); 8] = [
     ("asset_path", asset_path),
+    ("bundle", bundle),
     ("history", history),
     ("join_token", join_token),
     ("key_set", key_set),
@@ -67,13 +70,28 @@ fn key_set(bytes: &[u8]) {
     }
 }
 
-/// Behind a right signature, so that the parser is reached.
+/// Documents are put behind a right signature, so that their parser is reached.
+static KEY: LazyLock<(SigningKey, KeySet)> = LazyLock::new(|| {
+    let key = SigningKey::from_pkcs8(&SigningKey::generate().expect("randomness")).expect("own key");
+    let public = key.public_key().try_into().expect("32 bytes");
+    (key, KeySet { number: 1, cluster_id: [1; 16], keys: vec![public] })
+});
+
+/// The contents of a bundle, and the beginning of an archive.
+fn bundle(bytes: &[u8]) {
+    let (key, keys) = &*KEY;
+    assert!(Reader::open(bytes, keys).is_err(), "nobody signed this");
+    let document = Bytes::copy_from_slice(bytes);
+    let signature = key.sign(Context::Bundle, &document);
+    let key_id = Bytes::copy_from_slice(key.id().as_bytes());
+    let signed = document::encode(&wire::SignedBundle { bundle: document, signature, key_id });
+    if let Ok(contents) = Contents::open(&signed, keys) {
+        let signed = contents.sign(key).expect("what was read can be signed");
+        assert_eq!(Contents::open(&signed, keys).expect("own contents"), contents);
+    }
+}
+
 fn pointer(bytes: &[u8]) {
-    static KEY: LazyLock<(SigningKey, KeySet)> = LazyLock::new(|| {
-        let key = SigningKey::from_pkcs8(&SigningKey::generate().expect("randomness")).expect("own key");
-        let public = key.public_key().try_into().expect("32 bytes");
-        (key, KeySet { number: 1, cluster_id: [1; 16], keys: vec![public] })
-    });
     let (key, keys) = &*KEY;
     let document = Bytes::copy_from_slice(bytes);
     let signature = key.sign(Context::Pointer, &document);

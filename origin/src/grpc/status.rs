@@ -45,6 +45,7 @@ pub(super) fn of_publish(error: PublishError) -> Status {
         PublishError::Blob(error) => of_blob(error),
         PublishError::Catalogue(error) => of_catalogue(error),
         PublishError::Coding(error) => internal(&error),
+        PublishError::Keys(error) => internal(&error),
         PublishError::NoRandomness(error) => internal(&error),
     }
 }
