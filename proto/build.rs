@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-const FILES: [&str; 9] = [
+const FILES: [&str; 10] = [
     "skerry/v1/blob.proto",
     "skerry/v1/pointer.proto",
     "skerry/v1/manifest.proto",

@@ -109,7 +109,7 @@ impl Unpacked {
         }
         destination.check_service(&contents.service_sid)?;
         let io = |source| UnpackError::Io { folder: destination.folder().to_owned(), source };
-        let temporary = Temporary(files::beside(destination.folder()));
+        let temporary = Temporary(skerry_folder::beside(destination.folder()));
         let folder = &temporary.0;
         // What a process of the same number left when it was killed.
         let _ = fs::remove_dir_all(folder);

@@ -2,6 +2,8 @@
 
 use crate::harness::{Cli, Dev, Outcome, Protocol, bytes, hash};
 use serde_json::Value;
+use std::os::unix::fs::FileTypeExt;
+use std::process::Command;
 
 /// Paths that `ls --json` lists.
 fn listed(dev: &Dev) -> Vec<String> {
@@ -158,6 +160,25 @@ fn a_folder_is_put_as_one_build_with_visibilities_by_name_and_without_dot_files(
     // The owner has it.
     cli.run(&["get", "/notes.txt", "-o", "notes.back"]);
     assert_eq!(cli.read("notes.back"), "nobody may see this");
+}
+
+/// A rename would put a file in the place of a pipe, a device or a link.
+#[test]
+fn get_writes_into_a_pipe_and_through_a_link() {
+    let dev = Dev::start();
+    let cli = dev.cli();
+    cli.put("/notes.txt", b"written through");
+    let pipe = cli.folder().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().expect("runs").success());
+    let mut getting = cli.start(&["get", "/notes.txt", "-o", "pipe"]);
+    assert_eq!(std::fs::read(&pipe).expect("reads"), b"written through");
+    assert!(getting.wait().success());
+    assert!(std::fs::metadata(&pipe).expect("is there").file_type().is_fifo());
+
+    let target = cli.write("target.txt", b"before");
+    std::os::unix::fs::symlink(&target, cli.folder().join("link.txt")).expect("a link");
+    cli.run(&["get", "/notes.txt", "-o", "link.txt"]);
+    assert_eq!(std::fs::read(&target).expect("reads"), b"written through");
 }
 
 #[test]

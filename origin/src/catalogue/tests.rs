@@ -223,8 +223,11 @@ async fn derived_blobs_come_with_every_version_of_their_source() {
     assert_eq!((in_build.len(), &in_build[0].derived[..]), (1, &expected[..]));
     assert_eq!(opened.version("/b", b"a", Visibility::Public).await.derived, expected);
     let hashes = [Hash::of(b"a"), Hash::of(b"b")];
-    let tried = opened.catalogue.derivations(&hashes).await.expect("answers");
+    let tried = opened.catalogue.derivations(&opened.rows.account, &hashes).await.expect("answers");
     assert_eq!(tried, Coding::ALL.map(|coding| (Hash::of(b"a"), coding)).into());
+    let stranger = AccountSid::random().expect("randomness");
+    let tried = opened.catalogue.derivations(&stranger, &hashes).await.expect("answers");
+    assert!(tried.is_empty(), "what was coded for others does not save a stranger the time");
 }
 
 #[tokio::test]
