@@ -10,6 +10,7 @@ import durability
 import full_disk
 import http2
 import http3
+import signatures
 from checks import Checks
 
 
@@ -17,7 +18,7 @@ def main() -> int:
     program = pathlib.Path(sys.argv[1])
     wanted = sys.argv[2:]
     checks = Checks()
-    for part in (command_line, http2, http3, browser, durability, full_disk):
+    for part in (command_line, http2, http3, signatures, browser, durability, full_disk):
         if wanted and part.__name__ not in wanted:
             continue
         print(f"--- {part.__name__}: {part.__doc__.splitlines()[0]}", flush=True)
