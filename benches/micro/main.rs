@@ -3,6 +3,7 @@
 //! `cargo bench -p skerry-benches` measures; an argument chooses by name: `cargo bench -p skerry-benches -- slice`. Under
 //! `cargo test --all-targets` each piece runs once, which only shows that it runs.
 
+mod access;
 mod cache;
 mod harness;
 mod manifest;
@@ -15,5 +16,6 @@ fn main() -> anyhow::Result<()> {
     slices::run(&mut bench)?;
     manifest::run(&mut bench)?;
     cache::run(&mut bench)?;
+    access::run(&mut bench)?;
     Ok(())
 }
