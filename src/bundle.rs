@@ -15,7 +15,6 @@ mod toolkit;
 
 pub(crate) use destination::Destination;
 
-use crate::files;
 use serde_json::json;
 use skerry_proto::bundle::archive::{self, CONTENTS_NAME, FILES_FOLDER, ReadError, Reader};
 use skerry_proto::bundle::{Contents, File};

@@ -1,6 +1,8 @@
 //! The command line: which subcommands there are. What each takes is said in its own file.
 
-use crate::commands::{account, bundle, dev, edge, edges, env, get, join_token, ls, origin, put, rm};
+use crate::commands::{
+    account, bundle, dev, edge, edges, env, get, join_token, key, ls, origin, put, rm, sign,
+};
 use crate::failure::EXIT_CODES;
 use crate::logging::LogOptions;
 use tracing_subscriber::filter::LevelFilter;
@@ -38,6 +40,10 @@ pub(crate) enum Command {
     Env(env::Options),
     /// Unpack the private assets of a build, for its functions
     Bundle(bundle::Options),
+    /// Auth tokens and keys of the account
+    Key(key::Options),
+    /// Sign a URL, or a request, without asking anybody
+    Sign(sign::Options),
     /// Accounts, for the operator
     Account(account::Options),
     /// Make a token with which a machine becomes an edge, for the operator
@@ -66,6 +72,8 @@ impl Command {
             | Self::Get(_)
             | Self::Env(_)
             | Self::Bundle(_)
+            | Self::Key(_)
+            | Self::Sign(_)
             | Self::Account(_)
             | Self::JoinToken(_)
             | Self::Edges(_) => LevelFilter::ERROR,

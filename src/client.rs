@@ -11,7 +11,7 @@ pub(crate) use contents::{Content, NamingRule, Plan, PlannedFile, plan};
 pub(crate) use live::{LiveEdge, all_live, wait_live, watch_live};
 pub(crate) use locate::{
     CA_FILE, CREDENTIALS_FILE, Credentials, DATA_DEFAULT, OriginOptions, Place, RUNNING_FILE, Running,
-    RunningEdge, read_json, trusted_certificate,
+    RunningEdge, URL_KEY_FILE, account, read_json, trusted_certificate,
 };
 pub(crate) use progress::Progress;
 pub(crate) use publish::{Published, PublishedAsset, check, publish, version};
@@ -102,6 +102,11 @@ impl Client {
     /// The service for publishers.
     pub(crate) fn publishing(&self) -> wire::publish_client::PublishClient<Channel> {
         wire::publish_client::PublishClient::new(self.channel.clone())
+    }
+
+    /// The service for an account's keys.
+    pub(crate) fn keys(&self) -> wire::keys_client::KeysClient<Channel> {
+        wire::keys_client::KeysClient::new(self.channel.clone())
     }
 
     /// The service for the operator.

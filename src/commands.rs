@@ -8,10 +8,13 @@ pub(crate) mod edges;
 pub(crate) mod env;
 pub(crate) mod get;
 pub(crate) mod join_token;
+pub(crate) mod key;
 pub(crate) mod ls;
 pub(crate) mod origin;
 pub(crate) mod put;
 pub(crate) mod rm;
+pub(crate) mod sign;
+mod span;
 
 use crate::cli::Command;
 use crate::environment::Environment;
@@ -29,6 +32,8 @@ pub(crate) async fn run(command: Command, environment: &Environment) -> Result<(
         Command::Get(options) => get::run(options, environment).await,
         Command::Env(options) => env::run(options, environment).await,
         Command::Bundle(options) => bundle::run(options, environment).await,
+        Command::Key(options) => key::run(options, environment).await,
+        Command::Sign(options) => sign::run(options, environment).await,
         Command::Account(options) => account::run(options, environment).await,
         Command::JoinToken(options) => join_token::run(options, environment).await,
         Command::Edges(options) => edges::run(options, environment).await,

@@ -15,6 +15,7 @@ import http3
 import linter
 import media
 import seeking
+import signatures
 from checks import Checks
 
 
@@ -22,7 +23,7 @@ def main() -> int:
     program = pathlib.Path(sys.argv[1])
     wanted = sys.argv[2:]
     checks = Checks()
-    for part in (command_line, http2, http3, attacks, linter, media, browser, seeking, functions, durability, full_disk):
+    for part in (command_line, http2, http3, signatures, attacks, linter, media, browser, seeking, functions, durability, full_disk):
         if wanted and part.__name__ not in wanted:
             continue
         print(f"--- {part.__name__}: {part.__doc__.splitlines()[0]}", flush=True)

@@ -3,6 +3,7 @@
 //! `cargo bench -p skerry-benches` measures; an argument chooses by name: `cargo bench -p skerry-benches -- slice`. Under
 //! `cargo test --all-targets` each piece runs once, which only shows that it runs.
 
+mod access;
 mod allocations;
 mod cache;
 mod harness;
@@ -21,5 +22,6 @@ fn main() -> anyhow::Result<()> {
     manifest::run(&mut bench)?;
     cache::run(&mut bench)?;
     response::run(&mut bench)?;
+    access::run(&mut bench)?;
     Ok(())
 }

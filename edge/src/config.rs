@@ -1,6 +1,6 @@
 //! What an edge needs to know before it starts. Reading files, environment and flags is the program's task.
 
-use crate::serve::Network;
+use crate::network::Network;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use skerry_proto::join::JoinToken;
 use std::net::SocketAddr;

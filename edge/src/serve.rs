@@ -19,7 +19,6 @@ mod route;
 mod tests;
 mod weight;
 
-pub use access::{InvalidNetwork, Network};
 pub use body::{Body, BodyError};
 pub use refuse::Excess;
 

@@ -3,17 +3,19 @@
 use crate::blobs::{BlobError, BlobStore};
 use crate::catalogue::{Catalogue, CatalogueError};
 use crate::config::OriginConfig;
-use crate::credentials::Credentials;
+use crate::credentials::{CredentialError, Credentials};
 use crate::edges::{Edges, EnrolError};
 use crate::grpc::{self, BoundSockets, ListenError, ServeError, Services};
 use crate::keys::{Keys, KeysError};
 use crate::metrics::Metrics;
 use crate::publish::{Naming, NewAccount, PublishError, Publisher};
+use crate::sid::AccountSid;
 use crate::throttle::Throttle;
 use metrics_exporter_prometheus::PrometheusHandle;
 use skerry_folder::{DataFolder, FolderError};
 use skerry_proto::authority::{Authority, AuthorityError, Identity};
 use skerry_proto::join::JoinToken;
+use skerry_proto::signed_url::key::PublicKey;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -161,6 +163,20 @@ impl Origin {
             PublishError::Catalogue(error) => error.into(),
             PublishError::NoRandomness(error) => error.into(),
             PublishError::Busy => OriginError::NoDomain(base_domain.to_owned()),
+            _ => OriginError::Stopping,
+        })
+    }
+
+    /// Adds the public half of a key for signed URLs to an account that exists.
+    ///
+    /// # Errors
+    /// [`OriginError::Catalogue`].
+    pub async fn add_url_key(&self, account_sid: &str, key: PublicKey) -> Result<(), OriginError> {
+        let account = AccountSid::from(account_sid.to_owned());
+        let added = self.services.credentials.add_url_key(&account, key).await;
+        added.map(drop).map_err(|error| match error {
+            CredentialError::Catalogue(error) => error.into(),
+            // A new account has no such key yet.
             _ => OriginError::Stopping,
         })
     }

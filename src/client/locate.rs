@@ -15,6 +15,9 @@ pub(crate) const RUNNING_FILE: &str = "running.json";
 /// In the folder of `skerry dev`: its first account.
 pub(crate) const CREDENTIALS_FILE: &str = "credentials.json";
 
+/// In the folder of `skerry dev`: the private key that signs URLs.
+pub(crate) const URL_KEY_FILE: &str = "url-key.pem";
+
 /// In the folder of `skerry dev`: the certificate that clients trust.
 pub(crate) const CA_FILE: &str = "ca.pem";
 
@@ -116,11 +119,8 @@ pub(crate) struct Place {
 /// # Errors
 /// What is missing, and how to say it.
 pub(super) fn place(options: &OriginOptions, environment: &Environment) -> Result<Place, Failure> {
-    let given = |option: &Option<String>, variable: &str| {
-        option.clone().or_else(|| environment.value(variable).map(str::to_owned))
-    };
     let running = running(&options.data)?;
-    let (grpc, dev_site) = match (given(&options.grpc, "SKERRY_GRPC"), running) {
+    let (grpc, dev_site) = match (given(options.grpc.as_deref(), environment, "SKERRY_GRPC"), running) {
         (Some(grpc), _) => (grpc, None),
         (None, Some(running)) => (running.grpc.clone(), dev_site(running, &options.data)?),
         (None, None) => return Err(no_origin(&options.data)),
@@ -132,9 +132,7 @@ pub(super) fn place(options: &OriginOptions, environment: &Environment) -> Resul
     })?;
     let ca_pem = fs::read_to_string(&ca)
         .map_err(|error| Failure::usage(format!("cannot read the certificate {}: {error}", ca.display())))?;
-    let sid = given(&options.account_sid, "SKERRY_ACCOUNT_SID");
-    let token = given(&options.auth_token, "SKERRY_AUTH_TOKEN");
-    let (credentials, credentials_from) = credentials(sid, token, &options.data)?;
+    let (credentials, credentials_from) = account(options, environment)?;
     let service = options.service.clone().unwrap_or_default();
     let environment = options.environment.clone().unwrap_or_default();
     Ok(Place { grpc, ca_pem, credentials, credentials_from, service, environment, dev_site })
@@ -144,6 +142,23 @@ fn dev_site(running: Running, data: &Path) -> Result<Option<DevSite>, Failure> {
     let first: Option<Credentials> = read_json(&data.join(CREDENTIALS_FILE))?;
     let edge = running.edges.into_iter().next();
     Ok(edge.zip(first).map(|(edge, first)| DevSite { https: edge.https, domain: first.domain_name }))
+}
+
+/// The account that asks, and where it was found.
+///
+/// # Errors
+/// What is missing, and how to say it.
+pub(crate) fn account(
+    options: &OriginOptions,
+    environment: &Environment,
+) -> Result<(Credentials, String), Failure> {
+    let sid = given(options.account_sid.as_deref(), environment, "SKERRY_ACCOUNT_SID");
+    let token = given(options.auth_token.as_deref(), environment, "SKERRY_AUTH_TOKEN");
+    credentials(sid, token, &options.data)
+}
+
+fn given(option: Option<&str>, environment: &Environment, variable: &str) -> Option<String> {
+    option.or_else(|| environment.value(variable)).map(str::to_owned)
 }
 
 /// File of the authority that was named, or that a data folder has.

@@ -1,6 +1,6 @@
 //! From the text of a value to its type. `None` is "not accepted"; the setting says what is.
 
-use skerry_edge::serve::Network;
+use skerry_edge::network::Network;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;

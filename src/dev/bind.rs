@@ -16,6 +16,7 @@ use skerry_folder::DataFolder;
 use skerry_origin::{BoundOrigin, Origin, OriginConfig};
 use skerry_proto::authority::pem;
 use skerry_proto::join::JoinToken;
+use skerry_proto::signed_url::key::{Algorithm, SigningKey};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -128,6 +129,11 @@ async fn account(origin: &Origin, folder: &DevFolder) -> Result<Credentials, Fai
         environment_sid: account.environment_sid,
         domain_name: account.domain,
     };
+    let key = SigningKey::generate(Algorithm::Ed25519)
+        .ok_or_else(|| Failure::new("the system gives no random bytes"))?;
+    let public = SigningKey::from_pem(key.as_bytes()).map_err(|error| Failure::of(&error))?.public().clone();
+    origin.add_url_key(&credentials.account_sid, public).await.map_err(|error| Failure::of(&error))?;
+    folder.keep_url_key(&key)?;
     folder.keep_credentials(&credentials)?;
     Ok(credentials)
 }

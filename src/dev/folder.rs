@@ -4,7 +4,7 @@
 //! anything, so a folder with the marker is cleared and begun anew; and a new folder whose first start fails goes again.
 
 use super::hint::Hints;
-use crate::client::{CA_FILE, CREDENTIALS_FILE, Credentials, RUNNING_FILE, Running, read_json};
+use crate::client::{CA_FILE, CREDENTIALS_FILE, Credentials, RUNNING_FILE, Running, URL_KEY_FILE, read_json};
 use crate::failure::Failure;
 use crate::files;
 use skerry_folder::{DataFolder, FolderError, Readers};
@@ -90,6 +90,11 @@ impl DevFolder {
         Ok(())
     }
 
+    /// Writes the private key that signs URLs, durably.
+    pub(super) fn keep_url_key(&self, pem: &str) -> Result<(), Failure> {
+        Ok(files::write(&self.path().join(URL_KEY_FILE), pem.as_bytes(), Readers::Owner)?)
+    }
+
     /// Writes the certificate that clients trust, unless it is there.
     pub(super) fn keep_ca(&self, pem: &str) -> Result<(), Failure> {
         let file = self.ca_file();
@@ -143,7 +148,8 @@ impl DevFolder {
             let name = name.to_string_lossy();
             if name == ORIGIN || is_edge(&name) {
                 fs::remove_dir_all(entry.path()).map_err(failed)?;
-            } else if [CREDENTIALS_FILE, CA_FILE, DEMO_PENDING, RUNNING_FILE].contains(&&*name) {
+            } else if [CREDENTIALS_FILE, URL_KEY_FILE, CA_FILE, DEMO_PENDING, RUNNING_FILE].contains(&&*name)
+            {
                 fs::remove_file(entry.path()).map_err(failed)?;
             }
         }

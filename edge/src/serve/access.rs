@@ -7,13 +7,12 @@
 mod sender;
 mod tokens;
 
-pub use sender::{InvalidNetwork, Network};
-
 use super::refuse::Refusal;
 use super::{Connection, RequestBody, route};
 use crate::config::ServeConfig;
 use crate::control::{Asset, Environment, Lease, Secrets};
 use crate::metrics::{AccessResult, Metrics, SignatureResult};
+use crate::network::Network;
 use http::Method;
 use http::header::{CONTENT_TYPE, COOKIE};
 use http::request::Parts;

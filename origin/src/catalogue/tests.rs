@@ -9,6 +9,15 @@ use skerry_proto::pointer::{AccessRules, ServingRules, StaleRule};
 use skerry_proto::visibility::Visibility;
 use std::os::unix::fs::PermissionsExt;
 
+impl Catalogue {
+    /// As an older program left it.
+    pub(crate) async fn forget_midstates(&self) {
+        let updated =
+            sqlx::query("UPDATE auth_tokens SET midstates = NULL").execute(&self.shared.writer).await;
+        assert_ne!(updated.expect("updates").rows_affected(), 0);
+    }
+}
+
 struct Opened {
     folder: tempfile::TempDir,
     catalogue: Catalogue,

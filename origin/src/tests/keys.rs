@@ -1,6 +1,7 @@
 //! What accounts prove themselves and sign with, and what edges learn of it.
 
 use super::*;
+use crate::catalogue::Catalogue;
 use skerry_proto::hmac::{Algorithm, Midstates};
 use skerry_proto::signed_url::key::{Algorithm as UrlAlgorithm, SigningKey};
 use skerry_proto::wire::keys_client::KeysClient;
@@ -134,11 +135,9 @@ async fn the_token_of_an_older_origin_signs_once_it_was_shown() {
     served.put_protected("/protected").await;
     let served = served
         .restart(async |data| {
-            let file = data.join("catalogue.sqlite");
-            let pool =
-                sqlx::SqlitePool::connect(&format!("sqlite://{}", file.display())).await.expect("opens");
-            sqlx::query("UPDATE auth_tokens SET midstates = NULL").execute(&pool).await.expect("updates");
-            pool.close().await;
+            let catalogue = Catalogue::open(data).await.expect("opens");
+            catalogue.forget_midstates().await;
+            catalogue.close().await;
         })
         .await;
     let mut watching = served.watch(&edge, served.hello(0, 0)).await.expect("watches");

@@ -85,6 +85,11 @@ impl Origin {
         &self.domain
     }
 
+    /// The auth token of the first account.
+    pub(crate) fn token(&self) -> &str {
+        &self.account.token
+    }
+
     pub(crate) const fn figures(&self) -> Figures {
         self.admin
     }
@@ -205,6 +210,17 @@ impl Edge {
 
     pub(crate) fn is_running(&mut self) -> bool {
         self.process.is_running()
+    }
+
+    /// Its data folder.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// Whether its memory holds some text anywhere.
+    #[track_caller]
+    pub(crate) fn remembers(&self, text: &str) -> bool {
+        self.process.remembers(text.as_bytes())
     }
 
     /// What it shows of a domain.

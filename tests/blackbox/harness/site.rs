@@ -106,8 +106,7 @@ impl Site {
     /// Asks twice on one HTTP/3 connection, the second time from another port, as a phone does that changes networks.
     #[track_caller]
     pub(crate) fn get_from_two_ports(&self, path: &str) -> [Response; 2] {
-        let uri = format!("https://{}{path}", self.authority());
-        let request = Request::get(uri).body(Bytes::new()).expect("a URI");
+        let request = Request::get(self.url(path)).body(Bytes::new()).expect("a URI");
         let responses = async {
             tokio::time::timeout(DEADLINE, site_h3::http3_from_two_ports(self, request))
                 .await
@@ -125,6 +124,11 @@ impl Site {
             path: path.to_owned(),
             content: Bytes::new(),
         }
+    }
+
+    /// The URL of a path, as requests name it.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("https://{}{path}", self.authority())
     }
 
     /// The host, with a port where that is not the default one.
@@ -172,7 +176,7 @@ impl Ask<'_> {
 
     /// A whole response, or why there is none. A body that is cut short is an error.
     pub(crate) fn attempt(self) -> anyhow::Result<Response> {
-        let uri: Uri = format!("https://{}{}", self.site.authority(), self.path).parse()?;
+        let uri: Uri = self.site.url(&self.path).parse()?;
         let request = self.request.uri(uri).body(self.content)?;
         block_on(async {
             let response = async {
