@@ -29,7 +29,7 @@ mod worker;
 
 use crate::config::{EdgeConfig, ListenLimits};
 use crate::metrics::Metrics;
-use crate::serve::{Body, Protocol, Site};
+use crate::serve::{Body, Connection, Site};
 use ::http::Response;
 use ::http::request::Parts;
 use bytes::Bytes;
@@ -113,15 +113,19 @@ trait Respond: Send + Sync + 'static {
     fn respond(
         &self,
         request: &Parts,
-        protocol: Protocol,
+        connection: &Connection,
     ) -> impl Future<Output = Response<Self::Body>> + Send;
 }
 
 impl Respond for Site {
     type Body = Body;
 
-    fn respond(&self, request: &Parts, protocol: Protocol) -> impl Future<Output = Response<Body>> + Send {
-        Self::respond(self, request, protocol)
+    fn respond(
+        &self,
+        request: &Parts,
+        connection: &Connection,
+    ) -> impl Future<Output = Response<Body>> + Send {
+        Self::respond(self, request, connection)
     }
 }
 

@@ -23,6 +23,7 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Response};
 use range::Selection;
 use respond::{Head, Refusal};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -35,6 +36,17 @@ pub enum Protocol {
     Http2,
     /// HTTP/3 (RFC 9114).
     Http3,
+}
+
+/// The connection that a request came by, as far as answers depend on it.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    /// What is spoken on it.
+    pub protocol: Protocol,
+    /// The host that the client asked for in its TLS handshake (SNI, RFC 6066 §3).
+    pub sni: Option<Arc<str>>,
+    /// Where it comes from.
+    pub peer: IpAddr,
 }
 
 /// Everything that an answer needs, shared by all workers. Cloning it is cheap.
@@ -83,8 +95,9 @@ impl Site {
     /// Answers one request. Memory hits are answered without waiting.
     ///
     /// `request` is the head alone: the listener has read and dropped any body.
-    pub async fn respond(&self, request: &Parts, protocol: Protocol) -> Response<Body> {
+    pub async fn respond(&self, request: &Parts, connection: &Connection) -> Response<Body> {
         let arrived = Instant::now();
+        let protocol = connection.protocol;
         let shared = &self.shared;
         let (mut response, cache) = match shared.decide(request) {
             Ok(plan) => shared.fulfil(plan).await,

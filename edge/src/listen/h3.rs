@@ -9,7 +9,7 @@ mod transport;
 
 use super::http::{HEAD_SIZE_MAX, REQUEST_BODY_SIZE_MAX};
 use super::{Respond, Shared};
-use crate::serve::Protocol;
+use crate::serve::{self, Protocol};
 use ::http::Response;
 use ::http::header::{CONTENT_LENGTH, DATE, HeaderValue};
 use ::http::request::Parts;
@@ -19,6 +19,7 @@ use h3::server::{RequestResolver, RequestStream};
 use http_body::Body;
 use http_body_util::BodyExt;
 use quinn::VarInt;
+use quinn::crypto::rustls::HandshakeData;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -45,17 +46,32 @@ pub(super) fn no_error() -> VarInt {
 pub(super) async fn serve<R: Respond>(connection: quinn::Connection, shared: &Arc<Shared<R>>) {
     let mut builder = h3::server::builder();
     builder.max_field_section_size(HEAD_SIZE_MAX.into()).send_grease(false);
+    let client = Arc::new(client(&connection));
     // Waits until the client lets us open our control streams.
     let (connection, newest) = transport::Connection::new(connection);
     match timeout(shared.limits.handshake_time_max, builder.build(connection)).await {
-        Ok(Ok(connection)) => run(connection, newest, shared).await,
+        Ok(Ok(connection)) => run(connection, newest, &client, shared).await,
         Ok(Err(error)) => tracing::debug!(%error, "HTTP/3 connection ended before its first request"),
         Err(_) => tracing::debug!("HTTP/3 client did not let us open our control streams in time"),
     }
 }
 
+fn client(connection: &quinn::Connection) -> serve::Connection {
+    let handshake = connection.handshake_data().and_then(|data| data.downcast::<HandshakeData>().ok());
+    serve::Connection {
+        protocol: Protocol::Http3,
+        sni: handshake.and_then(|handshake| handshake.server_name).map(Arc::from),
+        peer: connection.remote_address().ip().to_canonical(),
+    }
+}
+
 /// Accepts requests; each is a task of its own, which ends with the connection.
-async fn run<R: Respond>(mut connection: Connection, newest: Newest, shared: &Arc<Shared<R>>) {
+async fn run<R: Respond>(
+    mut connection: Connection,
+    newest: Newest,
+    client: &Arc<serve::Connection>,
+    shared: &Arc<Shared<R>>,
+) {
     let mut requests = JoinSet::new();
     let mut stopping = pin!(shared.stop.cancelled());
     let mut timer = pin!(sleep(shared.limits.idle_time_max));
@@ -66,7 +82,7 @@ async fn run<R: Respond>(mut connection: Connection, newest: Newest, shared: &Ar
             accepted = connection.accept() => match accepted {
                 Ok(Some(resolver)) => {
                     if let Some(sender) = newest.take() {
-                        requests.spawn(answer(resolver, sender, Arc::clone(shared)));
+                        requests.spawn(answer(resolver, sender, Arc::clone(client), Arc::clone(shared)));
                     }
                 }
                 Ok(None) => return,
@@ -103,12 +119,17 @@ async fn run<R: Respond>(mut connection: Connection, newest: Newest, shared: &Ar
     }
 }
 
-async fn answer<R: Respond>(resolver: Resolver, sender: Sender, shared: Arc<Shared<R>>) {
+async fn answer<R: Respond>(
+    resolver: Resolver,
+    sender: Sender,
+    client: Arc<serve::Connection>,
+    shared: Arc<Shared<R>>,
+) {
     // A malformed head is h3's to answer. A client that dawdles has its stream ended by the drop.
     let Ok(Some((head, mut stream))) = timeout(shared.limits.head_time_max, receive(resolver)).await else {
         return;
     };
-    let response = shared.site.respond(&head, Protocol::Http3).await;
+    let response = shared.site.respond(&head, &client).await;
     let (mut head, body) = response.into_parts();
     if let Some(size) = body.size_hint().exact().filter(|_| !body.is_end_stream()) {
         head.headers.entry(CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(size));

@@ -7,7 +7,7 @@
 use super::gather::Gathered;
 use super::idle::{Activity, BusyBody, HeadTimer, drive};
 use super::{Respond, Shared};
-use crate::serve::Protocol;
+use crate::serve::Connection;
 use ::http::header::EXPECT;
 use ::http::{Request, Response};
 use bytes::Bytes;
@@ -44,8 +44,12 @@ const ERROR_RESET_COUNT_MAX: usize = 64;
 const PENDING_RESET_COUNT_MAX: usize = 20;
 
 /// Serves HTTP/1.1 until the connection ends.
-pub(super) async fn serve_http1<S, R>(stream: S, activity: Arc<Activity>, shared: &Arc<Shared<R>>)
-where
+pub(super) async fn serve_http1<S, R>(
+    stream: S,
+    client: Connection,
+    activity: Arc<Activity>,
+    shared: &Arc<Shared<R>>,
+) where
     S: AsyncRead + AsyncWrite + Unpin,
     R: Respond,
 {
@@ -55,7 +59,7 @@ where
         // The time for a head is kept by `drive`: hyper's timer is made anew for each request, and also runs while no head has begun.
         .header_read_timeout(None)
         .max_header_size(HEAD_SIZE_MAX as usize);
-    let service = service_fn(|request| respond(request, Protocol::Http1, shared, &activity));
+    let service = service_fn(|request| respond(request, &client, shared, &activity));
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     drive(connection, &activity, HeadTimer::Runs, shared).await;
 }
@@ -63,6 +67,7 @@ where
 /// Serves HTTP/2 until the connection ends. Streams are tasks of `tasks`.
 pub(super) async fn serve_http2<S, R>(
     stream: S,
+    client: Connection,
     activity: Arc<Activity>,
     shared: &Arc<Shared<R>>,
     tasks: TaskTracker,
@@ -82,12 +87,14 @@ pub(super) async fn serve_http2<S, R>(
         .max_pending_accept_reset_streams(PENDING_RESET_COUNT_MAX)
         .max_header_list_size(HEAD_SIZE_MAX);
     let service = {
+        let client = Arc::new(client);
         let shared = Arc::clone(shared);
         let activity = Arc::clone(&activity);
         service_fn(move |request| {
+            let client = Arc::clone(&client);
             let shared = Arc::clone(&shared);
             let activity = Arc::clone(&activity);
-            async move { respond(request, Protocol::Http2, &shared, &activity).await }
+            async move { respond(request, &client, &shared, &activity).await }
         })
     };
     let connection =
@@ -97,7 +104,7 @@ pub(super) async fn serve_http2<S, R>(
 
 async fn respond<R: Respond>(
     request: Request<Incoming>,
-    protocol: Protocol,
+    client: &Connection,
     shared: &Shared<R>,
     activity: &Arc<Activity>,
 ) -> Result<Response<BusyBody<R::Body>>, Infallible> {
@@ -108,7 +115,7 @@ async fn respond<R: Respond>(
         // Late or broken off, the answer is the same.
         let _ = timeout(shared.limits.head_time_max, discard(body)).await;
     }
-    let response = shared.site.respond(&head, protocol).await;
+    let response = shared.site.respond(&head, client).await;
     Ok(response.map(|body| BusyBody::new(body, busy)))
 }
 

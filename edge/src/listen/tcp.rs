@@ -4,6 +4,8 @@ use super::idle::{Activity, Watched};
 use super::slots::Slot;
 use super::{Respond, Shared, http, tls};
 use crate::metrics::HandshakeOutcome;
+use crate::serve::{Connection, Protocol};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -26,9 +28,9 @@ pub(super) async fn accept<R: Respond>(listener: TcpListener, shared: Arc<Shared
         };
         match accepted {
             // At the bound the connection is closed at once; the slots count that.
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 if let Some(slot) = shared.slots.take() {
-                    tasks.spawn(serve(stream, slot, Arc::clone(&shared), tasks.clone()));
+                    tasks.spawn(serve(stream, peer.ip(), slot, Arc::clone(&shared), tasks.clone()));
                 }
             }
             Err(error) => {
@@ -39,17 +41,30 @@ pub(super) async fn accept<R: Respond>(listener: TcpListener, shared: Arc<Shared
     }
 }
 
-async fn serve<R: Respond>(stream: TcpStream, slot: Slot, shared: Arc<Shared<R>>, tasks: TaskTracker) {
+async fn serve<R: Respond>(
+    stream: TcpStream,
+    peer: IpAddr,
+    slot: Slot,
+    shared: Arc<Shared<R>>,
+    tasks: TaskTracker,
+) {
     // Responses are written whole; waiting to fill a segment would only delay their end.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
     let activity = Arc::new(Activity::new());
     let Some(stream) = handshake(Watched::new(stream, Arc::clone(&activity)), &shared).await else { return };
-    if stream.get_ref().1.alpn_protocol() == Some(tls::ALPN_HTTP2) {
-        http::serve_http2(stream, activity, &shared, tasks).await;
+    let (_, tls) = stream.get_ref();
+    let is_http2 = tls.alpn_protocol() == Some(tls::ALPN_HTTP2);
+    let client = Connection {
+        protocol: if is_http2 { Protocol::Http2 } else { Protocol::Http1 },
+        sni: tls.server_name().map(Arc::from),
+        peer: peer.to_canonical(),
+    };
+    if is_http2 {
+        http::serve_http2(stream, client, activity, &shared, tasks).await;
     } else {
-        http::serve_http1(stream, activity, &shared).await;
+        http::serve_http1(stream, client, activity, &shared).await;
     }
     drop(slot);
 }

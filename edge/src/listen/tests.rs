@@ -5,6 +5,7 @@ mod site;
 
 use super::*;
 use crate::config::{CacheConfig, ServerIdentity};
+use crate::serve::Protocol;
 use ::http::{Method, StatusCode};
 use bytes::Bytes;
 use client::{Client, Fault, PROTOCOLS, connect_tls, tls};

@@ -64,7 +64,9 @@ impl Fixture {
             request = request.header(*name, *value);
         }
         let (parts, ()) = request.body(()).expect("a request").into_parts();
-        self.site.respond(&parts, Protocol::Http1).await
+        let connection =
+            Connection { protocol: Protocol::Http1, sni: None, peer: IpAddr::from([127, 0, 0, 1]) };
+        self.site.respond(&parts, &connection).await
     }
 
     async fn get(&self, path: &str, fields: &[(&str, &str)]) -> Response<Body> {
