@@ -4,12 +4,14 @@ pub(crate) mod account;
 pub(crate) mod dev;
 pub(crate) mod edge;
 pub(crate) mod edges;
+pub(crate) mod fault;
 pub(crate) mod get;
 pub(crate) mod join_token;
 pub(crate) mod ls;
 pub(crate) mod origin;
 pub(crate) mod put;
 pub(crate) mod rm;
+pub(crate) mod verify;
 
 use crate::cli::Command;
 use crate::environment::Environment;
@@ -25,6 +27,8 @@ pub(crate) async fn run(command: Command, environment: &Environment) -> Result<(
         Command::Ls(options) => ls::run(options, environment).await,
         Command::Rm(options) => rm::run(options, environment).await,
         Command::Get(options) => get::run(options, environment).await,
+        Command::Verify(options) => verify::run(options, environment).await,
+        Command::Fault(options) => fault::run(options).await,
         Command::Account(options) => account::run(options, environment).await,
         Command::JoinToken(options) => join_token::run(options, environment).await,
         Command::Edges(options) => edges::run(options, environment).await,

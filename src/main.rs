@@ -3,6 +3,7 @@
 //! Thin: it installs the TLS provider, reads the command line and the environment once, and hands on to one file a subcommand.
 
 mod admin;
+mod admin_socket;
 mod certificate;
 mod cli;
 mod client;

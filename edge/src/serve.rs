@@ -23,6 +23,7 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Response};
 use range::Selection;
 use respond::{Head, Refusal};
+use skerry_proto::slices::SLICE_SIZE;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -100,7 +101,7 @@ impl Site {
         let protocol = connection.protocol;
         let shared = &self.shared;
         let (mut response, cache) = match shared.decide(request) {
-            Ok(plan) => shared.fulfil(plan).await,
+            Ok(plan) => shared.fulfil(plan, connection.peer).await,
             Err(refusal) => (refusal.response(&shared.alt_svc), CacheResult::None),
         };
         if request.method == Method::HEAD {
@@ -145,7 +146,7 @@ impl Shared {
         found.or_else(|| self.environments.find(self.fallback_domain.as_deref()?)).ok_or(Refusal::Misdirected)
     }
 
-    async fn fulfil(&self, plan: Plan) -> (Response<Body>, CacheResult) {
+    async fn fulfil(&self, plan: Plan, peer: IpAddr) -> (Response<Body>, CacheResult) {
         let head = Head { environment: &plan.environment, asset: &plan.asset, alt_svc: &self.alt_svc };
         let blob = plan.asset.identity.blob;
         let (start, end) = match plan.selection {
@@ -157,8 +158,9 @@ impl Shared {
         if plan.head_only || start == end {
             return (head.ok(&plan.selection, Body::empty(), CacheResult::None), CacheResult::None);
         }
-        let account = &plan.environment.account;
-        match Body::open(&self.slices, account, blob, start, end).await {
+        let until = end.div_ceil(SLICE_SIZE as u64);
+        let slices = self.slices.reader(&plan.environment.account, blob, until, peer);
+        match Body::open(slices, start, end).await {
             Ok((body, cache)) => (head.ok(&plan.selection, body, cache), cache),
             Err(error) => (Refusal::Fill(error).response(&self.alt_svc), CacheResult::Miss),
         }

@@ -5,7 +5,7 @@ use super::value::{self, ADDRESSES, COUNT, SECONDS, put};
 use super::{ConfigOptions, Setting, Shape, Table, load_role};
 use crate::environment::Environment;
 use crate::failure::Failure;
-use skerry_edge::config::{CacheConfig, ListenLimits};
+use skerry_edge::config::{AdmissionPolicy, CacheConfig, FillLimits, ListenLimits};
 use skerry_proto::join::JoinToken;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -31,6 +31,8 @@ pub(crate) struct EdgeSettings {
     pub(crate) admin_addresses: Vec<SocketAddr>,
     pub(crate) worker_count: usize,
     pub(crate) cache: CacheConfig,
+    pub(crate) fills: FillLimits,
+    pub(crate) faults: bool,
     pub(crate) limits: ListenLimits,
     pub(crate) lease: Duration,
     pub(crate) drain_time_max: Duration,
@@ -53,6 +55,8 @@ impl EdgeSettings {
             admin_addresses: Vec::new(),
             worker_count: 1,
             cache: CacheConfig::default(),
+            fills: FillLimits::default(),
+            faults: false,
             limits: ListenLimits::default(),
             lease: Duration::from_secs(10),
             drain_time_max: Duration::from_secs(30),
@@ -91,6 +95,9 @@ const MEMORY_SIZE_MIN: u64 = 4 << 20;
 
 /// One block of the disk cache, which is a file and the unit of eviction, and one to write while it is evicted.
 const DISK_SIZE_MIN: u64 = 128 << 20;
+
+/// Four slices a second; with less hardly anything would ever be written.
+const WRITE_RATE_MIN: u64 = 1 << 20;
 
 /// Every setting of an edge.
 pub(super) const SETTINGS: &[Setting<EdgeSettings>] = &[
@@ -192,6 +199,14 @@ pub(super) const SETTINGS: &[Setting<EdgeSettings>] = &[
         set: |to, text| put(&mut to.admin_addresses, value::addresses(text)),
     },
     Setting {
+        name: "admin.faults",
+        default: "false",
+        shape: Shape::Text,
+        accepts: "true or false",
+        doc: "Whether `skerry fault` may damage this edge's cache on purpose, over the admin socket in the data folder.",
+        set: |to, text| put(&mut to.faults, text.parse().ok()),
+    },
+    Setting {
         name: "workers",
         default: "0",
         shape: Shape::Number,
@@ -236,6 +251,68 @@ pub(super) const SETTINGS: &[Setting<EdgeSettings>] = &[
         set: |to, text| {
             let size = value::size(text).filter(|size| *size >= MEMORY_SIZE_MIN)?;
             put(&mut to.cache.write_buffer_size, Some(size))
+        },
+    },
+    Setting {
+        name: "cache.write_rate_max",
+        default: "100MiB",
+        shape: Shape::Text,
+        accepts: "bytes a second, such as 20MiB; at least 1MiB",
+        doc: "Bytes a second that are written to disk for what was asked for once; ten seconds' worth may come at once.",
+        set: |to, text| {
+            let rate = value::size(text).filter(|rate| *rate >= WRITE_RATE_MIN)?;
+            put(&mut to.cache.write_rate_max, Some(rate))
+        },
+    },
+    Setting {
+        name: "cache.admission",
+        default: "room",
+        shape: Shape::Text,
+        accepts: "room, twice or all",
+        doc: "What goes to disk. room: everything while there is room and cache.write_rate_max lasts, beyond that what was asked for twice. twice: only that. all: everything, whatever it pushes out.",
+        set: |to, text| {
+            let policy = match text {
+                "room" => AdmissionPolicy::Room,
+                "twice" => AdmissionPolicy::Twice,
+                "all" => AdmissionPolicy::All,
+                _ => return None,
+            };
+            put(&mut to.cache.admission, Some(policy))
+        },
+    },
+    Setting {
+        name: "limits.fill_count_max",
+        default: "128",
+        shape: Shape::Number,
+        accepts: COUNT,
+        doc: "Fills from the origin under way in all.",
+        set: |to, text| put(&mut to.fills.fill_count_max, value::number(text, 1..=100_000)),
+    },
+    Setting {
+        name: "limits.client_fill_count_max",
+        default: "32",
+        shape: Shape::Number,
+        accepts: COUNT,
+        doc: "Fills from the origin under way for one client: an IPv4 address, or an IPv6 network of 64 bits.",
+        set: |to, text| put(&mut to.fills.client_fill_count_max, value::number(text, 1..=100_000)),
+    },
+    Setting {
+        name: "limits.fill_wait_seconds_max",
+        default: "10",
+        shape: Shape::Number,
+        accepts: SECONDS,
+        doc: "Seconds that a fill waits for its turn, before its clients are answered with 503.",
+        set: |to, text| put(&mut to.fills.wait_time_max, value::seconds(text)),
+    },
+    Setting {
+        name: "limits.fill_retry_seconds",
+        default: "2",
+        shape: Shape::Number,
+        accepts: "whole seconds, from 0 to 3600",
+        doc: "Seconds after a failed fill in which the origin is not asked for that blob again.",
+        set: |to, text| {
+            let seconds = value::number(text, 0..=3600).map(Duration::from_secs);
+            put(&mut to.fills.retry_pause, seconds)
         },
     },
     Setting {

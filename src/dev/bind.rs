@@ -2,6 +2,7 @@
 
 use super::folder::DevFolder;
 use super::hint::Hints;
+use crate::admin_socket::AdminSocket;
 use crate::certificate;
 use crate::client::Credentials;
 use crate::commands::dev::Options;
@@ -37,6 +38,7 @@ pub(super) struct Bound {
 pub(super) struct BoundEdge {
     pub(super) edge: Edge,
     pub(super) admin: Vec<HttpListener>,
+    pub(super) admin_socket: Option<AdminSocket>,
     /// For an edge that is not enrolled yet.
     pub(super) join_token: Option<JoinToken>,
 }
@@ -74,7 +76,8 @@ pub(super) async fn bind(
         let admin = bind_page(address, &what, hints).await?;
         let join_token =
             join_token(&origin, folder, number).await.map_err(|error| hints.of_origin(&error))?;
-        edges.push(BoundEdge { edge, admin, join_token });
+        let admin_socket = AdminSocket::bind(&folder.edge(number), settings.edge.faults);
+        edges.push(BoundEdge { edge, admin, admin_socket, join_token });
     }
     let origin_metrics = origin.metrics();
     Ok(Bound {
@@ -139,6 +142,7 @@ fn edge_configs(
             fallback_domain: fallback_domain.clone(),
             worker_count: settings.worker_count,
             cache: settings.cache,
+            fills: settings.fills,
             limits: settings.limits,
             lease: settings.lease,
             drain_time_max: settings.drain_time_max,

@@ -4,7 +4,7 @@ mod client;
 mod site;
 
 use super::*;
-use crate::config::{CacheConfig, ServerIdentity};
+use crate::config::{CacheConfig, FillLimits, ServerIdentity};
 use crate::serve::Protocol;
 use ::http::{Method, StatusCode};
 use bytes::Bytes;
@@ -57,6 +57,7 @@ impl Server {
             fallback_domain: None,
             worker_count: WORKER_COUNT,
             cache: CacheConfig::default(),
+            fills: FillLimits::default(),
             limits,
             lease: NEVER,
             drain_time_max,

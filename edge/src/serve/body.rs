@@ -1,13 +1,12 @@
 //! The body of a response.
 
 use super::Protocol;
-use crate::cache::Account;
-use crate::fill::{FillError, Slices};
+use crate::fill::{FillError, SliceReader};
 use crate::metrics::{CacheResult, Metrics};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http_body::{Frame, SizeHint};
-use skerry_proto::slices::{BlobId, SLICE_SIZE, VerifiedSlice};
+use skerry_proto::slices::{SLICE_SIZE, VerifiedSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -47,35 +46,25 @@ impl Body {
         Self { rest: chunk.len() as u64, chunk, reader: None, accounting: None }
     }
 
-    /// The bytes from `start` to before `end` of a blob; `start < end <= blob.size`. Waits for the first slice, so that whoever
-    /// decides the status knows that there is something to send.
+    /// The bytes from `start` to before `end` of what `slices` reads; `start < end <= blob.size`. Waits for the first slice, so that
+    /// whoever decides the status knows that there is something to send.
     pub(super) async fn open(
-        slices: &Arc<Slices>,
-        account: &Account,
-        blob: BlobId,
+        slices: SliceReader,
         start: u64,
         end: u64,
     ) -> Result<(Self, CacheResult), FillError> {
         let index = start / SLICE_SIZE as u64;
-        let until = end.div_ceil(SLICE_SIZE as u64);
-        let (slice, cache) = match slices.in_memory(account, &blob, index) {
+        let (slice, cache) = match slices.in_memory(index) {
             Some(slice) => (slice, CacheResult::Memory),
-            None => slices.get(account, blob, index, until).await?,
+            None => slices.get(index).await?,
         };
         let rest = end - start;
         let skipped = (start % SLICE_SIZE as u64) as usize;
         let chunk = take(&slice, skipped, rest);
         let more = rest > chunk.len() as u64;
         let reader = more.then(|| {
-            slices.read_ahead(account, blob, index, until);
-            Box::new(Reader {
-                slices: Arc::clone(slices),
-                account: account.clone(),
-                blob,
-                next: index + 1,
-                until,
-                pending: None,
-            })
+            slices.read_ahead(index);
+            Box::new(Reader { slices, next: index + 1, pending: None })
         });
         Ok((Self { chunk, rest, reader, accounting: None }, cache))
     }
@@ -145,26 +134,21 @@ type PendingSlice = BoxFuture<'static, Result<(VerifiedSlice, CacheResult), Fill
 
 /// Gets the slices after the first.
 struct Reader {
-    slices: Arc<Slices>,
-    account: Account,
-    blob: BlobId,
+    slices: SliceReader,
     next: u64,
-    /// The first slice that is not wanted any more.
-    until: u64,
     pending: Option<PendingSlice>,
 }
 
 impl Reader {
     fn poll_slice(&mut self, cx: &mut Context<'_>) -> Poll<Result<VerifiedSlice, FillError>> {
         if self.pending.is_none() {
-            if let Some(slice) = self.slices.in_memory(&self.account, &self.blob, self.next) {
+            if let Some(slice) = self.slices.in_memory(self.next) {
                 // Memory may hold this one because it was fetched ahead; then the fetching must go on ahead of the reader.
                 self.advance();
                 return Poll::Ready(Ok(slice));
             }
-            let (slices, account) = (Arc::clone(&self.slices), self.account.clone());
-            let (blob, next, until) = (self.blob, self.next, self.until);
-            self.pending = Some(Box::pin(async move { slices.get(&account, blob, next, until).await }));
+            let (slices, next) = (self.slices.clone(), self.next);
+            self.pending = Some(Box::pin(async move { slices.get(next).await }));
         }
         let Some(pending) = &mut self.pending else { return Poll::Ready(Err(FillError::Unavailable)) };
         let result = ready!(pending.as_mut().poll(cx));
@@ -175,7 +159,7 @@ impl Reader {
     }
 
     fn advance(&mut self) {
-        self.slices.read_ahead(&self.account, self.blob, self.next, self.until);
+        self.slices.read_ahead(self.next);
         self.next += 1;
     }
 }

@@ -117,6 +117,9 @@ impl Refusal {
             Self::Fill(FillError::TimedOut) => {
                 (StatusCode::GATEWAY_TIMEOUT, "the origin does not answer in time\n")
             }
+            Self::Fill(FillError::Busy) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "too many assets are being fetched from the origin\n")
+            }
             Self::Fill(FillError::Unavailable | FillError::NotFound | FillError::Integrity) => {
                 (StatusCode::BAD_GATEWAY, "the origin does not give the bytes of this asset\n")
             }
