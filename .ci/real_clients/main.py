@@ -6,6 +6,7 @@ import tempfile
 
 import browser
 import command_line
+import disk_faults
 import durability
 import full_disk
 import http2
@@ -20,7 +21,7 @@ def main() -> int:
     program = pathlib.Path(sys.argv[1])
     wanted = sys.argv[2:]
     checks = Checks()
-    for part in (command_line, http2, http3, linter, media, browser, seeking, durability, full_disk):
+    for part in (command_line, http2, http3, linter, media, browser, seeking, durability, full_disk, disk_faults):
         if wanted and part.__name__ not in wanted:
             continue
         print(f"--- {part.__name__}: {part.__doc__.splitlines()[0]}", flush=True)

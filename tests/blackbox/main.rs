@@ -7,14 +7,19 @@
 mod harness;
 
 mod access;
+mod cache_disk;
+mod cache_restart;
 mod caching;
+mod coalescing;
 mod crash;
 mod dev;
 mod http;
 mod integrity;
 mod layout;
 mod lies;
+mod outage;
 mod publish;
 mod refusals;
 mod roles;
 mod sizes;
+mod verify;

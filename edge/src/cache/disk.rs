@@ -128,9 +128,14 @@ impl Disk {
         self.0.state.borrow().condition
     }
 
-    /// Whether something can be written without pushing out something else.
+    /// Whether something can be written without pushing out something else, as far as is known.
     pub(super) fn has_room(&self) -> bool {
-        self.0.figures.clean_blocks() > CLEAN_BLOCKS_KEPT
+        match self.condition() {
+            DiskCondition::Healthy | DiskCondition::ReadOnly => {
+                self.0.figures.clean_blocks() > CLEAN_BLOCKS_KEPT
+            }
+            DiskCondition::Opening | DiskCondition::Away => true,
+        }
     }
 
     /// Bytes of blocks that hold something or are being written.
