@@ -40,6 +40,9 @@ fn main() -> ExitCode {
         output::note("error: another TLS provider is installed already");
         return ExitCode::FAILURE;
     }
+    // The allocator asks for huge pages, of which a server that holds many small things fills hardly any: an edge with 24 MB of
+    // cache had 100 MB resident with them, and has 53 without. A kernel that knows no such setting changes nothing.
+    let _ = nix::sys::prctl::set_thp_disable(true);
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -19,7 +19,7 @@ fn files() -> Vec<(String, Bytes)> {
 
 /// A server whose edge has shown all files, and stopped: so they are on its disk.
 fn stopped_with(files: &[(String, Bytes)]) -> Dev {
-    let mut dev = Dev::with(&["--set", "edge.cache.disk_size=256MiB"]);
+    let mut dev = Dev::start();
     for (path, content) in files {
         dev.cli().put(path, content);
     }
@@ -232,7 +232,7 @@ fn a_scan_leaves_the_hot_set_in_memory_and_both_tiers_within_their_bounds() {
     assert!(kept >= 19, "{kept} of 20 hot objects are in memory after a scan of {objects}");
     let used = edge.figures().metric("skerry_edge_cache_memory_bytes", &[]);
     assert!(used <= MEMORY as f64, "{used}");
-    // 64 bytes for each entry of the disk index (measured), and what a process takes in any case.
+    // About 64 bytes for each entry of the disk index, and what a process takes in any case.
     let bound = (MEMORY + WRITE_BUFFER + 64 * objects as u64) as f64 * 1.3 + (64 * MIB) as f64;
     let resident = edge.resident_max();
     assert!(resident as f64 <= bound, "{resident} bytes resident, {bound} allowed");
@@ -245,6 +245,22 @@ fn a_scan_leaves_the_hot_set_in_memory_and_both_tiers_within_their_bounds() {
     println!(
         "{objects} objects: {resident} bytes resident of {bound} allowed, {on_disk} on disk, {kept} hot"
     );
+}
+
+#[test]
+fn a_smaller_disk_tier_keeps_within_its_size_after_a_restart() {
+    let origin = Origin::start();
+    let mut edge = Edge::join_set(&origin, &["cache.disk_size=512MiB"]);
+    let content = bytes(3, SLICE);
+    origin.cli().put("/a.bin", &content);
+    assert!(edge.site(origin.domain()).get(Protocol::Http1, "/a.bin").body == content);
+    let blocks = |edge: &Edge| files_below(&edge.data().join("cache")).len();
+    assert_eq!(blocks(&edge), 32);
+    assert!(edge.stop().success());
+    edge.set(&["cache.disk_size=256MiB"]);
+    edge.start_again();
+    assert!(edge.site(origin.domain()).get(Protocol::Http1, "/a.bin").body == content);
+    assert_eq!(blocks(&edge), 16);
 }
 
 /// The disk folder of a running edge vanishes: what is open stays readable, and nothing is served wrongly.

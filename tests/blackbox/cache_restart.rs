@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 const SLICE: usize = 262_144;
 
 fn kills() -> u64 {
-    if full() { 50 } else { 3 }
+    if full() { 50 } else { 2 }
 }
 
 #[test]

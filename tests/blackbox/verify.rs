@@ -36,5 +36,5 @@ fn what_is_not_shown_cannot_be_verified() {
     let dev = Dev::start();
     let url = format!("{}/nothing.bin", dev.line().text("/edges/0/https"));
     dev.cli().refused(&["verify", &url], &["/nothing.bin"]);
-    dev.cli().refused(&["verify", "/hello.mp3"], &["URL"]);
+    dev.cli().refused(&["verify", "/hello.mp3"], &["https://"]);
 }

@@ -18,10 +18,12 @@ use foyer::{
     BlockEngineConfig, Cache, CacheProperties, DefaultHasher, DeviceBuilder, FsDeviceBuilder, Load,
     PsyncIoEngineConfig, RecoverMode, Spawner, StoreBuilder,
 };
-use std::io::Write;
+use nix::sys::statvfs::statvfs;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
@@ -33,11 +35,18 @@ pub(super) type Store = foyer::Store<SliceKey, Cached, DefaultHasher, CachePrope
 /// The memory tier; the disk tier takes its hashes and its entries.
 pub(super) type Memory = Cache<SliceKey, Cached>;
 
-/// foyer's block: a file, the unit of eviction. With the default of 16 MiB a terabyte would be 65,000 open files.
-const BLOCK_SIZE: usize = 64 << 20;
+/// foyer's block: a file, the unit of eviction. Each start begins two new ones. In a large tier they are as large as this, because a
+/// terabyte in blocks of 16 MiB would be 65,000 open files.
+const BLOCK_SIZE_MAX: u64 = 64 << 20;
 
-/// The least disk that makes sense: two blocks to write, one clean, one to keep.
-const DISK_SIZE_MIN: u64 = 4 * BLOCK_SIZE as u64;
+/// In a small one they are smaller, but a block holds the largest entry.
+const BLOCK_SIZE_MIN: u64 = 16 << 20;
+
+/// Blocks that a tier is divided into, where the bounds above allow it.
+const BLOCK_COUNT: u64 = 64;
+
+/// The least disk that makes sense: two blocks to write, one clean, some to keep.
+const DISK_SIZE_MIN: u64 = 8 * BLOCK_SIZE_MIN;
 
 /// Blocks that foyer keeps clean by pushing out old ones; with no more than these there is no room.
 const CLEAN_BLOCKS_KEPT: u64 = 1;
@@ -49,14 +58,16 @@ const OPEN_WAIT_MAX: Duration = Duration::from_secs(5);
 /// How long a lookup waits for a read. A disk that is slower than that is slower than a fill.
 const READ_TIME_MAX: Duration = Duration::from_secs(2);
 
-/// Before a disk that failed is tried again; doubled as long as it fails.
+/// Before a disk that failed is tried again; doubled each time, until it has worked for a while.
 const PAUSE_MIN: Duration = Duration::from_secs(2);
 const PAUSE_MAX: Duration = Duration::from_secs(120);
+const WORKED_FOR: Duration = Duration::from_secs(600);
 
 /// Times that the tier is opened anew after failed writes; each leaves its buffers behind.
 const REOPENINGS_MAX: u32 = 4;
 
-/// Bytes of the file that shows whether a disk takes writes: as much as a few slices.
+/// Bytes of the file that shows whether a disk takes writes: as much as a few slices. There must be room for a block too, else a disk
+/// that is nearly full would fail again at once.
 const PROBE_SIZE: usize = 1 << 20;
 
 /// What the disk tier can do now.
@@ -70,6 +81,21 @@ pub enum DiskCondition {
     ReadOnly,
     /// It cannot be used.
     Away,
+}
+
+/// How a tier is divided.
+struct Layout {
+    block_size: u64,
+    block_count: u64,
+}
+
+impl Layout {
+    fn of(disk_size: u64) -> Self {
+        let disk_size = disk_size.max(DISK_SIZE_MIN);
+        // A multiple of a page, which foyer demands.
+        let block_size = (disk_size / BLOCK_COUNT).clamp(BLOCK_SIZE_MIN, BLOCK_SIZE_MAX) / 4096 * 4096;
+        Self { block_size, block_count: disk_size / block_size }
+    }
 }
 
 #[derive(Clone)]
@@ -140,10 +166,10 @@ impl Disk {
 
     /// Bytes of blocks that hold something or are being written.
     pub(super) fn used(&self) -> u64 {
-        let blocks = self.0.config.disk_size.max(DISK_SIZE_MIN) / BLOCK_SIZE as u64;
+        let layout = Layout::of(self.0.config.disk_size);
         match self.condition() {
             DiskCondition::Healthy | DiskCondition::ReadOnly => {
-                blocks.saturating_sub(self.0.figures.clean_blocks()) * BLOCK_SIZE as u64
+                layout.block_count.saturating_sub(self.0.figures.clean_blocks()) * layout.block_size
             }
             DiskCondition::Opening | DiskCondition::Away => 0,
         }
@@ -215,39 +241,42 @@ impl Disk {
 
     /// Opens the tier, and opens it anew when it failed and the disk works again.
     async fn keep(&self) {
-        let mut store = self.open_at_last().await;
+        let folder = self.0.folder.display();
+        let mut pause = PAUSE_MIN;
+        let mut store = self.open_at_last(&mut pause).await;
         for _ in 0..REOPENINGS_MAX {
             self.publish(DiskCondition::Healthy, Some(store.clone()));
+            let opened_at = Instant::now();
             self.0.write_failed.notified().await;
             self.publish(DiskCondition::ReadOnly, Some(store));
-            tracing::error!(folder = %self.0.folder.display(), "the disk cache takes no writes; what it holds is served, and new slices stay in memory");
-            self.until_writable().await;
-            store = self.open_at_last().await;
-            tracing::info!(folder = %self.0.folder.display(), "the disk cache takes writes again");
+            tracing::error!(%folder, "the disk cache takes no writes; what it holds is served, and new slices stay in memory");
+            if opened_at.elapsed() > WORKED_FOR {
+                pause = PAUSE_MIN;
+            }
+            self.until_writable(&mut pause).await;
+            store = self.open_at_last(&mut pause).await;
+            tracing::info!(%folder, "the disk cache takes writes again");
         }
         self.publish(DiskCondition::Healthy, Some(store));
         self.0.write_failed.notified().await;
-        tracing::error!(folder = %self.0.folder.display(), "the disk cache failed again and again; it is only read until this edge is restarted");
+        tracing::error!(%folder, "the disk cache failed again and again; it is only read until this edge is restarted");
     }
 
     /// Waits until the disk takes a file.
-    async fn until_writable(&self) {
-        let mut pause = PAUSE_MIN;
+    async fn until_writable(&self, pause: &mut Duration) {
         loop {
-            tokio::time::sleep(pause).await;
+            wait_longer_each_time(pause).await;
             let folder = self.0.folder.clone();
             match tokio::task::spawn_blocking(move || probe(&folder)).await {
                 Ok(Ok(())) => return,
                 Ok(Err(error)) => tracing::warn!(%error, "the disk cache still takes no writes"),
                 Err(_) => {}
             }
-            pause = (pause * 2).min(PAUSE_MAX);
         }
     }
 
     /// Opens the tier, however often that must be tried.
-    async fn open_at_last(&self) -> Store {
-        let mut pause = PAUSE_MIN;
+    async fn open_at_last(&self, pause: &mut Duration) -> Store {
         loop {
             // In a task of its own: foyer panics on some things that a disk may do.
             let disk = self.clone();
@@ -258,14 +287,13 @@ impl Disk {
                 Err(_) => "the cache library gave up".to_owned(),
             };
             self.0.metrics.disk_error(DiskOperation::Open);
-            tracing::error!(folder = %self.0.folder.display(), error, "the disk cache cannot be opened; serving from memory");
+            tracing::error!(folder = %self.0.folder.display(), error, "the disk cache cannot be opened");
             self.0.state.send_modify(|state| {
                 if state.store.is_none() {
                     state.condition = DiskCondition::Away;
                 }
             });
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(PAUSE_MAX);
+            wait_longer_each_time(pause).await;
         }
     }
 
@@ -273,12 +301,13 @@ impl Disk {
         let config = &self.0.config;
         // foyer would make it too, but panics where it cannot.
         tokio::fs::create_dir_all(&self.0.folder).await.map_err(foyer::Error::io_error)?;
-        let device = FsDeviceBuilder::new(&self.0.folder)
-            .with_capacity(config.disk_size.max(DISK_SIZE_MIN) as usize)
-            .build()?;
+        let layout = Layout::of(config.disk_size);
+        remove_surplus(&self.0.folder, layout.block_count);
+        let capacity = (layout.block_count * layout.block_size) as usize;
+        let device = FsDeviceBuilder::new(&self.0.folder).with_capacity(capacity).build()?;
         let pool = pool_size(config.write_buffer_size);
         let engine = BlockEngineConfig::new(device)
-            .with_block_size(BLOCK_SIZE)
+            .with_block_size(layout.block_size as usize)
             .with_flushers(2)
             .with_clean_block_threshold(CLEAN_BLOCKS_KEPT as usize)
             .with_buffer_pool_size(pool)
@@ -297,14 +326,39 @@ impl Disk {
     }
 }
 
-/// Writes a file, makes it durable, and removes it.
-fn probe(folder: &Path) -> std::io::Result<()> {
+async fn wait_longer_each_time(pause: &mut Duration) {
+    tokio::time::sleep(*pause).await;
+    *pause = (*pause * 2).min(PAUSE_MAX);
+}
+
+/// Removes blocks that a larger tier of an earlier run left behind, so that the tier keeps within its size. The names are foyer's; were
+/// they others, nothing would be removed.
+fn remove_surplus(folder: &Path, block_count: u64) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let number =
+            name.to_str().and_then(|name| name.strip_prefix("foyer-storage-direct-fs-")?.parse::<u64>().ok());
+        if number.is_some_and(|number| number >= block_count)
+            && let Err(error) = fs::remove_file(entry.path())
+        {
+            tracing::warn!(%error, "a block of the disk cache that is not needed any more cannot be removed");
+        }
+    }
+}
+
+/// Whether the disk has room, and takes a file: writes one, makes it durable, and removes it.
+fn probe(folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    let disk = statvfs(folder)?;
+    if disk.blocks_available() * disk.fragment_size() < BLOCK_SIZE_MAX {
+        return Err(io::ErrorKind::StorageFull.into());
+    }
     let path = folder.join("probe");
-    let written = std::fs::File::create(&path).and_then(|mut file| {
+    let written = File::create(&path).and_then(|mut file| {
         file.write_all(&vec![0x55; PROBE_SIZE])?;
         file.sync_all()
     });
     // What stays behind is overwritten by the next probe.
-    let removed = std::fs::remove_file(&path);
+    let removed = fs::remove_file(&path);
     written.and(removed)
 }

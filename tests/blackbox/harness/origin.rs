@@ -125,6 +125,17 @@ impl Edge {
         Self::join_with(origin.url(), &origin.join_token())
     }
 
+    /// The same with settings.
+    #[track_caller]
+    pub(crate) fn join_set(origin: &Origin, settings: &[&str]) -> Self {
+        Self::join_as(origin.url(), &origin.join_token(), settings)
+    }
+
+    /// Has other settings from the next start on.
+    pub(crate) fn set(&mut self, settings: &[&str]) {
+        self.settings = settings.iter().map(|&setting| setting.to_owned()).collect();
+    }
+
     /// Joins an origin of lies. What could not be filled is asked for again at once.
     #[track_caller]
     pub(crate) fn of_fake(origin: &FakeOrigin) -> Self {
