@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     "skerry/v1/blob.proto",
     "skerry/v1/pointer.proto",
     "skerry/v1/manifest.proto",
@@ -10,6 +10,7 @@ const FILES: [&str; 8] = [
     "skerry/v1/fill.proto",
     "skerry/v1/enrol.proto",
     "skerry/v1/publish.proto",
+    "skerry/v1/keys.proto",
     "skerry/v1/edge.proto",
 ];
 

@@ -1,6 +1,6 @@
 //! The command line: which subcommands there are. What each takes is said in its own file.
 
-use crate::commands::{account, dev, edge, edges, fault, get, join_token, ls, origin, put, rm, verify};
+use crate::commands::{account, dev, edge, edges, env, fault, get, join_token, ls, origin, put, rm, verify};
 use crate::failure::EXIT_CODES;
 use crate::logging::LogOptions;
 use tracing_subscriber::filter::LevelFilter;
@@ -34,6 +34,8 @@ pub(crate) enum Command {
     Rm(rm::Options),
     /// Fetch an asset from the origin, or a URL over HTTP/1.1, HTTP/2 or HTTP/3
     Get(get::Options),
+    /// Show and change settings of an environment
+    Env(env::Options),
     /// Check every byte that an edge sends for a URL against what the origin names
     Verify(verify::Options),
     /// Damage an edge's cache on purpose, to see it heal
@@ -64,6 +66,7 @@ impl Command {
             | Self::Ls(_)
             | Self::Rm(_)
             | Self::Get(_)
+            | Self::Env(_)
             | Self::Verify(_)
             | Self::Fault(_)
             | Self::Account(_)

@@ -4,6 +4,7 @@ pub(crate) mod account;
 pub(crate) mod dev;
 pub(crate) mod edge;
 pub(crate) mod edges;
+pub(crate) mod env;
 pub(crate) mod fault;
 pub(crate) mod get;
 pub(crate) mod join_token;
@@ -27,6 +28,7 @@ pub(crate) async fn run(command: Command, environment: &Environment) -> Result<(
         Command::Ls(options) => ls::run(options, environment).await,
         Command::Rm(options) => rm::run(options, environment).await,
         Command::Get(options) => get::run(options, environment).await,
+        Command::Env(options) => env::run(options, environment).await,
         Command::Verify(options) => verify::run(options, environment).await,
         Command::Fault(options) => fault::run(options).await,
         Command::Account(options) => account::run(options, environment).await,

@@ -83,9 +83,21 @@ pub(crate) struct UploadReport {
 pub(crate) struct MemoryReport {
     pub(crate) clients: u32,
     pub(crate) memory_tier: u64,
-    /// Before the first client.
+    /// Of the edge, before the first client.
     pub(crate) idle: u64,
     pub(crate) protocols: Vec<ProtocolMemory>,
+    pub(crate) origin: OriginMemory,
+}
+
+/// Memory of the origin: the most since it began (`VmHWM`), but for the first.
+#[derive(Debug)]
+pub(crate) struct OriginMemory {
+    /// `VmRSS` before the upload.
+    pub(crate) idle: u64,
+    /// When the upload had been acknowledged.
+    pub(crate) upload: u64,
+    /// When all clients were served, most of them from what the edge had filled.
+    pub(crate) fills: u64,
 }
 
 /// Memory while clients stream over one protocol.

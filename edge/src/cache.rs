@@ -13,7 +13,7 @@ mod entry;
 mod figures;
 mod writer;
 
-pub use disk::DiskCondition;
+pub use disk::{DISK_SIZE_MIN, DiskCondition};
 pub use entry::{Account, AccountKey, Asks, SliceKey};
 
 use crate::config::CacheConfig;

@@ -1,17 +1,15 @@
 //! What an edge needs to know before it starts. Reading files, environment and flags is the program's task.
 
+use crate::serve::Network;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use skerry_proto::join::JoinToken;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How an edge is set up.
 #[derive(Debug, Clone)]
 pub struct EdgeConfig {
-    /// Folder for everything that the edge keeps; made with mode 0700 where it is missing.
-    pub data: PathBuf,
     /// What people call this edge.
     pub name: String,
     /// Addresses of the HTTPS listeners, TCP and UDP. With port 0 the first one picks a free port, which the others then use too.
@@ -30,6 +28,11 @@ pub struct EdgeConfig {
     pub fills: FillLimits,
     /// Bounds on what clients may take up.
     pub limits: ListenLimits,
+    /// How requests are answered.
+    pub serve: ServeConfig,
+    /// Whether what signatures are checked with is kept on disk, too: then a restarted edge need not wait for its origin, and a
+    /// stolen disk can sign.
+    pub secrets_on_disk: bool,
     /// How long the lease lasts after the ping that was answered; the same number as at the origin.
     pub lease: Duration,
     /// How long requests may take to finish at a stop.
@@ -64,7 +67,7 @@ impl std::fmt::Debug for ServerIdentity {
 pub struct CacheConfig {
     /// Bytes of slices in memory.
     pub memory_size: u64,
-    /// Bytes on disk.
+    /// Bytes on disk; at least [`crate::cache::DISK_SIZE_MIN`].
     pub disk_size: u64,
     /// Bytes on their way to disk.
     pub write_buffer_size: u64,
@@ -111,6 +114,25 @@ pub struct ListenLimits {
     pub head_time_max: Duration,
     /// Time without a request after which a connection is closed.
     pub idle_time_max: Duration,
+}
+
+/// How requests are answered.
+#[derive(Debug, Clone)]
+pub struct ServeConfig {
+    /// For how long browsers are to use HTTPS alone for a host that they have seen (RFC 6797); not said where it is `None`.
+    pub hsts: Option<Duration>,
+    /// Bytes in the path and query of a request.
+    pub target_size_max: usize,
+    /// Tokens of signed URLs that are remembered once they were verified.
+    pub token_count_max: usize,
+    /// Proxies before this edge: what they say of scheme, host and port counts.
+    pub trusted_peers: Vec<Network>,
+}
+
+impl Default for ServeConfig {
+    fn default() -> Self {
+        Self { hsts: None, target_size_max: 8 << 10, token_count_max: 1000, trusted_peers: Vec::new() }
+    }
 }
 
 impl Default for ListenLimits {

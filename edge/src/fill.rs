@@ -79,14 +79,12 @@ struct Shared {
     metrics: Arc<Metrics>,
 }
 
-/// A blob that one client reads, from some slice on and up to some slice. What is fetched ahead for it stops when it is dropped.
+/// A blob that one client reads. What is fetched ahead for it stops when it is dropped.
 #[derive(Clone)]
 pub struct SliceReader {
     slices: Arc<Slices>,
     account: Account,
     blob: BlobId,
-    /// The first slice that is not wanted any more.
-    until: u64,
     client: Client,
     /// Shared by the clones; fills hold it weakly.
     presence: Arc<()>,
@@ -116,19 +114,12 @@ impl Slices {
         Self { shared: Arc::new(shared), runtime }
     }
 
-    /// Reads a blob up to before slice `until`, for the client at `peer`.
-    pub fn reader(
-        self: &Arc<Self>,
-        account: &Account,
-        blob: BlobId,
-        until: u64,
-        peer: IpAddr,
-    ) -> SliceReader {
+    /// Reads a blob for the client at `peer`.
+    pub fn reader(self: &Arc<Self>, account: &Account, blob: BlobId, peer: IpAddr) -> SliceReader {
         SliceReader {
             slices: Arc::clone(self),
             account: account.clone(),
             blob,
-            until,
             client: peer.into(),
             presence: Arc::default(),
         }
@@ -194,12 +185,12 @@ impl SliceReader {
         self.slices.shared.cache.in_memory(&self.key(index))
     }
 
-    /// A slice from wherever it can be had, and where that was. A fill takes those after it along, up to the end of what is read.
+    /// A slice from wherever it can be had, and where that was. A fill takes those after it along, but none from `until` on.
     /// A caller that goes away cancels nobody's fill.
     ///
     /// # Errors
     /// Any [`FillError`].
-    pub async fn get(&self, index: u64) -> Result<(VerifiedSlice, CacheResult), FillError> {
+    pub async fn get(&self, index: u64, until: u64) -> Result<(VerifiedSlice, CacheResult), FillError> {
         let (key, shared) = (self.key(index), &self.slices.shared);
         if let Some(waiter) = shared.flights.find(&key) {
             return waiter.outcome().await;
@@ -210,20 +201,20 @@ impl SliceReader {
             Ticket::Here(slice) => Ok((slice, CacheResult::Memory)),
             Ticket::Wait(waiter) => waiter.outcome().await,
             Ticket::Fetch(waiter, claim) => {
-                self.start(claim, self.until, turn);
+                self.start(claim, until, turn);
                 waiter.outcome().await
             }
         }
     }
 
-    /// Starts to fetch what a sequential reader that has reached slice `index` will want next.
-    pub fn read_ahead(&self, index: u64) {
+    /// Starts to fetch what a sequential reader that has reached slice `index`, and stops before `until`, will want next.
+    pub fn read_ahead(&self, index: u64, until: u64) {
         let from = index + READ_AHEAD;
-        if !index.is_multiple_of(READ_AHEAD) || from >= self.until {
+        if !index.is_multiple_of(READ_AHEAD) || from >= until {
             return;
         }
         let shared = &self.slices.shared;
-        let ahead = from..self.until.min(from + READ_AHEAD);
+        let ahead = from..until.min(from + READ_AHEAD);
         let end = ahead.end;
         let missing = ahead.map(|slice| self.key(slice)).find(|key| !shared.cache.may_hold(key));
         let Some(key) = missing else { return };

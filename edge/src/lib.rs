@@ -14,7 +14,6 @@ pub mod cache;
 pub mod config;
 pub mod control;
 pub mod fill;
-pub mod folder;
 pub mod listen;
 pub mod metrics;
 pub mod run;

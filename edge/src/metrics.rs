@@ -9,6 +9,7 @@ use metrics::{
     histogram,
 };
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use skerry_proto::signed_url::TokenError;
 
 /// Buckets of durations, seconds: a memory hit takes microseconds, a large download minutes.
 const DURATION_BUCKETS: [f64; 16] =
@@ -86,6 +87,30 @@ pub enum FillBound {
     Client,
 }
 
+/// What a signature came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignatureResult {
+    /// It let its sender in.
+    Valid,
+    /// Of somebody else, or of something else.
+    Wrong,
+    /// Not to be read.
+    Malformed,
+    /// What it is checked with is not here yet.
+    NoSecrets,
+}
+
+/// What a request for a protected asset showed, and what that came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccessResult {
+    /// Nothing.
+    Missing,
+    /// `X-Twilio-Signature`.
+    Signature(SignatureResult),
+    /// The token of a signed URL.
+    Token(Result<(), TokenError>),
+}
+
 /// Handles to the figures of one edge.
 pub struct Metrics {
     handle: PrometheusHandle,
@@ -100,6 +125,18 @@ pub struct Metrics {
     pub connections_max: Gauge,
     /// Connections refused because the bound was reached.
     pub connections_refused: Counter,
+    /// Bound of the bytes in a request's path and query.
+    pub target_bytes_max: Gauge,
+    /// Requests refused because these were longer.
+    pub targets_refused: Counter,
+    access_missing: Counter,
+    access_signatures: [Counter; 4],
+    access_tokens_valid: Counter,
+    access_tokens_refused: [Counter; TokenError::ALL.len()],
+    /// Tokens of signed URLs that are remembered.
+    pub tokens: Gauge,
+    /// Bound of [`Self::tokens`].
+    pub tokens_max: Gauge,
     /// Slices that came from an upstream and verified.
     pub fill_slices: Counter,
     /// Their bytes.
@@ -195,6 +232,17 @@ impl Metrics {
         self.handshakes[outcome as usize].increment(1);
     }
 
+    /// Counts what a request for a protected asset showed.
+    pub fn access(&self, result: AccessResult) {
+        match result {
+            AccessResult::Missing => &self.access_missing,
+            AccessResult::Signature(result) => &self.access_signatures[result as usize],
+            AccessResult::Token(Ok(())) => &self.access_tokens_valid,
+            AccessResult::Token(Err(error)) => &self.access_tokens_refused[error as usize],
+        }
+        .increment(1);
+    }
+
     /// Counts bytes that did not verify, and so were dropped.
     pub fn integrity_failure(&self, source: IntegritySource) {
         self.integrity_failures[source as usize].increment(1);
@@ -236,6 +284,21 @@ impl Metrics {
         describe_gauge!("skerry_edge_connections", "Open client connections");
         describe_gauge!("skerry_edge_connections_max", "Bound on open client connections");
         describe_counter!("skerry_edge_connections_refused_total", "Connections refused at the bound");
+        describe_gauge!(
+            "skerry_edge_target_bytes_max",
+            Unit::Bytes,
+            "Bound on the path and query of a request"
+        );
+        describe_counter!(
+            "skerry_edge_targets_refused_total",
+            "Requests refused because path and query were too long"
+        );
+        describe_counter!(
+            "skerry_edge_access_total",
+            "What requests for protected assets showed, by scheme and result"
+        );
+        describe_gauge!("skerry_edge_tokens", "Verified tokens of signed URLs that are remembered");
+        describe_gauge!("skerry_edge_tokens_max", "Bound on remembered tokens of signed URLs");
         describe_counter!("skerry_edge_fill_slices_total", "Slices received from an upstream and verified");
         describe_counter!(
             "skerry_edge_fill_bytes_total",
@@ -310,6 +373,8 @@ impl Metrics {
         describe_gauge!("skerry_build_info", "Constant 1, with the version as a label");
         gauge!("skerry_build_info", "version" => env!("CARGO_PKG_VERSION"), "role" => "edge").set(1.0);
 
+        let access =
+            |scheme, result| counter!("skerry_edge_access_total", "scheme" => scheme, "result" => result);
         const PROTOCOLS: [&str; 3] = ["h1", "h2", "h3"];
         const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
         const CACHE: [&str; 4] = ["none", "memory", "disk", "miss"];
@@ -330,6 +395,15 @@ impl Metrics {
             connections: gauge!("skerry_edge_connections"),
             connections_max: gauge!("skerry_edge_connections_max"),
             connections_refused: counter!("skerry_edge_connections_refused_total"),
+            target_bytes_max: gauge!("skerry_edge_target_bytes_max"),
+            targets_refused: counter!("skerry_edge_targets_refused_total"),
+            access_missing: access("none", "missing"),
+            access_signatures: ["valid", "signature_wrong", "signature_malformed", "secrets_unknown"]
+                .map(|result| access("signature", result)),
+            access_tokens_valid: access("token", "valid"),
+            access_tokens_refused: TokenError::ALL.map(|error| access("token", error.code())),
+            tokens: gauge!("skerry_edge_tokens"),
+            tokens_max: gauge!("skerry_edge_tokens_max"),
             fill_slices: counter!("skerry_edge_fill_slices_total"),
             fill_bytes: counter!("skerry_edge_fill_bytes_total"),
             fill_errors: counter!("skerry_edge_fill_errors_total"),

@@ -6,16 +6,17 @@
 use crate::cache::{CorruptError, DiskCondition, SliceCache};
 use crate::config::{EdgeConfig, OriginAddress};
 use crate::control::{
-    Applier, Environments, Identity, IdentityError, Lease, OriginChannel, StateError, StateFolder, Watcher,
-    WatcherStatus, enrol, renew,
+    Applier, Backoff, Environments, Identity, IdentityError, Lease, OriginChannel, Secrets, StateError,
+    StateFolder, Watcher, WatcherStatus, enrol, renew,
 };
 use crate::fill::{OriginUpstream, Slices};
-use crate::folder::{DataFolder, FolderError};
 use crate::listen::{BoundListeners, ListenError};
 use crate::metrics::Metrics;
 use crate::serve::Site;
 use metrics_exporter_prometheus::{BuildError, PrometheusHandle};
+use skerry_folder::{DataFolder, FolderError};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::runtime::Handle;
@@ -28,9 +29,6 @@ const UPKEEP: Duration = Duration::from_secs(5);
 
 /// How often the certificate is looked at.
 const RENEWAL_CHECK: Duration = Duration::from_secs(600);
-
-/// Between tries to enrol while the origin is away.
-const ENROL_PAUSE: Duration = Duration::from_millis(500);
 
 /// An edge whose data folder is locked and whose sockets are bound; nothing is accepted yet.
 #[derive(Debug)]
@@ -92,12 +90,11 @@ pub enum FaultError {
 }
 
 impl Edge {
-    /// Locks the data folder and binds all sockets.
+    /// Binds all sockets. A new folder goes again with this value, unless the edge starts.
     ///
     /// # Errors
-    /// [`EdgeError::Folder`], [`EdgeError::Metrics`] and [`EdgeError::Listen`].
-    pub fn bind(config: EdgeConfig) -> Result<Self, EdgeError> {
-        let folder = DataFolder::take(&config.data)?;
+    /// [`EdgeError::Metrics`] and [`EdgeError::Listen`].
+    pub fn bind(config: EdgeConfig, folder: DataFolder) -> Result<Self, EdgeError> {
         let metrics = Arc::new(Metrics::new(&config.name)?);
         let listeners = BoundListeners::bind(&config, Arc::clone(&metrics))?;
         Ok(Self { config, folder, listeners, metrics })
@@ -125,7 +122,7 @@ impl Edge {
     ) -> Result<RunningEdge, EdgeError> {
         let Self { config, folder, listeners, metrics } = self;
         let identity = tokio::select! {
-            identity = identity(&config, &origin) => identity?,
+            identity = identity(&folder, &config.name, &origin) => identity?,
             () = stop.cancelled() => return Err(EdgeError::Stopped),
         };
         // Two connections, so that the bytes of fills never stand before the origin's word.
@@ -133,17 +130,18 @@ impl Edge {
         let fills = OriginChannel::new(&origin.url, &identity)?;
 
         let runtime = Handle::current();
-        let cache_folder = folder.path().join("cache");
-        let cache = SliceCache::start(&cache_folder, config.cache, &runtime, Arc::clone(&metrics));
+        let cache = SliceCache::start(&folder.inner("cache")?, config.cache, &runtime, Arc::clone(&metrics));
         let upstream = Box::new(OriginUpstream::new(fills.clone()));
         let slices = Arc::new(Slices::new(cache, upstream, config.fills, runtime, Arc::clone(&metrics)));
         let lease = Arc::new(Lease::load(folder.path().join("lease"), config.lease));
         let environments = Arc::new(Environments::default());
+        let secrets = Arc::new(Secrets::load(folder.path().join("secrets"), config.secrets_on_disk)?);
         let applier = Applier {
             keys: identity.keys.clone(),
-            state: StateFolder::open(folder.path().join("state"))?,
+            state: StateFolder::open(folder.inner("state")?)?,
             slices: Arc::clone(&slices),
             environments: Arc::clone(&environments),
+            secrets: Arc::clone(&secrets),
             metrics: Arc::clone(&metrics),
         };
         let watcher =
@@ -155,9 +153,11 @@ impl Edge {
             Arc::clone(&environments),
             Arc::clone(&slices),
             Arc::clone(&lease),
+            secrets,
             Arc::clone(&metrics),
             port,
             config.fallback_domain.as_deref(),
+            &config.serve,
         );
         let serving = listeners.serve(Arc::new(site), stop.clone())?;
 
@@ -167,7 +167,7 @@ impl Edge {
         let mut tasks = JoinSet::new();
         tasks.spawn(watcher.run(ending.clone()));
         tasks.spawn(upkeep(Arc::clone(&metrics), Arc::clone(&lease), Arc::clone(&slices), ending.clone()));
-        tasks.spawn(keep_certified(config, identity, control, fills, ending.clone()));
+        tasks.spawn(keep_certified(folder.path().to_owned(), identity, control, fills, ending.clone()));
         let ended = tokio::spawn(async move {
             serving.stopped().await;
             ending.cancel();
@@ -250,20 +250,28 @@ impl RunningEdge {
 }
 
 /// The identity on disk, else a new one for the join token. Waits for an origin that is away.
-async fn identity(config: &EdgeConfig, origin: &OriginAddress) -> Result<Identity, EdgeError> {
-    if let Some(identity) = Identity::load(&config.data)? {
+async fn identity(folder: &DataFolder, name: &str, origin: &OriginAddress) -> Result<Identity, EdgeError> {
+    if let Some(identity) = Identity::load(folder.path())? {
         return Ok(identity);
     }
     let token = origin.join_token.as_ref().ok_or(IdentityError::NoJoinToken)?;
+    // The token is used up here.
+    folder.keep();
+    let (mut backoff, mut logged) = (Backoff::new(), String::new());
     loop {
-        match enrol(&config.data, &origin.url, token, &config.name).await {
+        match enrol(folder.path(), &origin.url, token, name).await {
             Ok(identity) => {
                 tracing::info!(edge_id = identity.edge_id, origin = origin.url, "enrolled");
                 return Ok(identity);
             }
             Err(error) if error.is_transient() => {
-                tracing::warn!(%error, origin = origin.url, "cannot enrol yet");
-                tokio::time::sleep(ENROL_PAUSE).await;
+                // It may be away for hours: once for each reason is enough.
+                let reason = error.to_string();
+                if reason != logged {
+                    tracing::warn!(%error, origin = origin.url, "cannot enrol yet; trying again until it works");
+                    logged = reason;
+                }
+                tokio::time::sleep(backoff.pause()).await;
             }
             Err(error) => return Err(error.into()),
         }
@@ -285,7 +293,7 @@ async fn upkeep(metrics: Arc<Metrics>, lease: Arc<Lease>, slices: Arc<Slices>, s
 
 /// Renews the certificate when two thirds of its life are over.
 async fn keep_certified(
-    config: EdgeConfig,
+    folder: PathBuf,
     mut identity: Identity,
     control: OriginChannel,
     fills: OriginChannel,
@@ -300,7 +308,7 @@ async fn keep_certified(
         if !identity.wants_renewal(SystemTime::now()) {
             continue;
         }
-        let renewed = renew(&config.data, &control, &identity).await;
+        let renewed = renew(&folder, &control, &identity).await;
         match renewed {
             Ok(renewed) => {
                 let replaced = control.replace(&renewed).and_then(|()| fills.replace(&renewed));

@@ -19,8 +19,8 @@ mod upload;
 pub(crate) use read::BlobReader;
 pub(crate) use upload::BlobUpload;
 
-use crate::folder::sync_folder;
 use bytes::Bytes;
+use skerry_folder::sync_folder;
 use skerry_proto::hash::Hash;
 use skerry_proto::slices::BlobId;
 use std::collections::HashSet;
@@ -35,7 +35,7 @@ use temporary::TemporaryBlob;
 #[derive(Debug, thiserror::Error)]
 pub enum BlobError {
     /// The disk is full.
-    #[error("no space left on the origin's disk")]
+    #[error("no space left on the origin's disk; free some there, then try again")]
     NoSpace,
     /// The system refuses to read or write.
     #[error("the blob store cannot read or write")]
@@ -367,6 +367,19 @@ mod tests {
         let file = fs::OpenOptions::new().write(true).open(store.path(&stored.id.hash)).expect("there");
         file.set_len(SLICE_SIZE as u64).expect("cuts");
         assert!(matches!(store.open_blob(stored.id).await, Err(BlobError::Damaged { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_blob_is_verified_before_anything_is_made_of_it() {
+        let (_folder, store) = store();
+        let bytes = sample(2 * SLICE_SIZE + 7);
+        let stored = upload(&store, &bytes, bytes.len() as u64).await.expect("stores");
+        let reader = store.open_blob(stored.id).await.expect("opens");
+        assert_eq!(reader.verified().expect("whole"), bytes);
+        let mut changed = bytes.to_vec();
+        changed[SLICE_SIZE] ^= 1;
+        fs::write(store.path(&stored.id.hash), &changed).expect("writes");
+        assert!(matches!(reader.verified(), Err(BlobError::Damaged { .. })));
     }
 
     #[test]

@@ -10,24 +10,36 @@
 
 mod accounts;
 mod assets;
+mod credentials;
 mod deploy;
+mod derived;
 mod edges;
+mod environments;
 mod events;
+mod past;
 
 pub(crate) use accounts::{AccountRows, EnvironmentRow, ServiceRow};
 pub(crate) use assets::{AssetVersion, NewVersion};
-pub(crate) use deploy::{DeployOutcome, Document, NewDeployment, PastVersion};
+pub(crate) use credentials::{CredentialChange, CredentialRows, token_midstates};
+pub(crate) use deploy::{DeployOutcome, Document, NewDeployment};
+pub(crate) use derived::{Derivation, Derived};
 pub(crate) use edges::JoinOutcome;
+pub(crate) use environments::{Settings, Standing};
+pub(crate) use past::PastVersion;
 
+use crate::blobs::StoredBlob;
 use crate::secret::{NoRandomness, random};
+use skerry_proto::hash::Hash;
 use skerry_proto::pointer::Version;
 use skerry_proto::slices::BlobId;
+use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{ConnectOptions, Connection, Sqlite, Transaction};
 use std::collections::VecDeque;
 use std::fs::OpenOptions;
+use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -47,7 +59,7 @@ pub enum CatalogueError {
     #[error("the catalogue was changed by a newer skerry; use that one")]
     Newer,
     /// The disk is full.
-    #[error("no space left on the origin's disk")]
+    #[error("no space left on the origin's disk; free some there, then try again")]
     NoSpace,
     /// Too many operations wait for it.
     #[error("the catalogue is overloaded")]
@@ -57,10 +69,10 @@ pub enum CatalogueError {
     Sql(#[source] sqlx::Error),
     /// A migration failed.
     #[error("the catalogue cannot be brought up to date")]
-    Migrate(#[source] sqlx::migrate::MigrateError),
+    Migrate(#[source] MigrateError),
     /// Its file cannot be made.
     #[error("the catalogue cannot be made")]
-    Create(#[source] std::io::Error),
+    Create(#[source] io::Error),
     /// A value is not what this program writes.
     #[error("the catalogue is damaged: {0}")]
     Damaged(&'static str),
@@ -69,17 +81,36 @@ pub enum CatalogueError {
     NoRandomness(#[from] NoRandomness),
 }
 
+impl CatalogueError {
+    fn of_create(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::NoSpace,
+            _ => Self::Create(error),
+        }
+    }
+
+    fn of_migration(error: MigrateError) -> Self {
+        match error {
+            MigrateError::VersionMissing(_) => Self::Newer,
+            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => error.into(),
+            other => Self::Migrate(other),
+        }
+    }
+}
+
 impl From<sqlx::Error> for CatalogueError {
     fn from(error: sqlx::Error) -> Self {
         // Primary result codes of SQLite; the extended ones carry them in their low byte.
         const SQLITE_FULL: i64 = 13;
+        // The index of the journal could not grow; only for files does SQLITE_FULL say so.
+        const SQLITE_IOERR_SHMSIZE: i64 = 10 | 19 << 8;
         let code = match &error {
             sqlx::Error::Database(database) => database.code().and_then(|code| code.parse::<i64>().ok()),
             sqlx::Error::PoolTimedOut => return Self::Busy,
             _ => None,
         };
         match code {
-            Some(code) if code & 0xff == SQLITE_FULL => Self::NoSpace,
+            Some(code) if code & 0xff == SQLITE_FULL || code == SQLITE_IOERR_SHMSIZE => Self::NoSpace,
             _ => Self::Sql(error),
         }
     }
@@ -117,7 +148,7 @@ impl Catalogue {
             .append(true)
             .mode(0o600)
             .open(&file)
-            .map_err(CatalogueError::Create)?;
+            .map_err(CatalogueError::of_create)?;
         let options = SqliteConnectOptions::new()
             .filename(&file)
             .journal_mode(SqliteJournalMode::Wal)
@@ -142,10 +173,7 @@ impl Catalogue {
                 })
         };
         let writer = pool(1).connect_with(options.clone()).await?;
-        sqlx::migrate!("./migrations").run(&writer).await.map_err(|error| match error {
-            sqlx::migrate::MigrateError::VersionMissing(_) => CatalogueError::Newer,
-            other => CatalogueError::Migrate(other),
-        })?;
+        sqlx::migrate!("./migrations").run(&writer).await.map_err(CatalogueError::of_migration)?;
         let reader = pool(READERS).connect_with(options.pragma("query_only", "on")).await?;
         let (cluster_id, version) = cluster(&writer).await?;
         let committed = watch::Sender::new(version);
@@ -187,7 +215,7 @@ impl Catalogue {
     pub(crate) async fn named_blob(
         &self,
         account: &str,
-        hash: skerry_proto::hash::Hash,
+        hash: Hash,
     ) -> Result<Option<BlobId>, CatalogueError> {
         let size: Option<i64> = sqlx::query_scalar(
             "SELECT size FROM named_blobs JOIN blobs ON hash = blob_hash WHERE account_sid = ?1 AND blob_hash = ?2",
@@ -258,6 +286,30 @@ fn signed(number: u64) -> i64 {
 
 fn unsigned(number: i64) -> Result<u64, CatalogueError> {
     u64::try_from(number).map_err(|_| CatalogueError::Damaged("a count is not negative"))
+}
+
+/// A blob from its columns.
+fn stored_blob(hash: &[u8], size: i64, sha256: &[u8]) -> Result<StoredBlob, CatalogueError> {
+    let id = BlobId { hash: Hash::from(bytes_32(hash)?), size: unsigned(size)? };
+    Ok(StoredBlob { id, sha256: bytes_32(sha256)? })
+}
+
+/// Adds the row of a blob that is durable already, unless it is there.
+async fn add_blob(
+    transaction: &mut Transaction<'static, Sqlite>,
+    blob: &StoredBlob,
+    created_at: i64,
+) -> Result<(), CatalogueError> {
+    sqlx::query(
+        "INSERT INTO blobs (hash, size, sha256, created_at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+    )
+    .bind(&blob.id.hash.as_bytes()[..])
+    .bind(signed(blob.id.size))
+    .bind(&blob.sha256[..])
+    .bind(created_at)
+    .execute(&mut **transaction)
+    .await?;
+    Ok(())
 }
 
 fn bytes_32(bytes: &[u8]) -> Result<[u8; 32], CatalogueError> {

@@ -7,6 +7,7 @@ mod caller;
 mod enrol;
 mod fill;
 mod gate;
+mod keys;
 mod listen;
 mod operator;
 mod publish;
@@ -19,13 +20,16 @@ pub(crate) use listen::{BoundSockets, bind};
 
 use crate::blobs::BlobStore;
 use crate::catalogue::Catalogue;
+use crate::credentials::Credentials;
 use crate::edges::Edges;
 use crate::metrics::Metrics;
 use crate::publish::Publisher;
+use crate::throttle::Throttle;
 use gate::Gate;
 use skerry_proto::authority::{Identity, pem};
 use skerry_proto::wire::enrol_server::EnrolServer;
 use skerry_proto::wire::fill_server::FillServer;
+use skerry_proto::wire::keys_server::KeysServer;
 use skerry_proto::wire::operator_server::OperatorServer;
 use skerry_proto::wire::publish_server::PublishServer;
 use skerry_proto::wire::watch_server::WatchServer;
@@ -84,6 +88,8 @@ async fn send<T>(tx: &mpsc::Sender<Result<T, Status>>, message: Result<T, Status
 #[derive(Debug, Clone)]
 pub(crate) struct Services {
     pub(crate) publisher: Publisher,
+    pub(crate) credentials: Credentials,
+    pub(crate) throttle: Arc<Throttle>,
     pub(crate) catalogue: Catalogue,
     pub(crate) blobs: BlobStore,
     pub(crate) edges: Edges,
@@ -100,6 +106,8 @@ impl Services {
     /// Puts the services together.
     pub(crate) fn new(
         publisher: Publisher,
+        credentials: Credentials,
+        throttle: Throttle,
         catalogue: Catalogue,
         blobs: BlobStore,
         edges: Edges,
@@ -107,6 +115,8 @@ impl Services {
     ) -> Self {
         Self {
             publisher,
+            credentials,
+            throttle: Arc::new(throttle),
             catalogue,
             blobs,
             edges,
@@ -159,6 +169,10 @@ pub(crate) async fn serve(
             services.clone(),
             PublishServer::new(publish::PublishService(services.clone()))
                 .max_decoding_message_size(LIST_REQUEST_MAX),
+        ))
+        .add_service(Gate::new(
+            services.clone(),
+            KeysServer::new(keys::KeysService(services.clone())).max_decoding_message_size(SMALL_REQUEST_MAX),
         ))
         .add_service(Gate::new(
             services.clone(),

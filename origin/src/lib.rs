@@ -3,18 +3,20 @@
 //! In reading order:
 //!
 //! - `config`, `run`: how an origin is set up, and its life: open, bind, serve, stop
-//! - `folder`, `keys`, `secret`, `sid`, `metrics`: the data folder, the cluster's keys, secrets, identifiers, figures
-//! - `blobs`, `catalogue`: the bytes, and everything else that is known
+//! - `keys`, `secret`, `sid`, `metrics`: the cluster's keys, secrets, identifiers, figures
+//! - `blobs`, `catalogue`: the bytes, and everything else that is known; `coding`: compressing them
+//! - `credentials`, `throttle`: who accounts are, what they sign with, and how often a stranger may guess
 //! - `publish`: what accounts may do with them; `edges`: who serves them
 //! - `grpc`: how all of it is called
 //!
-//! Dependencies point one way: `grpc` → `publish`, `edges` → `blobs`, `catalogue` → `skerry_proto`.
+//! Dependencies point one way: `grpc` → `publish`, `credentials`, `edges` → `blobs`, `catalogue` → `skerry_proto`.
 
 mod blobs;
 mod catalogue;
+mod coding;
 mod config;
+mod credentials;
 mod edges;
-mod folder;
 mod grpc;
 mod keys;
 mod metrics;
@@ -24,11 +26,11 @@ mod secret;
 mod sid;
 #[cfg(test)]
 mod tests;
+mod throttle;
 
 pub use blobs::BlobError;
 pub use catalogue::CatalogueError;
-pub use config::{Limits, OriginConfig};
-pub use folder::FolderError;
+pub use config::{AuthLimits, Limits, OriginConfig};
 pub use grpc::{ListenError, ServeError};
 pub use keys::KeysError;
 pub use publish::NewAccount;

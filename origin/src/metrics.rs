@@ -3,6 +3,7 @@
 //! Each origin has a recorder of its own, so that several roles in one process do not add up. Label values come from enums; no
 //! path, tenant or hash is ever one.
 
+use crate::coding::Coding;
 use metrics::{
     Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge,
     histogram,
@@ -40,6 +41,8 @@ pub(crate) enum AuthFailure {
     Operator,
     /// An unknown, used or expired join token.
     JoinToken,
+    /// Too many wrong tokens before.
+    TooMany,
 }
 
 /// Handles to the figures of one origin.
@@ -48,7 +51,8 @@ pub(crate) struct Metrics {
     uploads: [Counter; 4],
     upload_bytes: Counter,
     upload_duration: Histogram,
-    auth_failures: [Counter; 5],
+    auth_failures: [Counter; 6],
+    coded: [[Counter; 2]; 3],
     revision: Gauge,
     epoch: Gauge,
     deployments: Counter,
@@ -56,6 +60,10 @@ pub(crate) struct Metrics {
     pub(crate) commits_live: Counter,
     /// Commits that were refused or failed.
     pub(crate) commits_refused: Counter,
+    /// Blobs that are being compressed.
+    pub(crate) coders: Gauge,
+    /// Bound of [`Self::coders`].
+    pub(crate) coders_max: Gauge,
     /// Watch streams that are up.
     pub(crate) edges_connected: Gauge,
     /// Pointers that an edge refused.
@@ -66,6 +74,10 @@ pub(crate) struct Metrics {
     pub(crate) fill_bytes: Counter,
     /// Fills that failed at the origin.
     pub(crate) fill_errors: Counter,
+    /// Addresses with wrong tokens that are remembered.
+    pub(crate) auth_entries: Gauge,
+    /// Bound of [`Self::auth_entries`].
+    pub(crate) auth_entries_max: Gauge,
     /// Blobs that are stored.
     pub(crate) blobs: Gauge,
     /// Their bytes.
@@ -109,6 +121,11 @@ impl Metrics {
         self.auth_failures[kind as usize].increment(1);
     }
 
+    /// Counts a coded form that was made, and whether it is kept.
+    pub(crate) fn coded(&self, coding: Coding, is_kept: bool) {
+        self.coded[coding as usize][usize::from(is_kept)].increment(1);
+    }
+
     /// Counts a deployment.
     pub(crate) fn deployed(&self, version: Version) {
         self.deployments.increment(1);
@@ -123,6 +140,7 @@ impl Metrics {
 
     fn register(handle: PrometheusHandle) -> Self {
         gauge!("skerry_build_info", "version" => env!("CARGO_PKG_VERSION"), "role" => "origin").set(1.0);
+        let coded = |coding: Coding, outcome| counter!("skerry_origin_codings_total", "coding" => coding.as_str(), "outcome" => outcome);
         let commits = |outcome| counter!("skerry_origin_commits_total", "outcome" => outcome);
         Self {
             handle,
@@ -130,18 +148,23 @@ impl Metrics {
                 .map(|outcome| counter!("skerry_origin_uploads_total", "outcome" => outcome)),
             upload_bytes: counter!("skerry_origin_upload_bytes_total"),
             upload_duration: histogram!("skerry_origin_upload_duration_seconds"),
-            auth_failures: ["certificate", "expelled", "token", "operator", "join_token"]
+            auth_failures: ["certificate", "expelled", "token", "operator", "join_token", "too_many"]
                 .map(|kind| counter!("skerry_origin_grpc_auth_failures_total", "kind" => kind)),
+            coded: Coding::ALL.map(|coding| [coded(coding, "dropped"), coded(coding, "kept")]),
             revision: gauge!("skerry_origin_revision"),
             epoch: gauge!("skerry_origin_epoch"),
             deployments: counter!("skerry_origin_deployments_total"),
             commits_live: commits("live"),
             commits_refused: commits("refused"),
+            coders: gauge!("skerry_origin_coders"),
+            coders_max: gauge!("skerry_origin_coders_max"),
             edges_connected: gauge!("skerry_origin_edges_connected"),
             watch_refusals: counter!("skerry_origin_watch_refusals_total"),
             fills: counter!("skerry_origin_fills_total"),
             fill_bytes: counter!("skerry_origin_fill_bytes_total"),
             fill_errors: counter!("skerry_origin_fill_errors_total"),
+            auth_entries: gauge!("skerry_origin_auth_entries"),
+            auth_entries_max: gauge!("skerry_origin_auth_entries_max"),
             blobs: gauge!("skerry_origin_blobs"),
             blob_bytes: gauge!("skerry_origin_blob_bytes"),
             connections: gauge!("skerry_origin_grpc_connections"),
@@ -163,11 +186,19 @@ fn describe() {
     describe_gauge!("skerry_origin_epoch", "Epoch of the newest revision");
     describe_counter!("skerry_origin_deployments_total", "Deployments that went live");
     describe_counter!("skerry_origin_commits_total", "Commits by outcome");
+    describe_counter!(
+        "skerry_origin_codings_total",
+        "Blobs that were compressed, by coding, and by whether that saved enough to be kept"
+    );
+    describe_gauge!("skerry_origin_coders", "Blobs that are being compressed");
+    describe_gauge!("skerry_origin_coders_max", "Bound on blobs that are being compressed; others wait");
     describe_gauge!("skerry_origin_edges_connected", "Watch streams that are up");
     describe_counter!("skerry_origin_watch_refusals_total", "Pointers that edges refused");
     describe_counter!("skerry_origin_fills_total", "Fills that edges asked for");
     describe_counter!("skerry_origin_fill_bytes_total", Unit::Bytes, "Bytes of slices handed to edges");
     describe_counter!("skerry_origin_fill_errors_total", "Fills that failed at the origin");
+    describe_gauge!("skerry_origin_auth_entries", "Addresses with wrong tokens that are remembered");
+    describe_gauge!("skerry_origin_auth_entries_max", "Bound on remembered addresses with wrong tokens");
     describe_gauge!("skerry_origin_blobs", "Blobs that are stored");
     describe_gauge!("skerry_origin_blob_bytes", Unit::Bytes, "Bytes of the blobs that are stored");
     describe_gauge!("skerry_origin_grpc_connections", "Open gRPC connections");

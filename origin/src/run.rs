@@ -3,13 +3,15 @@
 use crate::blobs::{BlobError, BlobStore};
 use crate::catalogue::{Catalogue, CatalogueError};
 use crate::config::OriginConfig;
+use crate::credentials::Credentials;
 use crate::edges::{Edges, EnrolError};
-use crate::folder::{Folder, FolderError};
 use crate::grpc::{self, BoundSockets, ListenError, ServeError, Services};
 use crate::keys::{Keys, KeysError};
 use crate::metrics::Metrics;
 use crate::publish::{Naming, NewAccount, PublishError, Publisher};
+use crate::throttle::Throttle;
 use metrics_exporter_prometheus::PrometheusHandle;
+use skerry_folder::{DataFolder, FolderError};
 use skerry_proto::authority::{Authority, AuthorityError, Identity};
 use skerry_proto::join::JoinToken;
 use std::net::SocketAddr;
@@ -32,7 +34,7 @@ const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Origin {
     config: OriginConfig,
-    folder: Folder,
+    folder: DataFolder,
     keys: Arc<Keys>,
     services: Services,
 }
@@ -54,7 +56,7 @@ pub struct OriginAddresses {
 /// Why an origin does not start, or stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum OriginError {
-    /// The data folder is locked, not writable, or of a newer version.
+    /// The data folder cannot be used.
     #[error(transparent)]
     Folder(#[from] FolderError),
     /// The keys of the cluster cannot be used.
@@ -95,7 +97,8 @@ pub enum OriginError {
 }
 
 impl Origin {
-    /// Locks the data folder, opens and migrates the catalogue, loads keys; makes all of them in a new folder.
+    /// Locks the data folder, opens and migrates the catalogue, loads keys; makes all of them in a new folder. A new folder goes
+    /// again with this value, unless an account was made or the origin was served.
     ///
     /// # Errors
     /// Any [`OriginError`] but those of listening and serving.
@@ -120,7 +123,10 @@ impl Origin {
             naming,
             Arc::clone(&metrics),
         );
-        let services = Services::new(publisher, catalogue, blobs, edges, metrics);
+        let credentials = Credentials::new(catalogue.clone(), Arc::clone(&keys), Arc::clone(&metrics));
+        metrics.auth_entries_max.set(config.auth.entry_count_max as f64);
+        let throttle = Throttle::new(config.auth);
+        let services = Services::new(publisher, credentials, throttle, catalogue, blobs, edges, metrics);
         Ok(Self { config, folder, keys, services })
     }
 
@@ -137,11 +143,24 @@ impl Origin {
     /// # Errors
     /// [`OriginError::Catalogue`], [`OriginError::NoDomain`], [`OriginError::NoRandomness`].
     pub async fn create_account(&self, friendly_name: &str) -> Result<NewAccount, OriginError> {
-        let made = self.services.publisher.create_account(friendly_name).await;
+        self.create_account_below(&self.config.base_domain, friendly_name).await
+    }
+
+    /// Makes an account whose environment is named below another domain than the configured one.
+    ///
+    /// # Errors
+    /// As [`Self::create_account`].
+    pub async fn create_account_below(
+        &self,
+        base_domain: &str,
+        friendly_name: &str,
+    ) -> Result<NewAccount, OriginError> {
+        self.folder.keep();
+        let made = self.services.publisher.create_account_below(base_domain, friendly_name).await;
         made.map_err(|error| match error {
             PublishError::Catalogue(error) => error.into(),
             PublishError::NoRandomness(error) => error.into(),
-            PublishError::Busy => OriginError::NoDomain(self.config.base_domain.clone()),
+            PublishError::Busy => OriginError::NoDomain(base_domain.to_owned()),
             _ => OriginError::Stopping,
         })
     }
@@ -163,6 +182,15 @@ impl Origin {
         })
     }
 
+    /// Notes that no enrolled edge runs but those with these ids: a development server knows which edges it runs, also after one
+    /// that was killed and could not say goodbye for more of them.
+    ///
+    /// # Errors
+    /// [`OriginError::Catalogue`].
+    pub async fn only_edges(&self, ids: &[String]) -> Result<(), OriginError> {
+        Ok(self.services.edges.left_but(ids).await?)
+    }
+
     /// Tells publishers this port from now on, in place of the configured one: a development server knows it only when its edges
     /// are bound, which needs the origin's authority first.
     pub fn set_public_port(&self, port: u16) {
@@ -182,6 +210,7 @@ impl Origin {
     /// Ends an origin that is not to serve: folds the catalogue's journal, and frees the data folder.
     pub async fn close(self) {
         self.services.publisher.finish().await;
+        self.services.credentials.finish().await;
         self.services.catalogue.close().await;
         drop(self.folder);
     }
@@ -191,8 +220,13 @@ impl Origin {
     /// # Errors
     /// [`OriginError::Listen`].
     pub async fn bind(self) -> Result<BoundOrigin, OriginError> {
-        let sockets = grpc::bind(&self.config.grpc_addresses)?;
-        Ok(BoundOrigin { origin: self, sockets })
+        match grpc::bind(&self.config.grpc_addresses) {
+            Ok(sockets) => Ok(BoundOrigin { origin: self, sockets }),
+            Err(error) => {
+                self.close().await;
+                Err(error.into())
+            }
+        }
     }
 }
 
@@ -202,28 +236,13 @@ impl BoundOrigin {
         OriginAddresses { grpc: self.sockets.address() }
     }
 
-    /// Makes an account, as [`Origin::create_account`] does.
-    ///
-    /// # Errors
-    /// As there.
-    pub async fn create_account(&self, friendly_name: &str) -> Result<NewAccount, OriginError> {
-        self.origin.create_account(friendly_name).await
-    }
-
-    /// Makes a join token, as [`Origin::create_join_token`] does.
-    ///
-    /// # Errors
-    /// As there.
-    pub async fn create_join_token(&self, valid: Duration) -> Result<JoinToken, OriginError> {
-        self.origin.create_join_token(valid).await
-    }
-
     /// Serves until `stop` is cancelled, then finishes what is under way within a deadline.
     ///
     /// # Errors
     /// [`OriginError::Certificate`], [`OriginError::Serve`].
     pub async fn serve(self, stop: CancellationToken) -> Result<(), OriginError> {
         let Self { origin, sockets } = self;
+        origin.folder.keep();
         let identity = origin.identity()?;
         let authority = origin.authority().certificate().clone();
         let services = origin.services.clone();
@@ -260,8 +279,8 @@ impl Origin {
 }
 
 /// Everything on disk but the catalogue. Blocks.
-fn prepare(data: &std::path::Path) -> Result<(Folder, Keys, BlobStore), OriginError> {
-    let folder = Folder::open(data)?;
+fn prepare(data: &std::path::Path) -> Result<(DataFolder, Keys, BlobStore), OriginError> {
+    let folder = DataFolder::take(data)?;
     if !Keys::exist(data) {
         if data.join("catalogue.sqlite").exists() {
             return Err(OriginError::KeysMissing);
@@ -281,6 +300,7 @@ async fn upkeep(services: &Services) {
     loop {
         ticks.tick().await;
         handle.run_upkeep();
+        services.metrics.auth_entries.set(services.throttle.entries() as f64);
         if let Ok((count, bytes)) = services.catalogue.blob_totals().await {
             services.metrics.blobs.set(count as f64);
             services.metrics.blob_bytes.set(bytes as f64);

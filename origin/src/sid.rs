@@ -58,6 +58,8 @@ sids! {
     BuildSid = "ZB";
     /// A deployment.
     DeploymentSid = "ZD";
+    /// A shared key for signatures.
+    SignatureKeyId = "YS";
     /// An edge.
     EdgeId = "ED";
 }

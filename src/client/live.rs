@@ -2,7 +2,8 @@
 
 use super::Client;
 use crate::failure::Failure;
-use crate::output;
+use crate::output::{self, plain};
+use skerry_proto::pointer::Version;
 use skerry_proto::wire;
 
 /// How long `--wait` waits; an edge that is reachable needs milliseconds.
@@ -33,15 +34,12 @@ impl LiveEdge {
 ///
 /// # Errors
 /// As [`watch_live`].
-pub(crate) async fn wait_live(
-    client: &Client,
-    committed: &wire::CommitResponse,
-) -> Result<Vec<LiveEdge>, Failure> {
-    let edges = watch_live(client, committed, |edge| {
+pub(crate) async fn wait_live(client: &Client, version: Version) -> Result<Vec<LiveEdge>, Failure> {
+    let edges = watch_live(client, version, |edge| {
         if edge.live {
-            output::note(format_args!("live on {} after {} ms", edge.name, edge.milliseconds));
+            output::note(format_args!("live on {} after {} ms", plain(&edge.name), edge.milliseconds));
         } else {
-            output::note(format_args!("{} may still serve what was before", edge.name));
+            output::note(format_args!("{} may still serve what was before", plain(&edge.name)));
         }
     });
     let edges = edges.await?;
@@ -57,12 +55,12 @@ pub(crate) async fn wait_live(
 /// The origin's refusal. Edges that do not show it in time are in the answer.
 pub(crate) async fn watch_live(
     client: &Client,
-    committed: &wire::CommitResponse,
+    version: Version,
     report: impl Fn(&LiveEdge),
 ) -> Result<Vec<LiveEdge>, Failure> {
     let request = wire::WaitLiveRequest {
-        epoch: committed.epoch,
-        revision: committed.revision,
+        epoch: version.epoch,
+        revision: version.revision,
         timeout_seconds: WAIT_SECONDS,
     };
     let refused = |status| client.refused(&status);
@@ -89,9 +87,12 @@ pub(crate) fn all_live(edges: &[LiveEdge]) -> Result<(), Failure> {
     if late == 0 {
         return Ok(());
     }
+    let all = match edges.len() {
+        1 => "the only edge".to_owned(),
+        count => format!("{late} of {count} edges"),
+    };
     let message = format!(
-        "published, but {late} of {} edges did not show it within {WAIT_SECONDS} s; they do as soon as the origin reaches them",
-        edges.len()
+        "published, but {all} did not show it within {WAIT_SECONDS} s; an edge does as soon as it reaches the origin"
     );
     Err(Failure::not_live(message))
 }

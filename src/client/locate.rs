@@ -85,6 +85,15 @@ pub(crate) struct RunningEdge {
     pub(crate) admin: String,
 }
 
+/// What a `skerry dev` on this machine shows where a request names no known host.
+#[derive(Debug, Clone)]
+pub(crate) struct DevSite {
+    /// HTTPS of its first edge.
+    pub(crate) https: String,
+    /// Domain of the environment that is shown there.
+    pub(crate) domain: String,
+}
+
 /// An origin, and who asks it about what.
 #[derive(Debug, Clone)]
 pub(crate) struct Place {
@@ -98,8 +107,8 @@ pub(crate) struct Place {
     pub(crate) service: String,
     /// Empty where there is only one.
     pub(crate) environment: String,
-    /// HTTPS of the first edge of a `skerry dev` on this machine.
-    pub(crate) dev_https: Option<String>,
+    /// Where the origin is that of a `skerry dev` on this machine.
+    pub(crate) dev_site: Option<DevSite>,
 }
 
 /// Finds origin and credentials.
@@ -111,9 +120,9 @@ pub(super) fn place(options: &OriginOptions, environment: &Environment) -> Resul
         option.clone().or_else(|| environment.value(variable).map(str::to_owned))
     };
     let running = running(&options.data)?;
-    let (grpc, dev_https) = match (given(&options.grpc, "SKERRY_GRPC"), running) {
+    let (grpc, dev_site) = match (given(&options.grpc, "SKERRY_GRPC"), running) {
         (Some(grpc), _) => (grpc, None),
-        (None, Some(running)) => (running.grpc, running.edges.into_iter().next().map(|edge| edge.https)),
+        (None, Some(running)) => (running.grpc.clone(), dev_site(running, &options.data)?),
         (None, None) => return Err(no_origin(&options.data)),
     };
     let grpc = https_url(grpc)?;
@@ -128,7 +137,13 @@ pub(super) fn place(options: &OriginOptions, environment: &Environment) -> Resul
     let (credentials, credentials_from) = credentials(sid, token, &options.data)?;
     let service = options.service.clone().unwrap_or_default();
     let environment = options.environment.clone().unwrap_or_default();
-    Ok(Place { grpc, ca_pem, credentials, credentials_from, service, environment, dev_https })
+    Ok(Place { grpc, ca_pem, credentials, credentials_from, service, environment, dev_site })
+}
+
+fn dev_site(running: Running, data: &Path) -> Result<Option<DevSite>, Failure> {
+    let first: Option<Credentials> = read_json(&data.join(CREDENTIALS_FILE))?;
+    let edge = running.edges.into_iter().next();
+    Ok(edge.zip(first).map(|(edge, first)| DevSite { https: edge.https, domain: first.domain_name }))
 }
 
 /// File of the authority that was named, or that a data folder has.
@@ -229,7 +244,10 @@ mod tests {
         };
         let write = |name: &str, text: String| fs::write(folder.path().join(name), text).expect("writes");
         write(RUNNING_FILE, serde_json::to_string(&running).expect("JSON"));
-        write(CREDENTIALS_FILE, r#"{"account_sid":"AC1","auth_token":"t1"}"#.into());
+        write(
+            CREDENTIALS_FILE,
+            r#"{"account_sid":"AC1","auth_token":"t1","domain_name":"default-1.localhost"}"#.into(),
+        );
         write(CA_FILE, "PEM".into());
         folder
     }
@@ -246,7 +264,11 @@ mod tests {
             (place.grpc.as_str(), place.credentials.auth_token.as_str()),
             ("https://127.0.0.1:2", "t1")
         );
-        assert_eq!((place.ca_pem.as_str(), place.dev_https.as_deref()), ("PEM", Some("https://127.0.0.1:4")));
+        let site = place.dev_site.expect("it runs here");
+        assert_eq!(
+            (place.ca_pem.as_str(), site.https.as_str(), site.domain.as_str()),
+            ("PEM", "https://127.0.0.1:4", "default-1.localhost")
+        );
     }
 
     #[test]
@@ -264,7 +286,7 @@ mod tests {
             (place.credentials.account_sid.as_str(), place.credentials.auth_token.as_str()),
             ("AC3", "t2")
         );
-        assert_eq!(place.dev_https, None);
+        assert!(place.dev_site.is_none());
     }
 
     #[test]

@@ -10,7 +10,9 @@ use crate::listener;
 use crate::shutdown;
 use crate::slot::EdgeSlot;
 use skerry_edge::config::{EdgeConfig, OriginAddress};
-use skerry_edge::run::Edge;
+use skerry_edge::listen::ListenError;
+use skerry_edge::run::{Edge, EdgeError};
+use skerry_folder::DataFolder;
 use skerry_proto::join::JoinToken;
 use std::path::Path;
 use std::sync::Arc;
@@ -37,9 +39,10 @@ pub(crate) async fn run(options: Options, environment: &Environment) -> Result<(
     let origin = OriginAddress { url: settings.origin_url.clone(), join_token: join_token(&settings)? };
     let admin_addresses = settings.admin_addresses.clone();
     let (data, faults) = (settings.data.clone(), settings.faults);
+    // Before anything is written: an edge that cannot start leaves nothing behind.
+    let listeners = listener::bind(&admin_addresses, "admin of the edge, admin.addresses").await?;
     let bound = tokio::task::spawn_blocking(move || bind(settings)).await;
     let edge = bound.map_err(|_| Failure::new("binding ended unexpectedly"))??;
-    let listeners = listener::bind(&admin_addresses, "admin of the edge, admin.addresses").await?;
     tracing::info!(https = %edge.address(), origin = origin.url, "edge listens on TCP and UDP");
     for listener in &listeners {
         tracing::info!(admin = %listener.address(), "admin listens");
@@ -59,9 +62,9 @@ pub(crate) async fn run(options: Options, environment: &Environment) -> Result<(
 
 /// Blocks.
 fn bind(settings: EdgeSettings) -> Result<Edge, Failure> {
-    let identity = Arc::new(certificate::of_edge(&settings, SystemTime::now())?);
+    let folder = DataFolder::take(&settings.data).map_err(|error| Failure::of(&error))?;
+    let identity = Arc::new(certificate::of_edge(&settings, &folder, SystemTime::now())?);
     let config = EdgeConfig {
-        data: settings.data,
         name: settings.name,
         https_addresses: settings.https_addresses,
         identity,
@@ -71,10 +74,20 @@ fn bind(settings: EdgeSettings) -> Result<Edge, Failure> {
         cache: settings.cache,
         fills: settings.fills,
         limits: settings.limits,
+        serve: settings.serve,
+        secrets_on_disk: settings.secrets_on_disk,
         lease: settings.lease,
         drain_time_max: settings.drain_time_max,
     };
-    Edge::bind(config).map_err(|error| Failure::of(&error))
+    Edge::bind(config, folder).map_err(|error| {
+        let failure = Failure::of(&error);
+        match error {
+            EdgeError::Listen(ListenError::AddressInUse { .. } | ListenError::Bind { .. }) => {
+                failure.hint("stop what listens there, or set other addresses with https.addresses")
+            }
+            _ => failure,
+        }
+    })
 }
 
 async fn serve(

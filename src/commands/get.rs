@@ -4,8 +4,7 @@ use crate::client::{Client, OriginOptions, Progress, trusted_certificate};
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::fetch::{self, Protocol, Target, Trust};
-use crate::files;
-use crate::output;
+use crate::output::{self, plain};
 use bytes::Bytes;
 use skerry_proto::hash::Hash;
 use skerry_proto::path::AssetPath;
@@ -120,8 +119,10 @@ async fn from_origin(path: &AssetPath, options: &Options, environment: &Environm
     progress.finish();
     let hash = asset.blob.as_ref().and_then(|blob| Hash::try_from(&blob.hash[..]).ok());
     if hash != Some(hasher.finish().id.hash) {
+        let path = plain(path.as_str());
         return Err(Failure::new(format!(
-            "{path}: the bytes that came are not those of its hash; nothing was written"
+            "{path}: the bytes that came are not those of its hash; {}",
+            sink.given_up()
         )));
     }
     sink.finish()
@@ -156,7 +157,7 @@ impl Sink {
         if path.is_dir() {
             return Err(Failure::usage(format!("{} is a folder; name a file with -o", path.display())));
         }
-        let temporary = files::beside(path);
+        let temporary = skerry_folder::beside(path);
         let file = File::create(&temporary)
             .map_err(|error| Failure::new(format!("cannot write {}: {error}", path.display())))?;
         Ok(Self::File { file, temporary, path: path.to_owned(), is_whole: false })
@@ -174,6 +175,14 @@ impl Sink {
         }
     }
 
+    /// What becomes of the bytes that came, when they are not those that were wanted.
+    const fn given_up(&self) -> &'static str {
+        match self {
+            Self::Standard => "use nothing of what went to standard output",
+            Self::File { .. } => "no file was written",
+        }
+    }
+
     fn finish(mut self) -> Result<(), Failure> {
         match &mut self {
             Self::Standard => io::stdout().lock().flush().map_err(Failure::from),
@@ -181,7 +190,7 @@ impl Sink {
                 fs::rename(&*temporary, &*path)
                     .map_err(|error| Failure::new(format!("cannot write {}: {error}", path.display())))?;
                 *is_whole = true;
-                output::note(format_args!("wrote {}", path.display()));
+                output::note(format_args!("wrote {}", plain(&path.to_string_lossy())));
                 Ok(())
             }
         }

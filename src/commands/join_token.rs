@@ -3,21 +3,27 @@
 use crate::client::{Client, OriginOptions};
 use crate::environment::Environment;
 use crate::failure::Failure;
+use crate::files;
 use crate::output;
 use serde_json::json;
+use skerry_folder::Readers;
 use skerry_proto::wire;
+use std::path::PathBuf;
 
 /// How long it is valid.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:
-  skerry join-token --valid 1h > join-token
+  skerry join-token --valid 1h --output edge-2.token
 
 The token works once. Whoever reads it before it is used can become an edge: pass it on as you would a password.")]
 pub(crate) struct Options {
     /// How long the token can be used, such as 30m, 1h or 7d
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = seconds)]
     valid: u32,
+    /// Write it to a file of mode 0600, and not to standard output
+    #[arg(short, long, value_name = "FILE", conflicts_with = "json")]
+    output: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -35,7 +41,13 @@ pub(crate) async fn run(options: Options, environment: &Environment) -> Result<(
     if options.json {
         return output::json(&json!({ "token": token.token, "expires_at": token.expires_at }));
     }
-    output::line(token.token)
+    let Some(file) = options.output else { return output::line(token.token) };
+    let written = tokio::task::spawn_blocking(move || {
+        files::write(&file, format!("{}\n", token.token).as_bytes(), Readers::Owner).map(|()| file)
+    });
+    let file = written.await.map_err(|_| Failure::new("writing the token ended unexpectedly"))??;
+    output::note(format_args!("A join token, for one edge, is in {}.", file.display()));
+    Ok(())
 }
 
 /// A whole number with a unit: s, m, h or d.

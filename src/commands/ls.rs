@@ -3,7 +3,7 @@
 use crate::client::{Client, OriginOptions};
 use crate::environment::Environment;
 use crate::failure::Failure;
-use crate::output;
+use crate::output::{self, plain};
 use serde_json::{Value, json};
 use skerry_proto::hash::Hash;
 use skerry_proto::visibility::Visibility;
@@ -38,11 +38,12 @@ pub(crate) async fn run(options: Options, environment: &Environment) -> Result<(
         output::note("nothing is live; publish something with: skerry put FILE");
         return Ok(());
     }
-    let path_len = listed.assets.iter().map(|asset| asset.path.chars().count()).max().unwrap_or(0).min(60);
-    for asset in &listed.assets {
+    let paths: Vec<_> = listed.assets.iter().map(|asset| plain(&asset.path)).collect();
+    let path_len = paths.iter().map(|path| path.chars().count()).max().unwrap_or(0).min(60);
+    for (asset, path) in listed.assets.iter().zip(&paths) {
         let size = asset.blob.as_ref().map_or(0, |blob| blob.size);
-        let (path, visibility) = (&asset.path, visibility(asset));
-        output::line(format_args!("{path:path_len$}  {visibility:9}  {size:>11}  {}", asset.content_type))?;
+        let (visibility, content_type) = (visibility(asset), plain(&asset.content_type));
+        output::line(format_args!("{path:path_len$}  {visibility:9}  {size:>11}  {content_type}"))?;
     }
     output::note(format_args!("live at {}", listed.public_url));
     Ok(())
@@ -50,6 +51,15 @@ pub(crate) async fn run(options: Options, environment: &Environment) -> Result<(
 
 fn visibility(asset: &wire::Asset) -> &'static str {
     Visibility::try_from(asset.visibility).map_or("unknown", Visibility::as_str)
+}
+
+fn representation(representation: &wire::Representation) -> Value {
+    let hash = representation.blob.as_ref().and_then(|blob| Hash::try_from(&blob.hash[..]).ok());
+    json!({
+        "encoding": if representation.encoding.is_empty() { "identity" } else { &representation.encoding },
+        "hash": hash.map(|hash| hash.to_string()),
+        "size": representation.blob.as_ref().map(|blob| blob.size),
+    })
 }
 
 fn as_json(asset: &wire::Asset) -> Value {
@@ -63,5 +73,6 @@ fn as_json(asset: &wire::Asset) -> Value {
         "hash": hash.map(|hash| hash.to_string()),
         "size": asset.blob.as_ref().map(|blob| blob.size),
         "created_at": asset.created_at,
+        "representations": asset.representations.iter().map(representation).collect::<Vec<_>>(),
     })
 }

@@ -4,11 +4,12 @@ use crate::admin::{self, Admin};
 use crate::config::{self, ConfigOptions, OriginSettings};
 use crate::environment::Environment;
 use crate::failure::Failure;
-use crate::files::{self, Readers};
+use crate::files;
 use crate::listener;
 use crate::output;
 use crate::shutdown;
 use serde_json::json;
+use skerry_folder::Readers;
 use skerry_origin::{NewAccount, Origin};
 use skerry_proto::authority::pem;
 use std::path::{Path, PathBuf};
@@ -80,6 +81,8 @@ pub(crate) async fn run(options: Options, environment: &Environment) -> Result<(
 async fn serve(settings: OriginSettings) -> Result<(), Failure> {
     let stop = shutdown::on_signal()?;
     let data = settings.role.data.clone();
+    // Before anything is written: an origin that cannot start leaves nothing behind.
+    let listeners = listener::bind(&settings.admin_addresses, "admin of the origin, admin.addresses").await?;
     let origin = Origin::open(settings.role).await.map_err(|error| Failure::of(&error))?;
     if origin.is_new().await.map_err(|error| Failure::of(&error))? {
         tracing::warn!(
@@ -88,8 +91,10 @@ async fn serve(settings: OriginSettings) -> Result<(), Failure> {
     }
     write_authority(&origin, &data).await?;
     let metrics = origin.metrics();
-    let listeners = listener::bind(&settings.admin_addresses, "admin of the origin, admin.addresses").await?;
-    let origin = origin.bind().await.map_err(|error| Failure::of(&error))?;
+    let origin = origin
+        .bind()
+        .await
+        .map_err(|error| Failure::of(&error).hint("other addresses are set with grpc.addresses"))?;
     tracing::info!(grpc = %origin.addresses().grpc, data = %data.display(), "origin listens");
     for listener in &listeners {
         tracing::info!(admin = %listener.address(), "admin listens");

@@ -3,7 +3,7 @@
 use crate::client::{self, Client, LiveEdge, OriginOptions};
 use crate::environment::Environment;
 use crate::failure::Failure;
-use crate::output;
+use crate::output::{self, plain};
 use serde_json::json;
 use skerry_proto::path::AssetPath;
 
@@ -44,10 +44,14 @@ pub(crate) async fn run(options: Options, environment: &Environment) -> Result<(
     let committed = client.commit(Vec::new(), options.paths.clone()).await?;
     if !options.json {
         for path in &options.paths {
-            output::line(format_args!("removed {path}"))?;
+            output::line(format_args!("removed {}", plain(path)))?;
         }
     }
-    let edges = if options.wait { client::wait_live(&client, &committed).await } else { Ok(Vec::new()) };
+    let edges = if options.wait {
+        client::wait_live(&client, client::version(&committed)).await
+    } else {
+        Ok(Vec::new())
+    };
     if options.json {
         let edges = edges.as_deref().unwrap_or_default();
         output::json(&json!({

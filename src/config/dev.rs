@@ -25,7 +25,7 @@ const ORIGIN: Table<OriginSettings> = Table {
         ("data", DATA),
         ("grpc.addresses", "use --grpc ADDR"),
         ("grpc.names", "skerry dev covers localhost and the address of --grpc"),
-        ("base_domain", "skerry dev gives names under localhost"),
+        ("base_domain", "skerry dev gives names under localhost and skerry.localhost"),
         ("public_port", "skerry dev uses the port of --https"),
         ("admin.addresses", "use --origin-admin ADDR"),
     ],

@@ -5,7 +5,8 @@ use super::value::{self, ADDRESSES, COUNT, SECONDS, put};
 use super::{ConfigOptions, Setting, Shape, Table, load_role};
 use crate::environment::Environment;
 use crate::failure::Failure;
-use skerry_edge::config::{AdmissionPolicy, CacheConfig, FillLimits, ListenLimits};
+use skerry_edge::cache::DISK_SIZE_MIN;
+use skerry_edge::config::{AdmissionPolicy, CacheConfig, FillLimits, ListenLimits, ServeConfig};
 use skerry_proto::join::JoinToken;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -34,6 +35,8 @@ pub(crate) struct EdgeSettings {
     pub(crate) fills: FillLimits,
     pub(crate) faults: bool,
     pub(crate) limits: ListenLimits,
+    pub(crate) serve: ServeConfig,
+    pub(crate) secrets_on_disk: bool,
     pub(crate) lease: Duration,
     pub(crate) drain_time_max: Duration,
 }
@@ -58,6 +61,8 @@ impl EdgeSettings {
             fills: FillLimits::default(),
             faults: false,
             limits: ListenLimits::default(),
+            serve: ServeConfig::default(),
+            secrets_on_disk: false,
             lease: Duration::from_secs(10),
             drain_time_max: Duration::from_secs(30),
         }
@@ -93,8 +98,8 @@ pub(super) const VARIABLES: &str = "SKERRY_EDGE_";
 /// A slice list and some slices must fit.
 const MEMORY_SIZE_MIN: u64 = 4 << 20;
 
-/// One block of the disk cache, which is a file and the unit of eviction, and one to write while it is evicted.
-const DISK_SIZE_MIN: u64 = 128 << 20;
+/// From what the longest path of an asset needs when all of it is percent-encoded, to what the head of a request may be.
+const TARGET_SIZES: std::ops::RangeInclusive<u64> = 4 << 10..=16 << 10;
 
 /// Four slices a second; with less hardly anything would ever be written.
 const WRITE_RATE_MIN: u64 = 1 << 20;
@@ -162,6 +167,34 @@ pub(super) const SETTINGS: &[Setting<EdgeSettings>] = &[
             let port = if text.is_empty() { None } else { Some(value::number(text, 1..=u16::MAX)?) };
             put(&mut to.public_port, Some(port))
         },
+    },
+    Setting {
+        name: "https.hsts_max_age",
+        default: "0",
+        shape: Shape::Number,
+        accepts: "seconds, such as 31536000 for a year; 0 to say nothing",
+        doc: "Seconds for which browsers are to use HTTPS alone for a host that they have seen (HSTS). Only when all of a host is on HTTPS for good.",
+        set: |to, text| {
+            let seconds: u32 = value::number(text, 0..=u32::MAX)?;
+            to.serve.hsts = (seconds > 0).then(|| Duration::from_secs(seconds.into()));
+            Some(())
+        },
+    },
+    Setting {
+        name: "trusted_peers",
+        default: "",
+        shape: Shape::List,
+        accepts: "networks, such as 10.0.0.0/8 or ::1; empty for none",
+        doc: "Proxies before this edge. What they say with X-Forwarded-Proto, -Host and -Port counts for signatures; nobody else's word does.",
+        set: |to, text| put(&mut to.serve.trusted_peers, value::networks(text)),
+    },
+    Setting {
+        name: "secrets_on_disk",
+        default: "false",
+        shape: Shape::Text,
+        accepts: "true or false",
+        doc: "Whether what X-Twilio-Signature is checked with is kept on disk, too. Then a restarted edge need not wait for its origin, and a stolen disk can sign.",
+        set: |to, text| put(&mut to.secrets_on_disk, text.parse().ok()),
     },
     Setting {
         name: "origin.url",
@@ -316,6 +349,14 @@ pub(super) const SETTINGS: &[Setting<EdgeSettings>] = &[
         },
     },
     Setting {
+        name: "limits.token_count_max",
+        default: "1000",
+        shape: Shape::Number,
+        accepts: COUNT,
+        doc: "Tokens of signed URLs that are remembered once they were verified, some kilobytes each.",
+        set: |to, text| put(&mut to.serve.token_count_max, value::number(text, 1..=10_000_000)),
+    },
+    Setting {
         name: "limits.connection_count_max",
         default: "10000",
         shape: Shape::Number,
@@ -356,6 +397,17 @@ pub(super) const SETTINGS: &[Setting<EdgeSettings>] = &[
         set: |to, text| put(&mut to.limits.idle_time_max, value::seconds(text)),
     },
     Setting {
+        name: "limits.target_size_max",
+        default: "8KiB",
+        shape: Shape::Text,
+        accepts: "bytes, such as 8KiB; from 4KiB to 16KiB",
+        doc: "Bytes in the path and query of a request; what is longer is answered with 414.",
+        set: |to, text| {
+            let size = value::size(text).filter(|size| TARGET_SIZES.contains(size))?;
+            put(&mut to.serve.target_size_max, usize::try_from(size).ok())
+        },
+    },
+    Setting {
         name: "lease_seconds",
         default: "10",
         shape: Shape::Number,
@@ -385,7 +437,13 @@ fn origin_url(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::origin_url;
+    use super::{DISK_SIZE_MIN, SETTINGS, origin_url};
+
+    #[test]
+    fn what_a_disk_cache_accepts_is_what_it_needs() {
+        let setting = SETTINGS.iter().find(|setting| setting.name == "cache.disk_size").expect("it is there");
+        assert!(setting.accepts.ends_with(&format!("at least {}MiB", DISK_SIZE_MIN >> 20)));
+    }
 
     #[test]
     fn the_origin_is_named_by_an_https_url_without_a_path() {

@@ -205,6 +205,6 @@ fn place(running: &Running, credentials: Credentials, ca_pem: String) -> Place {
         service: credentials.service_sid.clone(),
         environment: credentials.environment_sid.clone(),
         credentials,
-        dev_https: None,
+        dev_site: None,
     }
 }

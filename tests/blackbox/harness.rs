@@ -11,6 +11,7 @@ mod figures;
 mod grpc;
 mod origin;
 mod process;
+mod showing;
 mod site;
 mod site_h3;
 mod site_tcp;
@@ -22,6 +23,7 @@ pub(crate) use fake_origin::{FakeOrigin, Lie};
 pub(crate) use grpc::{Account, EdgeCertificate, Publisher, channel, fill, watch};
 pub(crate) use origin::{Edge, Origin};
 pub(crate) use process::{Process, skerry};
+pub(crate) use showing::{Showing, declared, sha256};
 pub(crate) use site::{Protocol, Response, Site};
 
 use std::future::Future;

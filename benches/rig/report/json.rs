@@ -84,6 +84,11 @@ fn memory(memory: &MemoryReport) -> Value {
         "memory_tier_bytes": memory.memory_tier,
         "idle_bytes": memory.idle,
         "protocols": protocols.collect::<Map<_, _>>(),
+        "origin": {
+            "idle_bytes": memory.origin.idle,
+            "upload_high_water_bytes": memory.origin.upload,
+            "fills_high_water_bytes": memory.origin.fills,
+        },
     })
 }
 

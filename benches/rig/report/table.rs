@@ -1,7 +1,8 @@
 //! Tables on standard output.
 
 use super::{
-    CacheReport, Cell, LoadReport, Measured, MemoryReport, Report, StartReport, UploadReport, median,
+    CacheReport, Cell, LoadReport, Measured, MemoryReport, OriginMemory, Report, StartReport, UploadReport,
+    median,
 };
 use std::fmt::Write;
 use std::time::Duration;
@@ -130,7 +131,14 @@ fn write_memory(out: &mut String, memory: &MemoryReport) -> std::fmt::Result {
             writeln!(out, "  error: {error}")?;
         }
     }
-    writeln!(out)
+    let OriginMemory { idle, upload, fills } = &memory.origin;
+    writeln!(
+        out,
+        "\nResident memory of `skerry origin`, MB\n\n  idle  {:>7.1}  (since start: {:.1} after an upload of 100 MiB, {:.1} after the fills)\n",
+        megabytes(*idle),
+        megabytes(*upload),
+        megabytes(*fills)
+    )
 }
 
 fn write_cache(out: &mut String, cache: &CacheReport) -> std::fmt::Result {

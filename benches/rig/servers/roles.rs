@@ -18,7 +18,7 @@ const WRITE_TIME_MAX: Duration = Duration::from_secs(120);
 #[derive(Debug)]
 pub(crate) struct Roles {
     pub(crate) edge: Server,
-    origin: Process,
+    pub(crate) origin: Process,
     account: Account,
     grpc: SocketAddr,
     edge_admin: SocketAddr,

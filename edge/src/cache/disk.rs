@@ -45,8 +45,8 @@ const BLOCK_SIZE_MIN: u64 = 16 << 20;
 /// Blocks that a tier is divided into, where the bounds above allow it.
 const BLOCK_COUNT: u64 = 64;
 
-/// The least disk that makes sense: two blocks to write, one clean, some to keep.
-const DISK_SIZE_MIN: u64 = 8 * BLOCK_SIZE_MIN;
+/// The least disk that makes sense, in bytes: two blocks to write, one clean, some to keep.
+pub const DISK_SIZE_MIN: u64 = 8 * BLOCK_SIZE_MIN;
 
 /// Blocks that foyer keeps clean by pushing out old ones; with no more than these there is no room.
 const CLEAN_BLOCKS_KEPT: u64 = 1;
@@ -91,7 +91,6 @@ struct Layout {
 
 impl Layout {
     fn of(disk_size: u64) -> Self {
-        let disk_size = disk_size.max(DISK_SIZE_MIN);
         // A multiple of a page, which foyer demands.
         let block_size = (disk_size / BLOCK_COUNT).clamp(BLOCK_SIZE_MIN, BLOCK_SIZE_MAX) / 4096 * 4096;
         Self { block_size, block_count: disk_size / block_size }

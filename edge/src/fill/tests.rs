@@ -36,9 +36,35 @@ fn slices_with(
     (Arc::new(Slices::new(cache, upstream, limits, Handle::current(), Arc::clone(&metrics))), metrics)
 }
 
-/// Reads as one client of ours would.
-fn reader(slices: &Arc<Slices>, blob: BlobId, until: u64) -> SliceReader {
-    slices.reader(&account(), blob, until, Ipv4Addr::LOCALHOST.into())
+/// Reads up to before a slice, as one client of ours would.
+fn reader(slices: &Arc<Slices>, blob: BlobId, until: u64) -> TestReader {
+    reader_as(slices, &account(), blob, until, Ipv4Addr::LOCALHOST)
+}
+
+fn reader_as(
+    slices: &Arc<Slices>,
+    account: &Account,
+    blob: BlobId,
+    until: u64,
+    peer: Ipv4Addr,
+) -> TestReader {
+    TestReader { slices: slices.reader(account, blob, peer.into()), until }
+}
+
+/// A reader that knows where it stops.
+struct TestReader {
+    slices: SliceReader,
+    until: u64,
+}
+
+impl TestReader {
+    fn in_memory(&self, index: u64) -> Option<VerifiedSlice> {
+        self.slices.in_memory(index)
+    }
+
+    async fn get(&self, index: u64) -> Result<(VerifiedSlice, CacheResult), FillError> {
+        self.slices.get(index, self.until).await
+    }
 }
 
 fn account() -> Account {
@@ -137,7 +163,7 @@ async fn another_account_does_not_see_what_is_cached() {
     let (slices, _) = slices(temp.path(), &upstream);
     reader(&slices, blob, 1).get(0).await.expect("comes");
     let other = Account::new("AC4567");
-    let other = slices.reader(&other, blob, 1, Ipv4Addr::LOCALHOST.into());
+    let other = reader_as(&slices, &other, blob, 1, Ipv4Addr::LOCALHOST);
     assert!(other.in_memory(0).is_none());
     assert_eq!(other.get(0).await.expect("comes").1, CacheResult::Miss);
 }
@@ -359,7 +385,7 @@ async fn one_client_cannot_take_all_fills() {
     let first = greedy.join_next().await.expect("five").expect("no panic");
     assert_eq!(first, Err(FillError::Busy));
     assert_eq!(upstream.opened(), 4);
-    let other = slices.reader(&account(), blobs[5], 1, Ipv4Addr::new(10, 0, 0, 1).into());
+    let other = reader_as(&slices, &account(), blobs[5], 1, Ipv4Addr::new(10, 0, 0, 1));
     let other = tokio::spawn(async move { other.get(0).await.map(drop) });
     gate.add_permits(5);
     assert_eq!(other.await.expect("no panic"), Ok(()));

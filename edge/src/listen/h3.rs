@@ -1,6 +1,6 @@
 //! HTTP/3 on a QUIC connection: h3's protocol around our handler.
 //!
-//! A request's body is read to its end and dropped before the answer. Otherwise the stream's end would tell the client to stop
+//! A request's body is read to its end before the answer, and dropped but that of POST. Otherwise the stream's end would tell the client to stop
 //! sending, which some clients count as a failed request, even when they had sent everything.
 //!
 //! h3 sends the head of a response. Its body goes straight to quinn, so that no byte of it is copied before it is encrypted.
@@ -9,11 +9,11 @@ mod transport;
 
 use super::http::{HEAD_SIZE_MAX, REQUEST_BODY_SIZE_MAX};
 use super::{Respond, Shared};
-use crate::serve::{self, Protocol};
-use ::http::Response;
+use crate::serve::{self, Protocol, RequestBody};
 use ::http::header::{CONTENT_LENGTH, DATE, HeaderValue};
 use ::http::request::Parts;
-use bytes::{Buf, Bytes};
+use ::http::{Method, Response};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use h3::error::Code;
 use h3::server::{RequestResolver, RequestStream};
 use http_body::Body;
@@ -147,7 +147,7 @@ async fn answer<R: Respond>(
     }
 }
 
-/// Receives the head, and drops the body.
+/// Receives the head, and of POST the body, if it is small.
 async fn receive(resolver: Resolver) -> Option<(Parts, Stream)> {
     let (request, mut stream) = match resolver.resolve_request().await {
         Ok(received) => received,
@@ -156,14 +156,23 @@ async fn receive(resolver: Resolver) -> Option<(Parts, Stream)> {
             return None;
         }
     };
-    let (head, ()) = request.into_parts();
-    let mut size = 0;
+    let (mut head, ()) = request.into_parts();
+    let is_kept = head.method == Method::POST;
+    let (mut size, mut kept) = (0, BytesMut::new());
     while let Some(data) = stream.recv_data().await.ok()? {
         size += data.remaining();
         if size > REQUEST_BODY_SIZE_MAX {
             stream.stop_sending(Code::H3_NO_ERROR);
             break;
         }
+        if is_kept {
+            kept.put(data);
+        }
+    }
+    if is_kept {
+        let is_whole = size <= REQUEST_BODY_SIZE_MAX;
+        let body = if is_whole { RequestBody::Whole(kept.freeze()) } else { RequestBody::Unread };
+        head.extensions.insert(body);
     }
     Some((head, stream))
 }

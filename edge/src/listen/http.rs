@@ -1,16 +1,16 @@
 //! HTTP/1.1 and HTTP/2 on a TLS connection: hyper's protocols around our handler.
 //!
-//! Nothing that is served here has use for a request's body. A small one is read to its end and dropped before the answer, because
+//! Of POST alone the handler gets a small body, for its signature. Any other small one is read to its end and dropped before the answer, because
 //! some clients lose an answer that comes while they are still sending; of a large one the rest is left unread, and hyper ends the
 //! connection (HTTP/1.1) or the stream (HTTP/2) as the protocol demands.
 
 use super::gather::Gathered;
 use super::idle::{Activity, BusyBody, HeadTimer, drive};
 use super::{Respond, Shared};
-use crate::serve::Connection;
+use crate::serve::{Connection, RequestBody};
 use ::http::header::EXPECT;
-use ::http::{Request, Response};
-use bytes::Bytes;
+use ::http::{Method, Request, Response};
+use bytes::{Bytes, BytesMut};
 use http_body::Body;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -109,23 +109,35 @@ async fn respond<R: Respond>(
     activity: &Arc<Activity>,
 ) -> Result<Response<BusyBody<R::Body>>, Infallible> {
     let busy = Activity::begin(activity);
-    let (head, body) = request.into_parts();
-    // RFC 9110 §10.1.1: who expects to be asked before sending is answered without.
-    if !body.is_end_stream() && !head.headers.contains_key(EXPECT) {
-        // Late or broken off, the answer is the same.
-        let _ = timeout(shared.limits.head_time_max, discard(body)).await;
+    let (mut head, body) = request.into_parts();
+    if !body.is_end_stream() {
+        let is_kept = head.method == Method::POST;
+        // RFC 9110 §10.1.1: who expects to be asked before sending is answered without.
+        let read = match head.headers.contains_key(EXPECT) {
+            true => None,
+            false => timeout(shared.limits.head_time_max, read(body, is_kept)).await.ok().flatten(),
+        };
+        if is_kept {
+            head.extensions.insert(read.map_or(RequestBody::Unread, RequestBody::Whole));
+        }
     }
     let response = shared.site.respond(&head, client).await;
     Ok(response.map(|body| BusyBody::new(body, busy)))
 }
 
-/// Reads a body to its end, or to the most that is read of one.
-async fn discard(mut body: Incoming) {
-    let mut size = 0;
+/// Reads a body to its end, or to the most that is read of one: then, and where it breaks off, it is `None`. What is not kept is empty.
+async fn read(mut body: Incoming, is_kept: bool) -> Option<Bytes> {
+    let (mut size, mut kept) = (0, BytesMut::new());
     while size <= REQUEST_BODY_SIZE_MAX {
-        let Some(Ok(frame)) = body.frame().await else { return };
-        size += frame.data_ref().map_or(0, Bytes::len);
+        let Some(frame) = body.frame().await else { return Some(kept.freeze()) };
+        if let Some(data) = frame.ok()?.data_ref() {
+            size += data.len();
+            if is_kept {
+                kept.extend_from_slice(data);
+            }
+        }
     }
+    None
 }
 
 /// Spawns the streams of HTTP/2 so that a stop can wait for them.

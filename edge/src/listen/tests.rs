@@ -4,7 +4,7 @@ mod client;
 mod site;
 
 use super::*;
-use crate::config::{CacheConfig, FillLimits, ServerIdentity};
+use crate::config::{CacheConfig, FillLimits, ServeConfig, ServerIdentity};
 use crate::serve::Protocol;
 use ::http::{Method, StatusCode};
 use bytes::Bytes;
@@ -46,7 +46,6 @@ impl Server {
         let names = ["localhost".to_owned()];
         let identity = authority.issue_server(&names, SystemTime::now(), NEVER).expect("issues");
         let config = EdgeConfig {
-            data: "/nonexistent".into(),
             name: "test".into(),
             https_addresses: vec!["127.0.0.1:0".parse().expect("an address")],
             identity: Arc::new(ServerIdentity {
@@ -60,6 +59,8 @@ impl Server {
             fills: FillLimits::default(),
             limits,
             lease: NEVER,
+            serve: ServeConfig::default(),
+            secrets_on_disk: false,
             drain_time_max,
         };
         let metrics = Arc::new(Metrics::new("test").expect("buckets"));

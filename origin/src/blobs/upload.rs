@@ -55,6 +55,11 @@ impl BlobUpload {
         Ok(())
     }
 
+    /// Whether all bytes came that were announced.
+    pub(crate) const fn is_complete(&self) -> bool {
+        self.arrived >= self.announced
+    }
+
     /// Ends the upload: when this returns, the blob is durable.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! Accounts with their tokens, services and environments.
 
+use super::environments::{Settings, SettingsColumns, settings};
 use super::{Catalogue, CatalogueError, bytes_32, events};
 use crate::sid::{AccountSid, BuildSid, EnvironmentSid, ServiceSid};
 use skerry_proto::pointer::Version;
@@ -11,8 +12,18 @@ pub(crate) struct Account {
     pub(crate) sid: AccountSid,
     /// Whether it may see edges and make accounts and join tokens.
     pub(crate) is_operator: bool,
-    /// Hashes of its valid tokens.
-    pub(crate) token_hashes: Vec<[u8; 32]>,
+    /// Its valid tokens.
+    pub(crate) tokens: Vec<Token>,
+}
+
+/// An auth token, by what is kept of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Token {
+    /// 1 or 2.
+    pub(crate) slot: u8,
+    pub(crate) hash: [u8; 32],
+    /// Whether signatures that it made can be checked.
+    pub(crate) has_midstates: bool,
 }
 
 /// The rows of a new account, its first service, and its first environment.
@@ -21,6 +32,7 @@ pub(crate) struct AccountRows {
     pub(crate) account: AccountSid,
     pub(crate) friendly_name: String,
     pub(crate) token_hash: [u8; 32],
+    pub(crate) token_midstates: Vec<u8>,
     pub(crate) service: ServiceSid,
     pub(crate) environment: EnvironmentSid,
     /// Unique name of both, the service and the environment.
@@ -45,7 +57,7 @@ pub(crate) struct EnvironmentRow {
     pub(crate) domain: String,
     pub(crate) live_build: Option<BuildSid>,
     pub(crate) deployment_number: i64,
-    pub(crate) modified_floor: i64,
+    pub(crate) settings: Settings,
 }
 
 impl Catalogue {
@@ -85,10 +97,11 @@ impl Catalogue {
         .execute(&mut *transaction)
         .await?;
         sqlx::query(
-            "INSERT INTO auth_tokens (account_sid, slot, token_hash, created_at) VALUES (?1, 1, ?2, ?3)",
+            "INSERT INTO auth_tokens (account_sid, slot, token_hash, midstates, created_at) VALUES (?1, 1, ?2, ?3, ?4)",
         )
         .bind(rows.account.as_str())
         .bind(&rows.token_hash[..])
+        .bind(&rows.token_midstates)
         .bind(rows.created_at)
         .execute(&mut *transaction)
         .await?;
@@ -122,17 +135,26 @@ impl Catalogue {
     /// # Errors
     /// Any [`CatalogueError`].
     pub(crate) async fn account(&self, sid: &str) -> Result<Option<Account>, CatalogueError> {
-        let rows: Vec<(String, bool, Option<Vec<u8>>)> = sqlx::query_as(
-            "SELECT sid, is_operator, token_hash FROM accounts LEFT JOIN auth_tokens ON account_sid = sid WHERE sid = ?1",
+        type Row = (String, bool, Option<u8>, Option<Vec<u8>>, bool);
+        let rows: Vec<Row> = sqlx::query_as(
+            "SELECT sid, is_operator, slot, token_hash, midstates IS NOT NULL \
+             FROM accounts LEFT JOIN auth_tokens ON account_sid = sid WHERE sid = ?1",
         )
         .bind(sid)
         .fetch_all(self.reader())
         .await?;
-        let Some((sid, is_operator, _)) = rows.first() else { return Ok(None) };
+        let Some((sid, is_operator, ..)) = rows.first() else { return Ok(None) };
         let (sid, is_operator) = (AccountSid::from(sid.clone()), *is_operator);
-        let token_hashes =
-            rows.iter().filter_map(|(_, _, hash)| hash.as_deref()).map(bytes_32).collect::<Result<_, _>>()?;
-        Ok(Some(Account { sid, is_operator, token_hashes }))
+        let tokens = rows
+            .iter()
+            .filter_map(|(_, _, slot, hash, has_midstates)| {
+                Some((slot.as_ref()?, hash.as_ref()?, *has_midstates))
+            })
+            .map(|(slot, hash, has_midstates)| {
+                Ok(Token { slot: *slot, hash: bytes_32(hash)?, has_midstates })
+            })
+            .collect::<Result<_, CatalogueError>>()?;
+        Ok(Some(Account { sid, is_operator, tokens }))
     }
 
     /// The services of an account with their environments, each ascending by unique name.
@@ -140,10 +162,22 @@ impl Catalogue {
     /// # Errors
     /// Any [`CatalogueError`].
     pub(crate) async fn services(&self, account: &AccountSid) -> Result<Vec<ServiceRow>, CatalogueError> {
-        type Row = (String, String, String, String, String, Option<String>, i64, i64);
+        #[derive(sqlx::FromRow)]
+        struct Row {
+            service_sid: String,
+            service_name: String,
+            sid: String,
+            unique_name: String,
+            domain_name: String,
+            live_build_sid: Option<String>,
+            deployment_number: i64,
+            #[sqlx(flatten)]
+            settings: SettingsColumns,
+        }
         let rows: Vec<Row> = sqlx::query_as(
-            "SELECT services.sid, services.unique_name, environments.sid, environments.unique_name, domain_name, \
-                    live_build_sid, deployment_number, modified_floor \
+            "SELECT services.sid AS service_sid, services.unique_name AS service_name, environments.sid, \
+                    environments.unique_name, domain_name, live_build_sid, deployment_number, post_as_get, \
+                    untrusted_uploads, public_stale_seconds, protected_stale_seconds \
              FROM services JOIN environments ON service_sid = services.sid \
              WHERE account_sid = ?1 ORDER BY services.unique_name, environments.unique_name",
         )
@@ -151,22 +185,20 @@ impl Catalogue {
         .fetch_all(self.reader())
         .await?;
         let mut services: Vec<ServiceRow> = Vec::new();
-        for (service, service_name, sid, unique_name, domain, build, deployment_number, modified_floor) in
-            rows
-        {
+        for row in rows {
             let environment = EnvironmentRow {
-                sid: sid.into(),
-                unique_name,
-                domain,
-                live_build: build.map(Into::into),
-                deployment_number,
-                modified_floor,
+                sid: row.sid.into(),
+                unique_name: row.unique_name,
+                domain: row.domain_name,
+                live_build: row.live_build_sid.map(Into::into),
+                deployment_number: row.deployment_number,
+                settings: settings(row.settings)?,
             };
             match services.last_mut() {
-                Some(last) if last.sid.as_str() == service => last.environments.push(environment),
+                Some(last) if last.sid.as_str() == row.service_sid => last.environments.push(environment),
                 _ => services.push(ServiceRow {
-                    sid: service.into(),
-                    unique_name: service_name,
+                    sid: row.service_sid.into(),
+                    unique_name: row.service_name,
                     environments: vec![environment],
                 }),
             }

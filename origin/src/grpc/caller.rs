@@ -3,12 +3,14 @@
 use super::Services;
 use super::gate::caller;
 use super::status::{self, refusal};
+use crate::credentials::Caller;
 use crate::edges::Standing;
 use crate::metrics::AuthFailure;
-use crate::publish::Caller;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use skerry_proto::authority::edge_id;
+use std::net::{IpAddr, Ipv6Addr};
+use std::time::Instant;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Request, Status};
 
@@ -41,19 +43,31 @@ impl Services {
         }
     }
 
-    /// The account that calls.
-    pub(super) async fn account(&self, metadata: &MetadataMap) -> Result<Caller, Status> {
-        let caller = match basic(metadata) {
-            Some((sid, token)) => {
-                self.publisher.authenticate(&sid, &token).await.map_err(status::of_publish)?
-            }
-            None => None,
-        };
+    /// The account that calls, from this address.
+    pub(super) async fn account(
+        &self,
+        metadata: &MetadataMap,
+        address: Option<IpAddr>,
+    ) -> Result<Caller, Status> {
+        let Some((sid, token)) = basic(metadata) else { return Err(self.nobody()) };
+        // Only a connection that is gone already has no address.
+        let address = address.unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
+        if !self.throttle.admits(address, &sid, Instant::now()) {
+            self.metrics.auth_failure(AuthFailure::TooMany);
+            let message = "too many wrong tokens came from this address; try again in a minute";
+            return Err(refusal(Code::ResourceExhausted, "too_many_attempts", message));
+        }
+        let caller = self.credentials.authenticate(&sid, &token).await.map_err(status::of_credentials)?;
         caller.ok_or_else(|| {
-            self.metrics.auth_failure(AuthFailure::Token);
-            let message = "account SID or auth token is missing or wrong; give both as `skerry login` or SKERRY_ACCOUNT_SID and SKERRY_AUTH_TOKEN do";
-            refusal(Code::Unauthenticated, "unauthenticated", message)
+            self.throttle.failed(address, &sid, Instant::now());
+            self.nobody()
         })
+    }
+
+    fn nobody(&self) -> Status {
+        self.metrics.auth_failure(AuthFailure::Token);
+        let message = "account SID or auth token is missing or wrong; set SKERRY_ACCOUNT_SID and SKERRY_AUTH_TOKEN to a pair that was made here";
+        refusal(Code::Unauthenticated, "unauthenticated", message)
     }
 
     /// The account that calls, if it is the operator's.

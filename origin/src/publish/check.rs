@@ -2,6 +2,7 @@
 
 use super::contents;
 use super::fault::{AssetClass, Fault, check_asset, check_count};
+use super::site_file::is_site_file;
 use super::{PublishError, Publisher, Target};
 use crate::catalogue::AssetVersion;
 use crate::config::Limits;
@@ -74,6 +75,8 @@ fn now_public(live: &[AssetVersion], planned: &[Planned]) -> Vec<String> {
         .iter()
         .filter(|version| version.visibility == Visibility::Private)
         .map(|version| version.path.as_str())
+        // Private, whatever is asked.
+        .filter(|path| !is_site_file(path))
         .collect();
     planned
         .iter()
@@ -102,17 +105,7 @@ mod tests {
             Planned { path: "/c".into(), visibility: None, size: 0 },
         ];
         let codes: Vec<_> = faults(&[], &plan, &limits).iter().map(Fault::code).collect();
-        assert_eq!(
-            codes,
-            [
-                "invalid_path",
-                "too_large",
-                "protected_unsupported",
-                "duplicate_path",
-                "invalid_visibility",
-                "too_many"
-            ]
-        );
+        assert_eq!(codes, ["invalid_path", "too_large", "duplicate_path", "invalid_visibility", "too_many"]);
     }
 
     #[test]

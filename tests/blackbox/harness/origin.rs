@@ -156,13 +156,44 @@ impl Edge {
 
     #[track_caller]
     fn join_as(url: &str, token: &str, settings: &[&str]) -> Self {
+        let edge = Self::begin_to_join_as(url, token, settings);
+        edge.figures().until_ready();
+        edge
+    }
+
+    /// Joins with a certificate of its own authority for `names`, and waits until it is ready.
+    #[track_caller]
+    pub(crate) fn join_without_certificate(origin: &Origin, names: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        prepare_edge(folder.path(), origin.url(), &origin.join_token());
+        let config = edge_config(folder.path(), origin.url()).replace("certificate =", "names =");
+        let lines = config.lines().filter(|line| !line.starts_with("key ="));
+        let lines = lines.map(|line| match line.starts_with("names =") {
+            true => format!("names = [{names:?}]"),
+            false => line.to_owned(),
+        });
+        let config: Vec<_> = lines.collect();
+        fs::write(folder.path().join("edge.toml"), config.join("\n")).expect("writes");
+        let (process, address, admin) = run_edge(folder.path(), &[]);
+        let authority = CertificateDer::from_pem_file(folder.path().join("data/ca.pem")).expect("made");
+        let edge = Self { process, address, admin, authority, settings: Vec::new(), folder };
+        edge.figures().until_ready();
+        edge
+    }
+
+    /// Begins to join with a token, as an origin may not be there yet.
+    #[track_caller]
+    pub(crate) fn begin_to_join(url: &str, token: &str) -> Self {
+        Self::begin_to_join_as(url, token, &[])
+    }
+
+    #[track_caller]
+    fn begin_to_join_as(url: &str, token: &str, settings: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let authority = prepare_edge(folder.path(), url, token);
         let settings: Vec<String> = settings.iter().map(|&setting| setting.to_owned()).collect();
         let (process, address, admin) = run_edge(folder.path(), &settings);
-        let edge = Self { process, address, admin, authority, settings, folder };
-        edge.figures().until_ready();
-        edge
+        Self { process, address, admin, authority, settings, folder }
     }
 
     /// Tries to join, and says how that ended.
@@ -193,6 +224,13 @@ impl Edge {
 
     pub(crate) fn kill_9(&mut self) {
         self.process.kill_9();
+    }
+
+    /// What it said, from its beginning to its end, which this is.
+    #[track_caller]
+    pub(crate) fn log(mut self) -> String {
+        self.stop();
+        self.process.said().stderr
     }
 
     pub(crate) fn is_running(&mut self) -> bool {
@@ -248,7 +286,7 @@ fn edge_config(folder: &Path, url: &str) -> String {
     format!(
         "data = {:?}\nname = \"test\"\n\
          admin.addresses = [\"127.0.0.1:0\"]\ncache.disk_size = \"256MiB\"\n\
-         [https]\naddresses = [\"127.0.0.1:0\"]\ncertificate = {:?}\nkey = {:?}\n\
+         [https]\naddresses = [\"127.0.0.1:0\"]\ncertificate = {:?}\nkey = {:?}\nhsts_max_age = 31536000\n\
          [origin]\nurl = \"{url}\"\njoin_token_file = {:?}\n",
         path("data"),
         path("https.pem"),
