@@ -231,7 +231,7 @@ impl RunningEdge {
     ) -> impl Future<Output = Result<(), FaultError>> + Send + use<> {
         let found = self.environments.find(domain).and_then(|environment| {
             let asset = environment.asset(path)?;
-            Some((environment.account.clone(), asset.identity.blob))
+            Some((environment.account.clone(), asset.representations.first()?.blob))
         });
         let slices = Arc::clone(&self.slices);
         async move {

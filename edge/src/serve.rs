@@ -27,7 +27,6 @@ use crate::control::{Environment, Environments, Form, Lease, Secrets};
 use crate::fill::{FillError, Slices};
 use crate::metrics::{CacheResult, Metrics};
 use access::Gate;
-use body::Source;
 use bytes::Bytes;
 use conditional::{Validators, Verdict};
 use http::request::Parts;

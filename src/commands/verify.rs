@@ -108,7 +108,8 @@ async fn fetch(
 async fn named_by_origin(client: &Client, target: &Target) -> Result<BlobId, Failure> {
     let listed = client.list(environment_of(client, target.host()).await?).await?;
     let path = target.path_and_query().split('?').next().unwrap_or_default();
-    let path = skerry_edge::serve::asset_path(path);
+    // The index, unless the build declares another.
+    let path = if path == "/" { "/index.html" } else { path };
     let decoded = percent_decode_str(path).decode_utf8_lossy();
     let find = |path: &str| listed.assets.iter().find(|asset| asset.path == path);
     let asset = find(path).or_else(|| find(&decoded));
