@@ -1,7 +1,7 @@
 //! The command line: which subcommands there are. What each takes is said in its own file.
 
 use crate::commands::{
-    account, bundle, dev, edge, edges, env, get, join_token, key, ls, origin, put, rm, sign,
+    account, bundle, dev, edge, edges, env, fault, get, join_token, key, ls, origin, put, rm, sign, verify,
 };
 use crate::failure::EXIT_CODES;
 use crate::logging::LogOptions;
@@ -44,6 +44,10 @@ pub(crate) enum Command {
     Key(key::Options),
     /// Sign a URL, or a request, without asking anybody
     Sign(sign::Options),
+    /// Check every byte that an edge sends for a URL against what the origin names
+    Verify(verify::Options),
+    /// Damage an edge's cache on purpose, to see it heal
+    Fault(fault::Options),
     /// Accounts, for the operator
     Account(account::Options),
     /// Make a token with which a machine becomes an edge, for the operator
@@ -74,6 +78,8 @@ impl Command {
             | Self::Bundle(_)
             | Self::Key(_)
             | Self::Sign(_)
+            | Self::Verify(_)
+            | Self::Fault(_)
             | Self::Account(_)
             | Self::JoinToken(_)
             | Self::Edges(_) => LevelFilter::ERROR,

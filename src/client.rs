@@ -119,12 +119,12 @@ impl Client {
         explain(&self.place, status)
     }
 
-    /// What is live.
+    /// What is live in an environment.
     ///
     /// # Errors
     /// The origin's refusal.
-    pub(crate) async fn list(&self) -> Result<wire::ListResponse, Failure> {
-        let request = self.signed(wire::ListRequest { target: Some(self.target()) });
+    pub(crate) async fn list(&self, target: wire::Target) -> Result<wire::ListResponse, Failure> {
+        let request = self.signed(wire::ListRequest { target: Some(target) });
         let listed = self.publishing().max_decoding_message_size(LIST_SIZE_MAX).list(request).await;
         Ok(listed.map_err(|status| self.refused(&status))?.into_inner())
     }

@@ -6,6 +6,7 @@ pub(crate) mod dev;
 pub(crate) mod edge;
 pub(crate) mod edges;
 pub(crate) mod env;
+pub(crate) mod fault;
 pub(crate) mod get;
 pub(crate) mod join_token;
 pub(crate) mod key;
@@ -15,6 +16,7 @@ pub(crate) mod put;
 pub(crate) mod rm;
 pub(crate) mod sign;
 mod span;
+pub(crate) mod verify;
 
 use crate::cli::Command;
 use crate::environment::Environment;
@@ -34,6 +36,8 @@ pub(crate) async fn run(command: Command, environment: &Environment) -> Result<(
         Command::Bundle(options) => bundle::run(options, environment).await,
         Command::Key(options) => key::run(options, environment).await,
         Command::Sign(options) => sign::run(options, environment).await,
+        Command::Verify(options) => verify::run(options, environment).await,
+        Command::Fault(options) => fault::run(options).await,
         Command::Account(options) => account::run(options, environment).await,
         Command::JoinToken(options) => join_token::run(options, environment).await,
         Command::Edges(options) => edges::run(options, environment).await,

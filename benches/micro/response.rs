@@ -10,8 +10,8 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
-use skerry_edge::cache::{AccountKey, SliceCache, SliceKey};
-use skerry_edge::config::{CacheConfig, ServeConfig};
+use skerry_edge::cache::{AccountKey, Asks, SliceCache, SliceKey};
+use skerry_edge::config::{CacheConfig, FillLimits, ServeConfig};
 use skerry_edge::control::{Environment, Environments, Lease, Secrets};
 use skerry_edge::fill::{SliceStream, Slices, Upstream, UpstreamError};
 use skerry_edge::metrics::Metrics;
@@ -79,17 +79,12 @@ pub(crate) fn run(bench: &mut Bench) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let metrics = Arc::new(Metrics::new("bench")?);
-    let opening = SliceCache::open(
-        folder.path(),
-        CacheConfig::default(),
-        runtime.handle().clone(),
-        Arc::clone(&metrics),
-    );
-    let cache = runtime.block_on(opening)?;
+    let handle = runtime.handle();
+    let cache = SliceCache::start(folder.path(), CacheConfig::default(), handle, Arc::clone(&metrics));
     let environments = Arc::new(Environments::default());
     environments.show(Arc::new(environment(&cache)?));
-    let slices =
-        Arc::new(Slices::new(cache, Box::new(Nowhere), runtime.handle().clone(), Arc::clone(&metrics)));
+    let (nowhere, limits) = (Box::new(Nowhere), FillLimits::default());
+    let slices = Arc::new(Slices::new(cache, nowhere, limits, handle.clone(), Arc::clone(&metrics)));
     let lease = Arc::new(Lease::load(folder.path().join("lease"), Duration::from_secs(10)));
     lease.renew(Lease::now());
     let secrets = Arc::new(Secrets::load(folder.path().join("secrets"), false)?);
@@ -191,6 +186,10 @@ fn representation(cache: &SliceCache, coding: &str, size: usize) -> anyhow::Resu
     let bytes = sample(size);
     let blob = BlobId::of(&bytes);
     let slice = SliceList::trivial(blob).context("one slice needs no list")?.check(0, bytes)?;
-    cache.insert(SliceKey { account: AccountKey::of(ACCOUNT), hash: blob.hash, slice: 0 }, &slice);
+    cache.insert(
+        SliceKey { account: AccountKey::of(ACCOUNT), hash: blob.hash, slice: 0 },
+        &slice,
+        Asks::Once,
+    );
     Ok(Representation { encoding: coding.into(), blob, sha256: [0; 32] })
 }

@@ -27,7 +27,7 @@ pub(crate) async fn measure(common: &Common, options: &Memory) -> anyhow::Result
     let skerry = Skerry::of(common)?;
     let folder = tempfile::tempdir_in(&common.folder)?;
     let memory_tier = options.memory_mib << 20;
-    let roles = Roles::start(&skerry, folder.path(), memory_tier).await?;
+    let roles = Roles::start(&skerry, folder.path(), memory_tier, &[]).await?;
     let (idle, _) = usage::resident_memory(roles.edge.process.pid())?;
     let (origin_idle, _) = usage::resident_memory(roles.origin.pid())?;
 

@@ -24,6 +24,8 @@ pub struct EdgeConfig {
     pub worker_count: usize,
     /// Memory and disk for slices.
     pub cache: CacheConfig,
+    /// Bounds on what is asked of upstreams.
+    pub fills: FillLimits,
     /// Bounds on what clients may take up.
     pub limits: ListenLimits,
     /// How requests are answered.
@@ -69,6 +71,34 @@ pub struct CacheConfig {
     pub disk_size: u64,
     /// Bytes on their way to disk.
     pub write_buffer_size: u64,
+    /// Bytes a second that are written to disk for what was asked for once.
+    pub write_rate_max: u64,
+    /// What goes to disk.
+    pub admission: AdmissionPolicy,
+}
+
+/// What is worth a write to disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AdmissionPolicy {
+    /// Everything, whatever it pushes out.
+    All,
+    /// Everything while there is room and the write rate allows it; beyond that, what was asked for twice.
+    Room,
+    /// Only what was asked for twice.
+    Twice,
+}
+
+/// Bounds on what is asked of upstreams.
+#[derive(Debug, Clone, Copy)]
+pub struct FillLimits {
+    /// Fills under way in all.
+    pub fill_count_max: usize,
+    /// Fills under way for one client: an IPv4 address, or an IPv6 network of 64 bits.
+    pub client_fill_count_max: usize,
+    /// How long a fill waits for its turn.
+    pub wait_time_max: Duration,
+    /// After a fill that failed, the time in which nobody is asked for that blob again.
+    pub retry_pause: Duration,
 }
 
 /// Bounds on what clients may take up.
@@ -160,6 +190,23 @@ impl Default for ListenLimits {
 
 impl Default for CacheConfig {
     fn default() -> Self {
-        Self { memory_size: 256 << 20, disk_size: 10 << 30, write_buffer_size: 32 << 20 }
+        Self {
+            memory_size: 256 << 20,
+            disk_size: 10 << 30,
+            write_buffer_size: 32 << 20,
+            write_rate_max: 100 << 20,
+            admission: AdmissionPolicy::Room,
+        }
+    }
+}
+
+impl Default for FillLimits {
+    fn default() -> Self {
+        Self {
+            fill_count_max: 128,
+            client_fill_count_max: 32,
+            wait_time_max: Duration::from_secs(10),
+            retry_pause: Duration::from_secs(2),
+        }
     }
 }

@@ -54,6 +54,39 @@ pub enum IntegritySource {
     Document,
 }
 
+/// Why a slice is not written to disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SkipReason {
+    /// It was asked for once, and there is no room or no budget for such.
+    NotWorthIt,
+    /// Too much waited to be written.
+    QueueFull,
+    /// The disk did not keep it.
+    DiskFailed,
+    /// The disk takes no writes.
+    DiskAway,
+}
+
+/// What was done with the disk of the cache when it failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DiskOperation {
+    /// Opening it.
+    Open,
+    /// Reading.
+    Read,
+    /// Writing.
+    Write,
+}
+
+/// Which bound turned a fill away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FillBound {
+    /// Fills of all clients.
+    All,
+    /// Fills of one client.
+    Client,
+}
+
 /// What a signature came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignatureResult {
@@ -157,15 +190,42 @@ pub struct Metrics {
     pub fill_errors: Counter,
     /// Fills under way.
     pub fills_in_flight: Gauge,
+    /// Bound of [`Self::fills_in_flight`].
+    pub fills_in_flight_max: Gauge,
+    /// Most fills that one client has under way.
+    pub client_fills_in_flight: Gauge,
+    /// Bound of [`Self::client_fills_in_flight`].
+    pub client_fills_in_flight_max: Gauge,
+    fill_refusals: [Counter; 2],
+    /// Fills that were stopped because nobody awaited them any more.
+    pub fills_abandoned: Counter,
+    /// Requests answered by the failure of a fill that was a moment ago.
+    pub fill_failures_recalled: Counter,
     /// Duration of fills, seconds.
     pub fill_duration: Histogram,
     integrity_failures: [Counter; 3],
     /// Bytes of slices in memory.
     pub cache_memory_bytes: Gauge,
+    /// Bound of [`Self::cache_memory_bytes`].
+    pub cache_memory_bytes_max: Gauge,
+    /// Bytes of disk that hold slices.
+    pub cache_disk_bytes: Gauge,
+    /// Bound of [`Self::cache_disk_bytes`].
+    pub cache_disk_bytes_max: Gauge,
+    /// Bytes of slices that were written to disk.
+    pub cache_disk_written_bytes: Counter,
+    /// 1 while the disk tier can be read.
+    pub cache_disk_readable: Gauge,
+    /// 1 while the disk tier can be written.
+    pub cache_disk_writable: Gauge,
+    cache_disk_errors: [Counter; 3],
+    /// Slices that the cache library dropped because a buffer of its own was full.
+    pub cache_disk_overflows: Counter,
     /// Bytes that wait to be written to disk.
     pub cache_write_pending_bytes: Gauge,
-    /// Slices that were not written to disk because too many waited.
-    pub cache_write_skipped: Counter,
+    /// Bound of [`Self::cache_write_pending_bytes`].
+    pub cache_write_pending_bytes_max: Gauge,
+    cache_write_skipped: [Counter; 4],
     /// Newest revision that this edge shows.
     pub watch_revision: Gauge,
     /// Epoch of that revision.
@@ -238,6 +298,21 @@ impl Metrics {
         self.integrity_failures[source as usize].increment(1);
     }
 
+    /// Counts a slice that is not written to disk.
+    pub fn write_skipped(&self, reason: SkipReason) {
+        self.cache_write_skipped[reason as usize].increment(1);
+    }
+
+    /// Counts a failure of the cache's disk.
+    pub fn disk_error(&self, operation: DiskOperation) {
+        self.cache_disk_errors[operation as usize].increment(1);
+    }
+
+    /// Counts a fill that was turned away at a bound.
+    pub fn fill_refused(&self, bound: FillBound) {
+        self.fill_refusals[bound as usize].increment(1);
+    }
+
     #[expect(clippy::too_many_lines, reason = "one line for each figure, in one place")]
     fn register(handle: PrometheusHandle) -> Self {
         describe_counter!(
@@ -280,6 +355,21 @@ impl Metrics {
         );
         describe_counter!("skerry_edge_fill_errors_total", "Fills that failed");
         describe_gauge!("skerry_edge_fills_in_flight", "Fills under way");
+        describe_gauge!("skerry_edge_fills_in_flight_max", "Bound on fills under way");
+        describe_gauge!("skerry_edge_client_fills_in_flight", "Most fills under way for one client");
+        describe_gauge!("skerry_edge_client_fills_in_flight_max", "Bound on fills under way for one client");
+        describe_counter!(
+            "skerry_edge_fill_refusals_total",
+            "Fills that waited for their turn in vain, by bound"
+        );
+        describe_counter!(
+            "skerry_edge_fills_abandoned_total",
+            "Fills stopped because nobody awaited them any more"
+        );
+        describe_counter!(
+            "skerry_edge_fill_failures_recalled_total",
+            "Lookups answered by a fill of the same blob that failed a moment ago"
+        );
         describe_histogram!("skerry_edge_fill_duration_seconds", Unit::Seconds, "Duration of fills");
         describe_counter!(
             "skerry_edge_integrity_failures_total",
@@ -287,9 +377,33 @@ impl Metrics {
         );
         describe_gauge!("skerry_edge_cache_memory_bytes", Unit::Bytes, "Slices held in memory");
         describe_gauge!("skerry_edge_cache_write_pending_bytes", Unit::Bytes, "Slices on their way to disk");
+        describe_gauge!(
+            "skerry_edge_cache_write_pending_bytes_max",
+            Unit::Bytes,
+            "Bound on slices on their way"
+        );
+        describe_counter!("skerry_edge_cache_write_skipped_total", "Slices kept in memory only, by reason");
+        describe_gauge!("skerry_edge_cache_memory_bytes_max", Unit::Bytes, "Bound on slices held in memory");
+        describe_gauge!(
+            "skerry_edge_cache_disk_bytes",
+            Unit::Bytes,
+            "Disk that holds slices, in whole blocks"
+        );
+        describe_gauge!("skerry_edge_cache_disk_bytes_max", Unit::Bytes, "Bound on disk that holds slices");
         describe_counter!(
-            "skerry_edge_cache_write_skipped_total",
-            "Slices kept in memory only, because too many waited for the disk"
+            "skerry_edge_cache_disk_written_bytes_total",
+            Unit::Bytes,
+            "Slices written to disk"
+        );
+        describe_gauge!("skerry_edge_cache_disk_readable", "1 while the disk cache can be read");
+        describe_gauge!("skerry_edge_cache_disk_writable", "1 while the disk cache can be written");
+        describe_counter!(
+            "skerry_edge_cache_disk_errors_total",
+            "Failures of the cache's disk, by operation"
+        );
+        describe_counter!(
+            "skerry_edge_cache_disk_overflows_total",
+            "Slices that the cache library dropped because a buffer was full"
         );
         describe_gauge!("skerry_edge_watch_revision", "Newest revision that this edge shows");
         describe_gauge!("skerry_edge_watch_epoch", "Epoch of the newest revision");
@@ -367,12 +481,30 @@ impl Metrics {
             fill_bytes: counter!("skerry_edge_fill_bytes_total"),
             fill_errors: counter!("skerry_edge_fill_errors_total"),
             fills_in_flight: gauge!("skerry_edge_fills_in_flight"),
+            fills_in_flight_max: gauge!("skerry_edge_fills_in_flight_max"),
+            client_fills_in_flight: gauge!("skerry_edge_client_fills_in_flight"),
+            client_fills_in_flight_max: gauge!("skerry_edge_client_fills_in_flight_max"),
+            fill_refusals: ["all", "client"]
+                .map(|bound| counter!("skerry_edge_fill_refusals_total", "bound" => bound)),
+            fills_abandoned: counter!("skerry_edge_fills_abandoned_total"),
+            fill_failures_recalled: counter!("skerry_edge_fill_failures_recalled_total"),
             fill_duration: histogram!("skerry_edge_fill_duration_seconds"),
             integrity_failures: ["disk", "upstream", "document"]
                 .map(|source| counter!("skerry_edge_integrity_failures_total", "source" => source)),
             cache_memory_bytes: gauge!("skerry_edge_cache_memory_bytes"),
             cache_write_pending_bytes: gauge!("skerry_edge_cache_write_pending_bytes"),
-            cache_write_skipped: counter!("skerry_edge_cache_write_skipped_total"),
+            cache_write_pending_bytes_max: gauge!("skerry_edge_cache_write_pending_bytes_max"),
+            cache_write_skipped: ["not_worth_it", "queue_full", "disk_failed", "disk_away"]
+                .map(|reason| counter!("skerry_edge_cache_write_skipped_total", "reason" => reason)),
+            cache_memory_bytes_max: gauge!("skerry_edge_cache_memory_bytes_max"),
+            cache_disk_bytes: gauge!("skerry_edge_cache_disk_bytes"),
+            cache_disk_bytes_max: gauge!("skerry_edge_cache_disk_bytes_max"),
+            cache_disk_written_bytes: counter!("skerry_edge_cache_disk_written_bytes_total"),
+            cache_disk_readable: gauge!("skerry_edge_cache_disk_readable"),
+            cache_disk_writable: gauge!("skerry_edge_cache_disk_writable"),
+            cache_disk_errors: ["open", "read", "write"]
+                .map(|operation| counter!("skerry_edge_cache_disk_errors_total", "operation" => operation)),
+            cache_disk_overflows: counter!("skerry_edge_cache_disk_overflows_total"),
             watch_revision: gauge!("skerry_edge_watch_revision"),
             watch_epoch: gauge!("skerry_edge_watch_epoch"),
             watch_connected: gauge!("skerry_edge_watch_connected"),

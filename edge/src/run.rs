@@ -3,7 +3,7 @@
 //! All sockets are bound before anything is served. An edge that was enrolled once starts without its origin, and serves what is on
 //! its disk. At a stop the listeners finish first, then the origin is told, then the cache is flushed.
 
-use crate::cache::{CacheError, SliceCache};
+use crate::cache::{CorruptError, DiskCondition, SliceCache};
 use crate::config::{EdgeConfig, OriginAddress};
 use crate::control::{
     Applier, Backoff, Environments, Identity, IdentityError, Lease, OriginChannel, Secrets, StateError,
@@ -44,6 +44,7 @@ pub struct Edge {
 pub struct RunningEdge {
     status: watch::Receiver<WatcherStatus>,
     environments: Arc<Environments>,
+    slices: Arc<Slices>,
     stop: CancellationToken,
     ended: JoinHandle<()>,
 }
@@ -63,9 +64,6 @@ pub enum EdgeError {
     /// What was kept cannot be used.
     #[error(transparent)]
     State(#[from] StateError),
-    /// The cache does not open.
-    #[error(transparent)]
-    Cache(#[from] CacheError),
     /// The figures cannot be set up.
     #[error("the metrics cannot be set up: {0}")]
     Metrics(#[from] BuildError),
@@ -78,6 +76,17 @@ pub enum EdgeError {
     /// The part that ends an edge has panicked: a bug.
     #[error("the edge did not end cleanly")]
     Panicked,
+}
+
+/// Why a fault cannot be made on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum FaultError {
+    /// No such domain or path is shown.
+    #[error("this edge shows no such domain, or nothing at that path")]
+    NoSuchAsset,
+    /// The cache cannot be corrupted there.
+    #[error(transparent)]
+    Cache(#[from] CorruptError),
 }
 
 impl Edge {
@@ -101,7 +110,7 @@ impl Edge {
         self.metrics.handle()
     }
 
-    /// Enrols if need be, opens the cache, starts serving what is on disk, and follows the origin. Must be called on the
+    /// Enrols if need be, starts serving what is on disk, and follows the origin. Must be called on the
     /// multi-threaded runtime, which carries all that may wait. When `stop` is cancelled the edge drains and ends.
     ///
     /// # Errors
@@ -121,11 +130,9 @@ impl Edge {
         let fills = OriginChannel::new(&origin.url, &identity)?;
 
         let runtime = Handle::current();
-        let cache =
-            SliceCache::open(&folder.inner("cache")?, config.cache, runtime.clone(), Arc::clone(&metrics))
-                .await?;
+        let cache = SliceCache::start(&folder.inner("cache")?, config.cache, &runtime, Arc::clone(&metrics));
         let upstream = Box::new(OriginUpstream::new(fills.clone()));
-        let slices = Arc::new(Slices::new(cache, upstream, runtime, Arc::clone(&metrics)));
+        let slices = Arc::new(Slices::new(cache, upstream, config.fills, runtime, Arc::clone(&metrics)));
         let lease = Arc::new(Lease::load(folder.path().join("lease"), config.lease));
         let environments = Arc::new(Environments::default());
         let secrets = Arc::new(Secrets::load(folder.path().join("secrets"), config.secrets_on_disk)?);
@@ -155,6 +162,7 @@ impl Edge {
         let serving = listeners.serve(Arc::new(site), stop.clone())?;
 
         let status = watcher.status();
+        let shown = Arc::clone(&slices);
         let ending = CancellationToken::new();
         let mut tasks = JoinSet::new();
         tasks.spawn(watcher.run(ending.clone()));
@@ -174,28 +182,69 @@ impl Edge {
             slices.close().await;
             drop(folder);
         });
-        Ok(RunningEdge { status, environments, stop, ended })
+        Ok(RunningEdge { status, environments, slices: shown, stop, ended })
     }
 }
 
 impl RunningEdge {
     /// Resolves when the edge shows what the origin said.
-    pub async fn ready(&self) {
-        // An error means that the edge has ended; whoever waits sees that elsewhere.
-        let _ = self.status.clone().wait_for(|status| status.current).await;
+    pub fn ready(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut status = self.status.clone();
+        async move {
+            // An error means that the edge has ended; whoever waits sees that elsewhere.
+            let _ = status.wait_for(|status| status.current).await;
+        }
     }
 
     /// Why this edge should get no traffic now; empty when it should. The origin may be away: an edge that holds what it shows is
-    /// ready.
+    /// ready, as soon as it has found that out.
     pub fn not_ready(&self) -> Vec<&'static str> {
         let mut reasons = Vec::new();
         if self.stop.is_cancelled() {
             reasons.push("draining");
         }
-        if !self.status.borrow().current && self.environments.count() == 0 {
+        let status = *self.status.borrow();
+        if !status.current && self.environments.count() == 0 {
             reasons.push("nothing heard from the origin yet, and nothing kept");
+        } else if !status.current && !status.was_current && !status.origin_is_away {
+            reasons.push("asking the origin what changed while this edge was stopped");
         }
         reasons
+    }
+
+    /// What is wrong with an edge that serves all the same.
+    pub fn degraded(&self) -> Vec<&'static str> {
+        let mut faults = Vec::new();
+        match self.slices.disk_condition() {
+            DiskCondition::Healthy => {}
+            DiskCondition::Opening => faults.push("the disk cache is being opened"),
+            DiskCondition::ReadOnly => faults.push("the disk cache takes no writes"),
+            DiskCondition::Away => faults.push("the disk cache cannot be used; serving from memory"),
+        }
+        if !self.status.borrow().current {
+            faults.push("the origin cannot be followed; serving what is held");
+        }
+        faults
+    }
+
+    /// Corrupts the first slice of what a domain shows at a path, in the disk cache: for operators who want to see it heal.
+    ///
+    /// # Errors
+    /// [`FaultError`].
+    pub fn corrupt(
+        &self,
+        domain: &str,
+        path: &str,
+    ) -> impl Future<Output = Result<(), FaultError>> + Send + use<> {
+        let found = self.environments.find(domain).and_then(|environment| {
+            let asset = environment.asset(path)?;
+            Some((environment.account.clone(), asset.representations.first()?.blob))
+        });
+        let slices = Arc::clone(&self.slices);
+        async move {
+            let (account, blob) = found.ok_or(FaultError::NoSuchAsset)?;
+            Ok(slices.corrupt(&account, blob).await?)
+        }
     }
 
     /// Waits until the edge has drained and ended.
@@ -251,7 +300,7 @@ async fn upkeep(
         }
         metrics.handle().run_upkeep();
         usage.report();
-        metrics.cache_memory_bytes.set(slices.memory_used() as f64);
+        slices.measure();
         metrics.lease_remaining.set(lease.remaining() as f64 / 1000.0);
     }
 }

@@ -27,7 +27,6 @@ use crate::control::{Environment, Environments, Form, Lease, Secrets};
 use crate::fill::{FillError, Slices};
 use crate::metrics::{CacheResult, Metrics};
 use access::Gate;
-use body::Source;
 use bytes::Bytes;
 use conditional::{Validators, Verdict};
 use http::request::Parts;
@@ -157,11 +156,13 @@ impl Site {
         let refuse = |refusal: Refusal| refusal.response(&request.headers, &shared.common);
         let (mut response, cache) = match shared.decide(request, connection) {
             Ok(Decision::Show(plan)) => shared
-                .show(plan, request.method == Method::HEAD)
+                .show(plan, request.method == Method::HEAD, connection.peer)
                 .await
                 .unwrap_or_else(|error| (refuse(Refusal::Fill(error)), CacheResult::Miss)),
             Ok(Decision::NotFound(environment, page)) => {
-                let page = shared.not_found(&environment, &page, request.method == Method::HEAD).await;
+                let page = shared
+                    .not_found(&environment, &page, request.method == Method::HEAD, connection.peer)
+                    .await;
                 // Without its bytes a page for what is not there is one more thing that is not there.
                 page.unwrap_or_else(|_| (refuse(Refusal::NotFound), CacheResult::Miss))
             }
@@ -260,18 +261,23 @@ impl Shared {
         Head { common: &self.common, environment, form, address, age: self.lease.age() }
     }
 
-    async fn show(&self, plan: Plan, head_only: bool) -> Result<(Response<Body>, CacheResult), FillError> {
+    async fn show(
+        &self,
+        plan: Plan,
+        head_only: bool,
+        peer: IpAddr,
+    ) -> Result<(Response<Body>, CacheResult), FillError> {
         let head = self.head(&plan.environment, &plan.form, plan.address);
         let Answer::Content(selection) = plan.answer else {
             return Ok((head.not_modified(), CacheResult::None));
         };
         let blob = head.form.representation().blob;
-        let source = Source { slices: &self.slices, account: &plan.environment.account, blob };
+        let slices = self.slices.reader(&plan.environment.account, blob, peer);
         let range = match selection {
             Selection::Parts(parts) => {
                 let multipart = Multipart::new(head.form, parts);
                 let size = multipart.content_length;
-                let (body, cache) = Body::assemble(source, multipart.pieces, size).await?;
+                let (body, cache) = Body::assemble(slices, multipart.pieces, size).await?;
                 return Ok((head.several(multipart.content_type, size, body, cache), cache));
             }
             Selection::Part(range) => Some(range),
@@ -280,7 +286,7 @@ impl Shared {
         let bytes = range.clone().unwrap_or(0..blob.size);
         let (body, cache) = match head_only || bytes.is_empty() {
             true => (Body::empty(), CacheResult::None),
-            false => Body::open(source, bytes).await?,
+            false => Body::open(slices, bytes).await?,
         };
         let response = match range {
             Some(range) => head.part(&range, body, cache),
@@ -295,12 +301,13 @@ impl Shared {
         environment: &Environment,
         page: &Form,
         head_only: bool,
+        peer: IpAddr,
     ) -> Result<(Response<Body>, CacheResult), FillError> {
         let blob = page.representation().blob;
-        let source = Source { slices: &self.slices, account: &environment.account, blob };
+        let slices = self.slices.reader(&environment.account, blob, peer);
         let (body, cache) = match head_only || blob.size == 0 {
             true => (Body::empty(), CacheResult::None),
-            false => Body::open(source, 0..blob.size).await?,
+            false => Body::open(slices, 0..blob.size).await?,
         };
         Ok((self.head(environment, page, Address::Path).not_found_page(body, cache), cache))
     }

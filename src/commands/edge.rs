@@ -1,6 +1,7 @@
 //! `skerry edge`: the role as a process of its own.
 
 use crate::admin::{self, Admin};
+use crate::admin_socket::AdminSocket;
 use crate::certificate;
 use crate::config::{self, ConfigOptions, EdgeSettings};
 use crate::environment::Environment;
@@ -16,6 +17,7 @@ use skerry_proto::join::JoinToken;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// How it is set up.
@@ -36,6 +38,7 @@ pub(crate) async fn run(options: Options, environment: &Environment) -> Result<(
     let stop = shutdown::on_signal()?;
     let origin = OriginAddress { url: settings.origin_url.clone(), join_token: join_token(&settings)? };
     let admin_addresses = settings.admin_addresses.clone();
+    let (data, faults) = (settings.data.clone(), settings.faults);
     // Before anything is written: an edge that cannot start leaves nothing behind.
     let listeners = listener::bind(&admin_addresses, "admin of the edge, admin.addresses").await?;
     let bound = tokio::task::spawn_blocking(move || bind(settings)).await;
@@ -46,12 +49,14 @@ pub(crate) async fn run(options: Options, environment: &Environment) -> Result<(
     }
     let slot = EdgeSlot::starting();
     let pages_end = CancellationToken::new();
-    let probed = slot.clone();
-    let page = Admin { metrics: edge.metrics(), not_ready: Box::new(move || probed.not_ready()) };
-    let pages = tokio::spawn(admin::serve(listeners, page, pages_end.clone()));
+    let mut pages = JoinSet::new();
+    pages.spawn(admin::serve(listeners, Admin::of_edge(edge.metrics(), &slot), pages_end.clone()));
+    if let Some(socket) = AdminSocket::bind(&data, faults) {
+        pages.spawn(socket.serve(slot.clone(), pages_end.clone()));
+    }
     let result = serve(edge, origin, &slot, &stop).await;
     pages_end.cancel();
-    let _ = pages.await;
+    while pages.join_next().await.is_some() {}
     result
 }
 
@@ -67,6 +72,7 @@ fn bind(settings: EdgeSettings) -> Result<Edge, Failure> {
         fallback_domain: None,
         worker_count: settings.worker_count,
         cache: settings.cache,
+        fills: settings.fills,
         limits: settings.limits,
         serve: settings.serve,
         secrets_on_disk: settings.secrets_on_disk,
@@ -97,11 +103,12 @@ async fn serve(
         Err(error) => return Err(Failure::of(&error)),
     };
     tracing::info!("edge serves what it holds");
+    let ready = running.ready();
+    slot.running(running);
     tokio::select! {
-        () = running.ready() => tracing::info!("edge is ready: it shows what the origin says"),
+        () = ready => tracing::info!("edge is ready: it shows what the origin says"),
         () = stop.cancelled() => {}
     }
-    slot.running(running);
     stop.cancelled().await;
     if let Some(running) = slot.take() {
         running.stopped().await.map_err(|error| Failure::of(&error))?;

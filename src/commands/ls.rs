@@ -26,7 +26,7 @@ pub(crate) struct Options {
 /// Runs the command.
 pub(crate) async fn run(options: Options, environment: &Environment) -> Result<(), Failure> {
     let client = Client::connect(&options.origin, environment).await?;
-    let listed = client.list().await?;
+    let listed = client.list(client.target()).await?;
     if options.json {
         return output::json(&json!({
             "build_sid": listed.build_sid,

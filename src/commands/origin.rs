@@ -104,7 +104,7 @@ async fn serve(settings: OriginSettings) -> Result<(), Failure> {
     let pages_end = CancellationToken::new();
     let pages = tokio::spawn(admin::serve(
         listeners,
-        Admin { metrics, not_ready: Box::new(not_ready) },
+        Admin { metrics, not_ready: Box::new(not_ready), degraded: Box::new(Vec::new) },
         pages_end.clone(),
     ));
     tracing::info!("origin is ready");

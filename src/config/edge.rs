@@ -6,7 +6,7 @@ use super::{ConfigOptions, Setting, Shape, Table, load_role};
 use crate::environment::Environment;
 use crate::failure::Failure;
 use skerry_edge::cache::DISK_SIZE_MIN;
-use skerry_edge::config::{CacheConfig, ListenLimits, ServeConfig};
+use skerry_edge::config::{AdmissionPolicy, CacheConfig, FillLimits, ListenLimits, ServeConfig};
 use skerry_proto::join::JoinToken;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -32,6 +32,8 @@ pub(crate) struct EdgeSettings {
     pub(crate) admin_addresses: Vec<SocketAddr>,
     pub(crate) worker_count: usize,
     pub(crate) cache: CacheConfig,
+    pub(crate) fills: FillLimits,
+    pub(crate) faults: bool,
     pub(crate) limits: ListenLimits,
     pub(crate) serve: ServeConfig,
     pub(crate) secrets_on_disk: bool,
@@ -56,6 +58,8 @@ impl EdgeSettings {
             admin_addresses: Vec::new(),
             worker_count: 1,
             cache: CacheConfig::default(),
+            fills: FillLimits::default(),
+            faults: false,
             limits: ListenLimits::default(),
             serve: ServeConfig::default(),
             secrets_on_disk: false,
@@ -96,6 +100,9 @@ const MEMORY_SIZE_MIN: u64 = 4 << 20;
 
 /// Counts that are more than any machine has room for, but no more than add up.
 const COUNTS: std::ops::RangeInclusive<u64> = 1..=100_000_000;
+
+/// Four slices a second; with less hardly anything would ever be written.
+const WRITE_RATE_MIN: u64 = 1 << 20;
 
 /// Every setting of an edge.
 pub(super) const SETTINGS: &[Setting<EdgeSettings>] = &[
@@ -225,6 +232,14 @@ pub(super) const SETTINGS: &[Setting<EdgeSettings>] = &[
         set: |to, text| put(&mut to.admin_addresses, value::addresses(text)),
     },
     Setting {
+        name: "admin.faults",
+        default: "false",
+        shape: Shape::Text,
+        accepts: "true or false",
+        doc: "Whether `skerry fault` may damage this edge's cache on purpose, over the admin socket in the data folder.",
+        set: |to, text| put(&mut to.faults, text.parse().ok()),
+    },
+    Setting {
         name: "workers",
         default: "0",
         shape: Shape::Number,
@@ -253,7 +268,7 @@ pub(super) const SETTINGS: &[Setting<EdgeSettings>] = &[
         name: "cache.disk_size",
         default: "10GiB",
         shape: Shape::Text,
-        accepts: "bytes, such as 10GiB; at least 256MiB",
+        accepts: "bytes, such as 10GiB; at least 128MiB",
         doc: "Bytes of slices on disk.",
         set: |to, text| {
             let size = value::size(text).filter(|size| *size >= DISK_SIZE_MIN)?;
@@ -269,6 +284,68 @@ pub(super) const SETTINGS: &[Setting<EdgeSettings>] = &[
         set: |to, text| {
             let size = value::size(text).filter(|size| *size >= MEMORY_SIZE_MIN)?;
             put(&mut to.cache.write_buffer_size, Some(size))
+        },
+    },
+    Setting {
+        name: "cache.write_rate_max",
+        default: "100MiB",
+        shape: Shape::Text,
+        accepts: "bytes a second, such as 20MiB; at least 1MiB",
+        doc: "Bytes a second that are written to disk for what was asked for once; ten seconds' worth may come at once.",
+        set: |to, text| {
+            let rate = value::size(text).filter(|rate| *rate >= WRITE_RATE_MIN)?;
+            put(&mut to.cache.write_rate_max, Some(rate))
+        },
+    },
+    Setting {
+        name: "cache.admission",
+        default: "room",
+        shape: Shape::Text,
+        accepts: "room, twice or all",
+        doc: "What goes to disk. room: everything while there is room and cache.write_rate_max lasts, beyond that what was asked for twice. twice: only that. all: everything, whatever it pushes out.",
+        set: |to, text| {
+            let policy = match text {
+                "room" => AdmissionPolicy::Room,
+                "twice" => AdmissionPolicy::Twice,
+                "all" => AdmissionPolicy::All,
+                _ => return None,
+            };
+            put(&mut to.cache.admission, Some(policy))
+        },
+    },
+    Setting {
+        name: "limits.fill_count_max",
+        default: "128",
+        shape: Shape::Number,
+        accepts: COUNT,
+        doc: "Fills from the origin under way in all.",
+        set: |to, text| put(&mut to.fills.fill_count_max, value::number(text, 1..=100_000)),
+    },
+    Setting {
+        name: "limits.client_fill_count_max",
+        default: "32",
+        shape: Shape::Number,
+        accepts: COUNT,
+        doc: "Fills from the origin under way for one client: an IPv4 address, or an IPv6 network of 64 bits.",
+        set: |to, text| put(&mut to.fills.client_fill_count_max, value::number(text, 1..=100_000)),
+    },
+    Setting {
+        name: "limits.fill_wait_seconds_max",
+        default: "10",
+        shape: Shape::Number,
+        accepts: SECONDS,
+        doc: "Seconds that a fill waits for its turn, before its clients are answered with 503.",
+        set: |to, text| put(&mut to.fills.wait_time_max, value::seconds(text)),
+    },
+    Setting {
+        name: "limits.fill_retry_seconds",
+        default: "2",
+        shape: Shape::Number,
+        accepts: "whole seconds, from 0 to 3600",
+        doc: "Seconds after a failed fill in which the origin is not asked for that blob again.",
+        set: |to, text| {
+            let seconds = value::number(text, 0..=3600).map(Duration::from_secs);
+            put(&mut to.fills.retry_pause, seconds)
         },
     },
     Setting {

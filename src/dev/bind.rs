@@ -2,6 +2,7 @@
 
 use super::folder::DevFolder;
 use super::hint::Hints;
+use crate::admin_socket::AdminSocket;
 use crate::certificate;
 use crate::client::Credentials;
 use crate::commands::dev::Options;
@@ -44,6 +45,8 @@ pub(super) struct Bound {
 
 /// An edge whose sockets are bound.
 pub(super) struct BoundEdge {
+    /// First, because its file goes before the folder does.
+    pub(super) admin_socket: Option<AdminSocket>,
     pub(super) edge: Edge,
     pub(super) admin: Vec<HttpListener>,
     /// For an edge that is not enrolled yet.
@@ -86,7 +89,8 @@ pub(super) async fn bind(
             Some(_) => None,
             None => Some(origin.create_join_token(JOIN_TOKEN_VALID).await.map_err(of_origin)?),
         };
-        edges.push(BoundEdge { edge, admin, join_token });
+        let admin_socket = AdminSocket::bind(&folder.edge(number), settings.edge.faults);
+        edges.push(BoundEdge { edge, admin, admin_socket, join_token });
     }
     let origin_metrics = origin.metrics();
     Ok(Bound {
@@ -156,6 +160,7 @@ fn edge_configs(
             fallback_domain: fallback_domain.clone(),
             worker_count: settings.worker_count,
             cache: settings.cache,
+            fills: settings.fills,
             limits: settings.limits,
             serve: settings.serve.clone(),
             secrets_on_disk: settings.secrets_on_disk,

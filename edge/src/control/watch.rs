@@ -37,6 +37,10 @@ pub struct WatcherStatus {
     pub position: Version,
     /// The stream is up, and all that came with it at first is shown.
     pub current: bool,
+    /// It was so once since the start.
+    pub was_current: bool,
+    /// The last try to follow the origin failed, and none has succeeded since.
+    pub origin_is_away: bool,
 }
 
 /// Follows the origin.
@@ -93,17 +97,19 @@ impl Watcher {
     pub async fn run(self, stop: CancellationToken) {
         let mut backoff = Backoff::new();
         while !stop.is_cancelled() {
-            let was_current = self.status.borrow().current;
             let error = match self.follow(&stop).await {
                 Ok(()) => return,
                 Err(error) => error,
             };
-            if self.status.borrow().current || was_current {
+            if self.status.borrow().current {
                 backoff = Backoff::new();
             }
             self.lease.lost();
             self.metrics.watch_connected.set(0.0);
-            self.status.send_modify(|status| status.current = false);
+            self.status.send_modify(|status| {
+                status.current = false;
+                status.origin_is_away = true;
+            });
             let pause = backoff.pause();
             tracing::warn!(%error, retry_milliseconds = pause.as_millis() as u64, "the origin cannot be followed; serving what is held");
             tokio::select! {
@@ -166,7 +172,12 @@ impl Watcher {
     fn set_position(&self, position: Version, current: bool) {
         self.metrics.watch_epoch.set(position.epoch as f64);
         self.metrics.watch_revision.set(position.revision as f64);
-        self.status.send_replace(WatcherStatus { position, current });
+        self.status.send_modify(|status| {
+            status.position = position;
+            status.current = current;
+            status.was_current |= current;
+            status.origin_is_away &= !current;
+        });
     }
 }
 

@@ -5,7 +5,7 @@ mod hostile;
 mod site;
 
 use super::*;
-use crate::config::{CacheConfig, QuotaLimits, ServeConfig, ServerIdentity};
+use crate::config::{CacheConfig, FillLimits, QuotaLimits, ServeConfig, ServerIdentity};
 use crate::serve::Protocol;
 use ::http::{Method, StatusCode};
 use bytes::Bytes;
@@ -57,6 +57,7 @@ impl Server {
             fallback_domain: None,
             worker_count: WORKER_COUNT,
             cache: CacheConfig::default(),
+            fills: FillLimits::default(),
             limits,
             lease: NEVER,
             serve: ServeConfig::default(),

@@ -1,13 +1,12 @@
 //! The body of a response.
 
 use super::Protocol;
-use crate::cache::Account;
-use crate::fill::{FillError, Slices};
+use crate::fill::{FillError, SliceReader};
 use crate::metrics::{CacheResult, Metrics};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http_body::{Frame, SizeHint};
-use skerry_proto::slices::{BlobId, SLICE_SIZE, VerifiedSlice};
+use skerry_proto::slices::{SLICE_SIZE, VerifiedSlice};
 use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -47,14 +46,6 @@ pub(super) enum Piece {
 #[error("the rest of the body cannot be had: {0}")]
 pub struct BodyError(#[from] FillError);
 
-/// A blob of an account, and where its slices come from.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Source<'a> {
-    pub(super) slices: &'a Arc<Slices>,
-    pub(super) account: &'a Account,
-    pub(super) blob: BlobId,
-}
-
 impl Body {
     /// No bytes.
     pub(super) fn empty() -> Self {
@@ -69,19 +60,19 @@ impl Body {
     /// A range of a blob, at least one byte within it. Waits for the first slice, so that whoever decides the status knows that there
     /// is something to send.
     pub(super) async fn open(
-        source: Source<'_>,
+        slices: SliceReader,
         range: Range<u64>,
     ) -> Result<(Self, CacheResult), FillError> {
-        let (chunk, cache) = source.first(&range).await?;
+        let (chunk, cache) = first(&slices, &range).await?;
         let rest = range.end - range.start;
         let left = range.start + chunk.len() as u64..range.end;
-        let reader = (!left.is_empty()).then(|| Reader::boxed(source, left, Vec::new()));
+        let reader = (!left.is_empty()).then(|| Reader::boxed(slices, left, Vec::new()));
         Ok((Self { chunk, rest, reader, accounting: None }, cache))
     }
 
     /// Text and ranges in turn, `size` bytes in all. Waits for the first slice of the first range.
     pub(super) async fn assemble(
-        source: Source<'_>,
+        slices: SliceReader,
         pieces: Vec<Piece>,
         size: u64,
     ) -> Result<(Self, CacheResult), FillError> {
@@ -90,7 +81,7 @@ impl Body {
         for piece in pieces {
             match piece {
                 Piece::Range(range) if result == CacheResult::None => {
-                    let (chunk, cache) = source.first(&range).await?;
+                    let (chunk, cache) = first(&slices, &range).await?;
                     result = cache;
                     let left = range.start + chunk.len() as u64..range.end;
                     ahead.push(Piece::Text(chunk));
@@ -99,7 +90,7 @@ impl Body {
                 piece => ahead.push(piece),
             }
         }
-        let reader = Some(Reader::boxed(source, 0..0, ahead));
+        let reader = Some(Reader::boxed(slices, 0..0, ahead));
         Ok((Self { chunk: Bytes::new(), rest: size, reader, accounting: None }, result))
     }
 
@@ -174,29 +165,25 @@ fn until(range: &Range<u64>) -> u64 {
     range.end.div_ceil(SLICE_SIZE as u64)
 }
 
-impl Source<'_> {
-    /// What the first slice of a range has of it.
-    async fn first(self, range: &Range<u64>) -> Result<(Bytes, CacheResult), FillError> {
-        let index = index(range.start);
-        let (slice, cache) = match self.slices.in_memory(self.account, &self.blob, index) {
-            Some(slice) => (slice, CacheResult::Memory),
-            None => self.slices.get(self.account, self.blob, index, until(range)).await?,
-        };
-        let chunk = take(&slice, range);
-        if range.start + (chunk.len() as u64) < range.end {
-            self.slices.read_ahead(self.account, self.blob, index, until(range));
-        }
-        Ok((chunk, cache))
+/// What the first slice of a range has of it.
+async fn first(slices: &SliceReader, range: &Range<u64>) -> Result<(Bytes, CacheResult), FillError> {
+    let index = index(range.start);
+    let (slice, cache) = match slices.in_memory(index) {
+        Some(slice) => (slice, CacheResult::Memory),
+        None => slices.get(index, until(range)).await?,
+    };
+    let chunk = take(&slice, range);
+    if range.start + (chunk.len() as u64) < range.end {
+        slices.read_ahead(index, until(range));
     }
+    Ok((chunk, cache))
 }
 
 type PendingSlice = BoxFuture<'static, Result<(VerifiedSlice, CacheResult), FillError>>;
 
 /// Gets what comes after the first chunk.
 struct Reader {
-    slices: Arc<Slices>,
-    account: Account,
-    blob: BlobId,
+    slices: SliceReader,
     /// What is left of the range that is being read.
     range: Range<u64>,
     /// What comes after it.
@@ -205,15 +192,8 @@ struct Reader {
 }
 
 impl Reader {
-    fn boxed(source: Source<'_>, range: Range<u64>, pieces: Vec<Piece>) -> Box<Self> {
-        Box::new(Self {
-            slices: Arc::clone(source.slices),
-            account: source.account.clone(),
-            blob: source.blob,
-            range,
-            pieces: pieces.into_iter(),
-            pending: None,
-        })
+    fn boxed(slices: SliceReader, range: Range<u64>, pieces: Vec<Piece>) -> Box<Self> {
+        Box::new(Self { slices, range, pieces: pieces.into_iter(), pending: None })
     }
 
     /// The next text, or what the next slice has of the range; `None` at the end.
@@ -234,7 +214,7 @@ impl Reader {
             // A verified slice reaches to the next one or to the end of the blob.
             return Poll::Ready(Some(Err(FillError::Integrity)));
         }
-        self.slices.read_ahead(&self.account, self.blob, index(self.range.start), until(&self.range));
+        self.slices.read_ahead(index(self.range.start), until(&self.range));
         self.range.start += chunk.len() as u64;
         Poll::Ready(Some(Ok(chunk)))
     }
@@ -244,11 +224,11 @@ impl Reader {
             Some(pending) => pending,
             None => {
                 let (next, until) = (index(self.range.start), until(&self.range));
-                if let Some(slice) = self.slices.in_memory(&self.account, &self.blob, next) {
+                if let Some(slice) = self.slices.in_memory(next) {
                     return Poll::Ready(Ok(slice));
                 }
-                let (slices, account, blob) = (Arc::clone(&self.slices), self.account.clone(), self.blob);
-                self.pending.insert(Box::pin(async move { slices.get(&account, blob, next, until).await }))
+                let slices = self.slices.clone();
+                self.pending.insert(Box::pin(async move { slices.get(next, until).await }))
             }
         };
         let result = ready!(pending.as_mut().poll(cx));

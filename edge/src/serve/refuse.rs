@@ -135,6 +135,11 @@ impl Refusal {
             Self::Fill(FillError::TimedOut) => {
                 (StatusCode::GATEWAY_TIMEOUT, "origin_timeout", "the origin does not answer in time")
             }
+            Self::Fill(FillError::Busy) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "too_many_fills",
+                "too many assets are being fetched from the origin",
+            ),
             Self::Fill(FillError::Unavailable | FillError::NotFound | FillError::Integrity) => (
                 StatusCode::BAD_GATEWAY,
                 "origin_unavailable",
@@ -257,7 +262,7 @@ mod tests {
 
     #[test]
     fn no_text_of_a_refusal_needs_escapes_in_json() {
-        let fills = [FillError::TimedOut, FillError::Unavailable];
+        let fills = [FillError::TimedOut, FillError::Unavailable, FillError::Busy];
         let refusals = [
             Refusal::BadHost,
             Refusal::Misdirected,

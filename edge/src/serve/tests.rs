@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::cache::SliceCache;
-use crate::config::CacheConfig;
+use crate::config::{CacheConfig, FillLimits};
 use crate::control::testing::{Sketch, entry};
 use crate::fill::testing::{Fault, MemoryUpstream, sample};
 use bytes::Bytes;
@@ -42,12 +42,13 @@ async fn fixture(access: AccessRules, fallback: Option<&str>) -> Fixture {
     let environments = Arc::new(Environments::default());
     environments.show(Arc::new(sketch.environment()));
     let metrics = Arc::new(Metrics::new("test").expect("registers"));
-    let config = CacheConfig { memory_size: 16 << 20, disk_size: 256 << 20, write_buffer_size: 8 << 20 };
+    let config = CacheConfig { memory_size: 16 << 20, disk_size: 256 << 20, ..CacheConfig::default() };
     let cache =
-        SliceCache::open(&temp.path().join("cache"), config, Handle::current(), Arc::clone(&metrics)).await;
+        SliceCache::start(&temp.path().join("cache"), config, &Handle::current(), Arc::clone(&metrics));
     let slices = Slices::new(
-        cache.expect("opens"),
+        cache,
         Box::new(upstream.clone()),
+        FillLimits { retry_pause: Duration::ZERO, ..FillLimits::default() },
         Handle::current(),
         Arc::clone(&metrics),
     );

@@ -59,6 +59,8 @@ pub(crate) enum Lie {
     WrongSize,
     /// No head.
     NoHead,
+    /// "No such blob".
+    Missing,
     /// Nothing at all.
     Silence,
     /// The stream breaks off after this many slices.
@@ -91,6 +93,8 @@ struct State {
     blobs: HashMap<Hash, (Bytes, Lie)>,
     pointers: Vec<wire::SignedPointer>,
     revision: u64,
+    /// Before each slice.
+    pause: Duration,
 }
 
 /// What edges said.
@@ -99,6 +103,7 @@ struct Told {
     acked: u64,
     refused: Vec<String>,
     fills: u64,
+    slices: u64,
 }
 
 impl FakeOrigin {
@@ -279,6 +284,16 @@ impl FakeOrigin {
         self.shared.told.borrow().fills
     }
 
+    /// Slices that were sent.
+    pub(crate) fn slices(&self) -> u64 {
+        self.shared.told.borrow().slices
+    }
+
+    /// From now on it takes so long for each slice.
+    pub(crate) fn slow_down(&self, pause: Duration) {
+        self.shared.state().pause = pause;
+    }
+
     #[track_caller]
     fn until(&self, what: &str, right: impl Fn(&Told) -> bool) -> Told {
         let mut told = self.shared.told.subscribe();
@@ -411,9 +426,21 @@ impl wire::fill_server::Fill for Service {
         let hash = Hash::try_from(&request.hash[..]).map_err(|_| Status::invalid_argument("no hash"))?;
         let (content, lie) =
             self.0.state().blobs.get(&hash).cloned().ok_or_else(|| Status::not_found("no such blob"))?;
+        if lie == Lie::Missing {
+            return Err(Status::not_found("no such blob"));
+        }
         let (sender, responses) = mpsc::channel(4);
+        let shared = Arc::clone(&self.0);
         RUNTIME.spawn(async move {
             for message in lie.messages(content, request.first_slice, request.slice_count) {
+                if matches!(
+                    &message,
+                    Ok(wire::FillResponse { kind: Some(wire::fill_response::Kind::Slice(_)) })
+                ) {
+                    let pause = shared.state().pause;
+                    tokio::time::sleep(pause).await;
+                    shared.told.send_modify(|told| told.slices += 1);
+                }
                 if sender.send(message).await.is_err() {
                     return;
                 }

@@ -36,6 +36,8 @@ pub(crate) struct Edge {
     address: SocketAddr,
     admin: Figures,
     authority: CertificateDer<'static>,
+    /// `KEY=VALUE`, above those of the file.
+    settings: Vec<String>,
     folder: TempDir,
 }
 
@@ -128,16 +130,38 @@ impl Edge {
         Self::join_with(origin.url(), &origin.join_token())
     }
 
-    /// Joins an origin of lies.
+    /// The same with settings.
+    #[track_caller]
+    pub(crate) fn join_set(origin: &Origin, settings: &[&str]) -> Self {
+        Self::join_as(origin.url(), &origin.join_token(), settings)
+    }
+
+    /// Has other settings from the next start on.
+    pub(crate) fn set(&mut self, settings: &[&str]) {
+        self.settings = settings.iter().map(|&setting| setting.to_owned()).collect();
+    }
+
+    /// Joins an origin of lies. What could not be filled is asked for again at once.
     #[track_caller]
     pub(crate) fn of_fake(origin: &FakeOrigin) -> Self {
-        Self::join_with(origin.url(), &origin.token().to_text())
+        Self::of_fake_with(origin, &["limits.fill_retry_seconds=0"])
+    }
+
+    /// Joins an origin of lies, with settings.
+    #[track_caller]
+    pub(crate) fn of_fake_with(origin: &FakeOrigin, settings: &[&str]) -> Self {
+        Self::join_as(origin.url(), &origin.token().to_text(), settings)
     }
 
     /// Joins with a token, and waits until it is ready.
     #[track_caller]
     pub(crate) fn join_with(url: &str, token: &str) -> Self {
-        let edge = Self::begin_to_join(url, token);
+        Self::join_as(url, token, &[])
+    }
+
+    #[track_caller]
+    fn join_as(url: &str, token: &str, settings: &[&str]) -> Self {
+        let edge = Self::begin_to_join_as(url, token, settings);
         edge.figures().until_ready();
         edge
     }
@@ -155,9 +179,9 @@ impl Edge {
         });
         let config: Vec<_> = lines.collect();
         fs::write(folder.path().join("edge.toml"), config.join("\n")).expect("writes");
-        let (process, address, admin) = run_edge(folder.path());
+        let (process, address, admin) = run_edge(folder.path(), &[]);
         let authority = CertificateDer::from_pem_file(folder.path().join("data/ca.pem")).expect("made");
-        let edge = Self { process, address, admin, authority, folder };
+        let edge = Self { process, address, admin, authority, settings: Vec::new(), folder };
         edge.figures().until_ready();
         edge
     }
@@ -165,10 +189,16 @@ impl Edge {
     /// Begins to join with a token, as an origin may not be there yet.
     #[track_caller]
     pub(crate) fn begin_to_join(url: &str, token: &str) -> Self {
+        Self::begin_to_join_as(url, token, &[])
+    }
+
+    #[track_caller]
+    fn begin_to_join_as(url: &str, token: &str, settings: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let authority = prepare_edge(folder.path(), url, token);
-        let (process, address, admin) = run_edge(folder.path());
-        Self { process, address, admin, authority, folder }
+        let settings: Vec<String> = settings.iter().map(|&setting| setting.to_owned()).collect();
+        let (process, address, admin) = run_edge(folder.path(), &settings);
+        Self { process, address, admin, authority, settings, folder }
     }
 
     /// Tries to join, and says how that ended.
@@ -176,7 +206,7 @@ impl Edge {
     pub(crate) fn attempt(url: &str, token: &str) -> super::Outcome {
         let folder = tempfile::tempdir().expect("a temporary folder");
         prepare_edge(folder.path(), url, token);
-        super::Outcome::of(&mut Process::spawn("skerry edge", edge_command(folder.path())))
+        super::Outcome::of(&mut Process::spawn("skerry edge", edge_command(folder.path(), &[])))
     }
 
     /// Starts again on the same folder, and waits until it is ready.
@@ -189,7 +219,7 @@ impl Edge {
     /// Starts again on the same folder; without its origin it serves what it holds.
     #[track_caller]
     pub(crate) fn start_again_without_origin(&mut self) {
-        (self.process, self.address, self.admin) = run_edge(self.folder.path());
+        (self.process, self.address, self.admin) = run_edge(self.folder.path(), &self.settings);
     }
 
     #[track_caller]
@@ -221,6 +251,11 @@ impl Edge {
     #[track_caller]
     pub(crate) fn remembers(&self, text: &str) -> bool {
         self.process.remembers(text.as_bytes())
+    }
+
+    /// The most memory that it ever had resident, in bytes.
+    pub(crate) fn resident_max(&self) -> u64 {
+        self.process.resident_max()
     }
 
     /// What it shows of a domain.
@@ -283,16 +318,19 @@ fn run_origin(folder: &Path) -> (Process, String, Figures) {
     (process, grpc, admin)
 }
 
-fn edge_command(folder: &Path) -> std::process::Command {
+fn edge_command(folder: &Path, settings: &[String]) -> std::process::Command {
     let mut command = skerry();
     command.current_dir(folder).args(["edge", "--config", "edge.toml", "--log-format", "json"]);
+    for setting in settings {
+        command.args(["--set", setting]);
+    }
     command
 }
 
 /// Address of HTTPS, and the admin listener; it need not be ready yet.
 #[track_caller]
-fn run_edge(folder: &Path) -> (Process, SocketAddr, Figures) {
-    let mut process = Process::spawn("skerry edge", edge_command(folder));
+fn run_edge(folder: &Path, settings: &[String]) -> (Process, SocketAddr, Figures) {
+    let mut process = Process::spawn("skerry edge", edge_command(folder, settings));
     let [https, admin] = process.logged(["https", "admin"]);
     (process, https.parse().expect("an address"), Figures::of(&format!("http://{admin}")))
 }

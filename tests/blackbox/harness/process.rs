@@ -120,6 +120,14 @@ impl Process {
         self.ended().is_none()
     }
 
+    /// The most memory that it ever had resident, in bytes (proc(5)).
+    #[track_caller]
+    pub(crate) fn resident_max(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
+        let kib = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
+        kib.and_then(|kib| kib.trim().parse::<u64>().ok()).expect("VmHWM") * 1024
+    }
+
     /// Ends it as a power cut would, but for the page cache.
     pub(crate) fn kill_9(&mut self) {
         self.signal(Signal::SIGKILL);

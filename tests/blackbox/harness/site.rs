@@ -103,6 +103,17 @@ impl Site {
         self.ask(protocol, path).send()
     }
 
+    /// Asks for many paths on one HTTP/2 connection, one after the other, and expects a whole response to each.
+    #[track_caller]
+    pub(crate) fn get_all<'p>(&self, paths: impl Iterator<Item = &'p str>) -> Vec<Response> {
+        let request = |path| Request::get(format!("https://{}{path}", self.authority())).body(Bytes::new());
+        let requests: Vec<_> = paths.map(|path| request(path).expect("a URI")).collect();
+        let all = async {
+            tokio::time::timeout(DEADLINE, site_tcp::http2_all(self, requests)).await.context("in time")?
+        };
+        block_on(all).unwrap_or_else(|error| panic!("{}: {error:#}", self.host))
+    }
+
     /// Asks twice on one HTTP/3 connection, the second time from another port, as a phone does that changes networks.
     #[track_caller]
     pub(crate) fn get_from_two_ports(&self, path: &str) -> [Response; 2] {
@@ -113,6 +124,19 @@ impl Site {
                 .context("in time")?
         };
         block_on(responses).unwrap_or_else(|error| panic!("{path}: {error:#}"))
+    }
+
+    /// Reads so many bytes over HTTP/1.1 or HTTP/2, and then holds the connection without reading on, until the value is dropped.
+    #[track_caller]
+    pub(crate) fn stall(&self, protocol: Protocol, path: &str, count: usize) -> impl Sized + use<> {
+        let uri = format!("https://{}{path}", self.authority());
+        let request = Request::get(uri).body(Bytes::new()).expect("a URI");
+        let read = async {
+            tokio::time::timeout(DEADLINE, site_tcp::stall_after(self, protocol, request, count))
+                .await
+                .context("in time")?
+        };
+        block_on(read).unwrap_or_else(|error| panic!("{path}: {error:#}"))
     }
 
     /// Begins a request.
@@ -172,6 +196,16 @@ impl Ask<'_> {
     pub(crate) fn send(self) -> Response {
         let what = format!("{} {}{}", self.protocol, self.site.host, self.path);
         self.attempt().unwrap_or_else(|error| panic!("{what}: {error:#}"))
+    }
+
+    /// Reads so many bytes of the content, over HTTP/1.1 or HTTP/2, and goes away; how many came.
+    pub(crate) fn go_away_after(self, count: usize) -> anyhow::Result<usize> {
+        let uri: Uri = format!("https://{}{}", self.site.authority(), self.path).parse()?;
+        let request = self.request.uri(uri).body(self.content)?;
+        block_on(async {
+            let read = site_tcp::go_away_after(self.site, self.protocol, request, count);
+            tokio::time::timeout(DEADLINE, read).await.context("in time")?
+        })
     }
 
     /// A whole response, or why there is none. A body that is cut short is an error.
