@@ -92,7 +92,8 @@ impl Publisher {
         let environment = place.environment;
         let live = self.live_versions(&environment).await?;
         let added = shared.catalogue.versions(&place.service, &changes.versions).await?;
-        let site_file_before = self.site_file(&live).await?;
+        // One that cannot be read any more must not stand in the way of its own removal.
+        let site_file_before = self.site_file(&live).await.unwrap_or_default();
         let modified_last = live.iter().map(|version| version.created_at).max();
         let build = contents::apply(live, added, &changes.versions, &changes.removed_paths, &shared.limits)?;
         let site_file = self.site_file(&build).await?;
