@@ -4,7 +4,7 @@
 //! - A blob is there wholly or not at all. Bytes go to a temporary file, which is renamed when all of them are durable.
 //! - When [`BlobStore`] answers that it holds a blob, that outlives a power cut: the file was fsynced, then renamed, then every
 //!   folder on the way to it was fsynced.
-//! - A blob is stored once, however often it arrives, and never changed. Its arrival costs the same work each time.
+//! - A blob is stored once, however often it arrives, and never changed. Each arrival is followed by the same writes and syncs.
 //! - No async worker hashes, reads or writes.
 //!
 //! It does not know who may have a blob, nor which are in use: that is the catalogue's.
@@ -23,12 +23,11 @@ use bytes::Bytes;
 use skerry_folder::sync_folder;
 use skerry_proto::hash::Hash;
 use skerry_proto::slices::BlobId;
-use std::collections::HashSet;
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use temporary::TemporaryBlob;
 
 /// Why a blob was not stored, or cannot be read.
@@ -91,8 +90,6 @@ pub(crate) struct BlobStore {
 #[derive(Debug)]
 struct Shared {
     root: PathBuf,
-    /// Folders whose own entries were made durable by this process: at most 65,536 pairs of bytes.
-    durable_folders: Mutex<HashSet<[u8; 2]>>,
 }
 
 impl BlobStore {
@@ -110,7 +107,7 @@ impl BlobStore {
             _ => make_folder(&temporary)?,
         }
         sync_folder(&root)?;
-        Ok(Self { shared: Arc::new(Shared { root, durable_folders: Mutex::default() }) })
+        Ok(Self { shared: Arc::new(Shared { root }) })
     }
 
     /// Begins to store a blob of `announced` bytes.
@@ -164,18 +161,15 @@ impl BlobStore {
         make_folder(&inner)
     }
 
-    /// Makes the folder of a blob durable, and where this process did not yet do that, those that it is in.
+    /// Makes the folder of a blob durable, and those that it is in.
+    ///
+    /// Also where they were before: each of these waits for the disk, and fewer of them would tell that a blob of such a hash is
+    /// there already.
     fn sync_folders(&self, hash: &Hash) -> io::Result<()> {
         let (outer, inner) = self.folders(hash);
         sync_folder(&inner)?;
-        let [first, second, ..] = *hash.as_bytes();
-        let durable = || self.shared.durable_folders.lock().unwrap_or_else(PoisonError::into_inner);
-        if !durable().contains(&[first, second]) {
-            sync_folder(&outer)?;
-            sync_folder(&self.shared.root)?;
-            durable().insert([first, second]);
-        }
-        Ok(())
+        sync_folder(&outer)?;
+        sync_folder(&self.shared.root)
     }
 
     fn folders(&self, hash: &Hash) -> (PathBuf, PathBuf) {
