@@ -130,7 +130,9 @@ impl Edge {
         let fills = OriginChannel::new(&origin.url, &identity)?;
 
         let runtime = Handle::current();
-        let cache = SliceCache::start(&folder.inner("cache")?, config.cache, &runtime, Arc::clone(&metrics));
+        // An edge does without its disk cache, which itself says what is wrong and tries again.
+        let disk = folder.inner("cache").unwrap_or_else(|_| folder.path().join("cache"));
+        let cache = SliceCache::start(&disk, config.cache, &runtime, Arc::clone(&metrics));
         let upstream = Box::new(OriginUpstream::new(fills.clone()));
         let slices = Arc::new(Slices::new(cache, upstream, config.fills, runtime, Arc::clone(&metrics)));
         let lease = Arc::new(Lease::load(folder.path().join("lease"), config.lease));
