@@ -14,7 +14,7 @@ use skerry_proto::paging::Root;
 use skerry_proto::path::AssetPath;
 use skerry_proto::pointer::Pointer;
 use skerry_proto::signature::{Context, KeySet, SigningKey};
-use skerry_proto::signed_url::key::{self, PublicKey, SigningKey as UrlKey};
+use skerry_proto::signed_url::key::{self, SigningKey as UrlKey};
 use skerry_proto::signed_url::{Package, Parties, Token, normalised};
 use skerry_proto::slices::{BlobId, SliceList};
 use skerry_proto::twilio::{Body, Presented, Secret, SignedRequest};
@@ -149,14 +149,11 @@ fn signed_request(bytes: &[u8]) {
 
 /// A target with a token in it, as it comes; and the claims of one, behind a right signature.
 fn signed_url(bytes: &[u8]) {
-    static KEY: LazyLock<(UrlKey, PublicKey)> = LazyLock::new(|| {
+    static KEY: LazyLock<UrlKey> = LazyLock::new(|| {
         let pem = UrlKey::generate(key::Algorithm::Ed25519).expect("randomness");
-        (
-            UrlKey::from_pem(pem.as_bytes()).expect("own key"),
-            PublicKey::from_pem(pem.as_bytes()).expect("own key"),
-        )
+        UrlKey::from_pem(pem.as_bytes()).expect("own key")
     });
-    let (signing, public) = &*KEY;
+    let (signing, public) = (&*KEY, KEY.public());
     let parties = Parties { issuer: "AC0123", audience: "site.test" };
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     if let Ok(Some(package)) = Package::find(text) {
