@@ -7,7 +7,7 @@ use crate::cache::{CorruptError, DiskCondition, SliceCache};
 use crate::config::{EdgeConfig, OriginAddress};
 use crate::control::{
     Applier, Backoff, Environments, Identity, IdentityError, Lease, OriginChannel, Secrets, StateError,
-    StateFolder, Watcher, WatcherStatus, enrol, renew,
+    StateFolder, Told, Watcher, WatcherStatus, enrol, renew,
 };
 use crate::fill::{OriginUpstream, Slices};
 use crate::listen::{BoundListeners, ListenError, Usage};
@@ -152,10 +152,8 @@ impl Edge {
 
         let port = config.public_port.unwrap_or_else(|| listeners.address().port());
         let site = Site::new(
-            Arc::clone(&environments),
+            Told { environments: Arc::clone(&environments), lease: Arc::clone(&lease), secrets },
             Arc::clone(&slices),
-            Arc::clone(&lease),
-            secrets,
             Arc::clone(&metrics),
             port,
             config.fallback_domain.as_deref(),

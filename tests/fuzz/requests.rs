@@ -6,7 +6,7 @@ use http::{Method, Request};
 use http_body_util::BodyExt;
 use skerry_edge::cache::{AccountKey, Asks, SliceCache, SliceKey};
 use skerry_edge::config::{CacheConfig, FillLimits, ServeConfig};
-use skerry_edge::control::{Environment, Environments, Lease, Secrets};
+use skerry_edge::control::{Environment, Environments, Lease, Secrets, Told};
 use skerry_edge::fill::{SliceStream, Slices, Upstream, UpstreamError};
 use skerry_edge::metrics::Metrics;
 use skerry_edge::serve::{Connection, Protocol, Site};
@@ -83,16 +83,8 @@ static FIXTURE: LazyLock<Fixture> = LazyLock::new(|| {
     let lease = Arc::new(Lease::load(folder.path().join("lease"), Duration::from_secs(3600)));
     lease.renew(Lease::now());
     let secrets = Arc::new(Secrets::load(folder.path().join("secrets"), false).expect("an empty folder"));
-    let site = Site::new(
-        environments,
-        Arc::new(slices),
-        lease,
-        secrets,
-        metrics,
-        443,
-        None,
-        &ServeConfig::default(),
-    );
+    let told = Told { environments, lease, secrets };
+    let site = Site::new(told, Arc::new(slices), metrics, 443, None, &ServeConfig::default());
     Fixture { runtime, site, _folder: folder }
 });
 
