@@ -93,11 +93,14 @@ fn random_flips_on_disk_never_reach_a_client_and_heal() {
     assert_healed(&mut dev, &files);
 }
 
+/// What happens to the files of the disk tier, each with its length.
+type Damage = fn(&[(PathBuf, u64)]);
+
 #[test]
 fn files_that_are_truncated_swapped_or_gone_are_misses_that_heal() {
     let files = files();
     let mut dev = stopped_with(&files);
-    let damages: [fn(&[(PathBuf, u64)]); 4] = [
+    let damages: [Damage; 4] = [
         |blocks| blocks.iter().for_each(|(path, len)| open(path).set_len(len / 2).expect("truncates")),
         |blocks| blocks.iter().for_each(|(path, _)| open(path).set_len(0).expect("truncates")),
         |blocks| blocks.iter().for_each(|(path, _)| fs::remove_file(path).expect("removes")),

@@ -63,6 +63,9 @@ fn a_protected_asset_is_for_those_who_sign_the_exact_request() {
     }
 }
 
+/// Method, fields and status of a request.
+type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], u16);
+
 #[test]
 fn head_ranges_and_conditions_need_the_signature_alike() {
     let dev = Dev::start();
@@ -70,7 +73,7 @@ fn head_ranges_and_conditions_need_the_signature_alike() {
     let (site, token) = (dev.site(), dev.line().text("/auth_token"));
     let right = signature(token, &site.url("/p.txt"));
     let etag = signed_get(&site, Protocol::Http1, "/p.txt", token).header("etag").to_owned();
-    let cases: [(&str, &[(&str, &str)], u16); 5] = [
+    let cases: [Case<'_>; 5] = [
         ("GET", &[], 200),
         ("HEAD", &[], 200),
         ("GET", &[("range", "bytes=0-2")], 206),

@@ -66,9 +66,12 @@ mod tests {
         assert_eq!(sender(&fields, true), ("http".into(), "b.test".into(), 81));
     }
 
+    /// Fields, and the sender that they say.
+    type Case = (&'static [(&'static str, &'static str)], (&'static str, &'static str, u16));
+
     #[test]
     fn what_a_trusted_peer_does_not_say_is_as_configured() {
-        let cases: [(&[(&str, &str)], (&str, &str, u16)); 7] = [
+        let cases: [Case; 7] = [
             (&[], ("https", "a.test", 8443)),
             (&[("x-forwarded-proto", "https")], ("https", "a.test", 443)),
             (&[("x-forwarded-proto", "http, https")], ("http", "a.test", 80)),
