@@ -14,12 +14,14 @@ use crate::servers::{self, Roles, Skerry};
 use crate::usage;
 use anyhow::Context;
 use skerry_proto::hash::Hash;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// A slice.
 const SLICE: u64 = 262_144;
+
+/// Number of the file that stays in memory; larger than those of all cold files.
+const HOT: u64 = 1_000_000;
 
 /// Bytes of a large file: what the default limits take.
 const LARGE: u64 = 100 << 20;
@@ -41,11 +43,13 @@ pub(crate) async fn measure(common: &Common, options: &Cache) -> anyhow::Result<
     let settings = [("cache.disk_size", disk.to_string()), ("cache.admission", "all".to_owned())];
     let mut roles = Roles::start(&skerry, folder.path(), MEMORY_TIER, &settings).await?;
 
-    let (misses, bare) = first_bytes(&skerry, &roles, folder.path(), options.misses).await?;
+    let cold = (0..options.misses.into())
+        .map(|number| publish(&skerry, &roles, folder.path(), number, SLICE))
+        .collect::<anyhow::Result<Vec<_>>>()?;
     let paths = fill(&skerry, &roles, folder.path(), options.gib).await?;
     let pid = roles.edge.process.pid();
     let target = roles.edge.target.clone();
-    let hot = path_of(0);
+    let hot = path_of(HOT);
     let memory_cost =
         cost(&target, pid, (0..paths.len() as u64 * LARGE / SLICE).map(|_| &hot), SLICE).await?;
     let disk_cost = cost(&target, pid, paths.iter(), LARGE).await?;
@@ -58,6 +62,8 @@ pub(crate) async fn measure(common: &Common, options: &Cache) -> anyhow::Result<
         let began = roles.restart_edge(&skerry, folder.path()).await?;
         restarts.push(first_cached_byte(&roles.edge.target, &hot, began).await?);
     }
+    // Last, because from then on the origin knows an edge that shows nothing.
+    let (misses, bare) = first_bytes(&skerry, &roles, &cold).await?;
     roles.stop().await?;
     Ok(CacheReport {
         miss_first_byte: median(&misses),
@@ -75,21 +81,18 @@ pub(crate) async fn measure(common: &Common, options: &Cache) -> anyhow::Result<
 async fn first_bytes(
     skerry: &Skerry,
     roles: &Roles,
-    folder: &Path,
-    count: u32,
+    cold: &[Hash],
 ) -> anyhow::Result<(Vec<Duration>, Vec<Duration>)> {
     let bare = BareClient::enrol(&roles.grpc_url(), &roles.join_token(skerry)?, roles.account_sid()).await?;
     let mut edge = Connection::open(&roles.edge.target, Protocol::H2).await?;
     let (mut misses, mut bares) = (Vec::new(), Vec::new());
-    for number in 0..count {
-        let (file, hash) = write(folder, number.into(), SLICE)?;
-        servers::run(roles.put(skerry, &file, &path_of(number.into())))?;
+    for (number, hash) in (0..).zip(cold) {
         if number % 2 == 0 {
-            bares.push(bare.first_slice(hash).await?);
+            bares.push(bare.first_slice(*hash).await?);
         }
-        misses.push(first_byte(&mut edge, &roles.edge.target, &path_of(number.into()), SLICE).await?);
+        misses.push(first_byte(&mut edge, &roles.edge.target, &path_of(number), SLICE).await?);
         if number % 2 == 1 {
-            bares.push(bare.first_slice(hash).await?);
+            bares.push(bare.first_slice(*hash).await?);
         }
     }
     Ok((misses, bares))
@@ -111,16 +114,16 @@ async fn first_byte(
 
 /// Large files, published and fetched, so that they are on the edge's disk.
 async fn fill(skerry: &Skerry, roles: &Roles, folder: &Path, gib: u64) -> anyhow::Result<Vec<String>> {
-    let mut connection = Connection::open(&roles.edge.target, Protocol::H1).await?;
+    let target = &roles.edge.target;
+    let mut connection = Connection::open(target, Protocol::H1).await?;
+    publish(skerry, roles, folder, HOT, SLICE)?;
+    connection.fetch_exactly(target.request(Protocol::H1, &path_of(HOT))?, SLICE, &mut |_| ()).await?;
     let mut paths = Vec::new();
-    for number in 1_000_000..1_000_000 + (gib << 30) / LARGE {
-        let (file, _) = write(folder, number, LARGE)?;
-        let path = path_of(number);
-        servers::run(roles.put(skerry, &file, &path))?;
-        let request = roles.edge.target.request(Protocol::H1, &path)?;
+    for number in HOT + 1..=HOT + (gib << 30) / LARGE {
+        publish(skerry, roles, folder, number, LARGE)?;
+        let request = target.request(Protocol::H1, &path_of(number))?;
         connection.fetch_exactly(request, LARGE, &mut |_| ()).await?;
-        std::fs::remove_file(&file)?;
-        paths.push(path);
+        paths.push(path_of(number));
     }
     roles.until_written().await?;
     Ok(paths)
@@ -163,14 +166,16 @@ fn path_of(number: u64) -> String {
     format!("/{number}.bin")
 }
 
-/// A file of random bytes; where, and their name.
-fn write(folder: &Path, number: u64, size: u64) -> anyhow::Result<(PathBuf, Hash)> {
+/// Publishes a file of random bytes; their name.
+fn publish(skerry: &Skerry, roles: &Roles, folder: &Path, number: u64, size: u64) -> anyhow::Result<Hash> {
     let file = folder.join(format!("{number}.bin"));
     let mut random = Random::new(number);
     let mut content = Vec::with_capacity(size as usize);
     while content.len() < size as usize {
         content.extend_from_slice(&random.block());
     }
-    std::fs::File::create(&file)?.write_all(&content)?;
-    Ok((file, Hash::of(&content)))
+    std::fs::write(&file, &content)?;
+    servers::run(roles.put(skerry, &file, &path_of(number)))?;
+    std::fs::remove_file(&file)?;
+    Ok(Hash::of(&content))
 }
