@@ -29,7 +29,7 @@ use failures::Failures;
 use flight::{Flight, Sink};
 use skerry_proto::slices::{BlobId, SliceList, VerifiedSlice};
 use std::net::IpAddr;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -80,14 +80,21 @@ struct Shared {
 }
 
 /// A blob that one client reads. What is fetched ahead for it stops when it is dropped.
-#[derive(Clone)]
 pub struct SliceReader {
     slices: Arc<Slices>,
     account: Account,
     blob: BlobId,
     client: Client,
-    /// Shared by the clones; fills hold it weakly.
-    presence: Arc<()>,
+    /// Shared by the clones; fills hold it weakly. Made when it is needed, which it is not by a hit in memory.
+    presence: OnceLock<Arc<()>>,
+}
+
+impl Clone for SliceReader {
+    fn clone(&self) -> Self {
+        let presence = OnceLock::from(Arc::clone(self.presence()));
+        let Self { slices, account, blob, client, .. } = self;
+        Self { slices: Arc::clone(slices), account: account.clone(), blob: *blob, client: *client, presence }
+    }
 }
 
 impl Slices {
@@ -121,7 +128,7 @@ impl Slices {
             account: account.clone(),
             blob,
             client: peer.into(),
-            presence: Arc::default(),
+            presence: OnceLock::new(),
         }
     }
 
@@ -225,6 +232,10 @@ impl SliceReader {
         }
     }
 
+    fn presence(&self) -> &Arc<()> {
+        self.presence.get_or_init(Arc::default)
+    }
+
     fn key(&self, slice: u64) -> SliceKey {
         SliceKey { account: self.account.key, hash: self.blob.hash, slice }
     }
@@ -236,7 +247,7 @@ impl SliceReader {
             account: self.account.clone(),
             blob: self.blob,
             claim,
-            reader: Arc::downgrade(&self.presence),
+            reader: Arc::downgrade(self.presence()),
         };
         let client = self.client;
         self.slices.runtime.spawn(fetch.run(until, client, turn));

@@ -159,9 +159,9 @@ impl Site {
                 .await
                 .unwrap_or_else(|error| (refuse(Refusal::Fill(error)), CacheResult::Miss)),
             Ok(Decision::NotFound(environment, page)) => {
-                let page = shared
-                    .not_found(&environment, &page, request.method == Method::HEAD, connection.peer)
-                    .await;
+                let head_only = request.method == Method::HEAD;
+                let page = shared.not_found(&environment, &page, head_only, connection.peer);
+                let page = Box::pin(page).await;
                 // Without its bytes a page for what is not there is one more thing that is not there.
                 page.unwrap_or_else(|_| (refuse(Refusal::NotFound), CacheResult::Miss))
             }
@@ -276,7 +276,7 @@ impl Shared {
             Selection::Parts(parts) => {
                 let multipart = Multipart::new(head.form, parts);
                 let size = multipart.content_length;
-                let (body, cache) = Body::assemble(slices, multipart.pieces, size).await?;
+                let (body, cache) = Box::pin(Body::assemble(slices, multipart.pieces, size)).await?;
                 return Ok((head.several(multipart.content_type, size, body, cache), cache));
             }
             Selection::Part(range) => Some(range),

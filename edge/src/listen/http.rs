@@ -23,10 +23,10 @@ use hyper::rt::Executor;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use pin_project_lite::pin_project;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tokio_util::task::TaskTracker;
@@ -141,7 +141,8 @@ async fn respond<R: Respond>(
         // RFC 9110 §10.1.1: who expects to be asked before sending is answered without.
         let read = match head.headers.contains_key(EXPECT) {
             true => None,
-            false => timeout(shared.limits.head_time_max, read(body, is_kept)).await.ok().flatten(),
+            // Boxed, so that the future of a request without content is small.
+            false => Box::pin(timeout(shared.limits.head_time_max, read(body, is_kept))).await.ok().flatten(),
         };
         if activity.is_cut() {
             return Err(FaultyContent);
@@ -188,37 +189,47 @@ where
 {
     fn execute(&self, stream: F) {
         let streams = Arc::clone(&self.0);
-        self.0.tasks.spawn(async move {
-            if run_stream(stream, &streams.activity, streams.pace).await == EndedBy::Us {
-                // Its stream is reset by the drop.
-                streams.metrics.cut_off(CutOff::Slow);
-            }
-        });
+        self.0.tasks.spawn(PacedStream { stream, streams, timer: None, deadline: None });
     }
 }
 
-/// Runs a stream to its end, or to the end of the patience with it. Of the windows of HTTP/2 we see that the body of a response is
-/// asked for again, which is why whose turn it is matters: all streams of a connection are tasks of one thread.
-async fn run_stream<F: Future<Output = ()>>(stream: F, activity: &Activity, pace: Pace) -> EndedBy {
-    let mut stream = pin!(stream);
-    // Made for those streams alone that do not end at once.
-    let mut timer: Option<Pin<Box<Sleep>>> = None;
-    let mut deadline = None;
-    poll_fn(|cx| {
+pin_project! {
+    /// Runs a stream to its end, or to the end of the patience with it. Of the windows of HTTP/2 we see that the body of a response is
+    /// asked for again, which is why whose turn it is matters: all streams of a connection are tasks of one thread.
+    ///
+    /// Not an `async` block, which would hold the stream twice: a task is moved when it is spawned, and most live for one poll.
+    struct PacedStream<F> {
+        #[pin]
+        stream: F,
+        streams: Arc<Streams>,
+        // Made for those streams alone that do not end at once.
+        timer: Option<Pin<Box<Sleep>>>,
+        deadline: Option<Instant>,
+    }
+}
+
+impl<F: Future<Output = ()>> Future for PacedStream<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        let Streams { activity, pace, metrics, .. } = &**this.streams;
         activity.take_progress();
-        if stream.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(EndedBy::Itself);
+        if this.stream.poll(cx).is_ready() {
+            return Poll::Ready(());
         }
         match activity.take_progress() {
-            Some(Progress::Taken(bytes)) => deadline = Some(Instant::now() + pace.time_after(bytes)),
-            Some(Progress::Awaits) => deadline = None,
+            Some(Progress::Taken(bytes)) => *this.deadline = Some(Instant::now() + pace.time_after(bytes)),
+            Some(Progress::Awaits) => *this.deadline = None,
             None => {}
         }
-        let Some(deadline) = deadline else { return Poll::Pending };
-        let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        let Some(deadline) = *this.deadline else { return Poll::Pending };
+        let timer = this.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
         if timer.as_mut().poll(cx).is_ready() {
             if Instant::now() >= deadline {
-                return Poll::Ready(EndedBy::Us);
+                // Its stream is reset by the drop.
+                metrics.cut_off(CutOff::Slow);
+                return Poll::Ready(());
             }
             timer.as_mut().reset(deadline);
             // Registers the timer; a deadline that has passed since wakes the task at once.
@@ -227,6 +238,5 @@ async fn run_stream<F: Future<Output = ()>>(stream: F, activity: &Activity, pace
             }
         }
         Poll::Pending
-    })
-    .await
+    }
 }

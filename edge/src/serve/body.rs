@@ -170,7 +170,8 @@ async fn first(slices: &SliceReader, range: &Range<u64>) -> Result<(Bytes, Cache
     let index = index(range.start);
     let (slice, cache) = match slices.in_memory(index) {
         Some(slice) => (slice, CacheResult::Memory),
-        None => slices.get(index, until(range)).await?,
+        // Boxed, so that the future of a hit is small: it is moved several times.
+        None => Box::pin(slices.get(index, until(range))).await?,
     };
     let chunk = take(&slice, range);
     if range.start + (chunk.len() as u64) < range.end {
