@@ -13,11 +13,16 @@ mod assets;
 mod deploy;
 mod edges;
 mod events;
+mod resources;
 
 pub(crate) use accounts::{AccountRows, EnvironmentRow, ServiceRow};
 pub(crate) use assets::{AssetVersion, NewVersion};
 pub(crate) use deploy::{DeployOutcome, Document, NewDeployment, PastVersion};
 pub(crate) use edges::JoinOutcome;
+pub(crate) use resources::{
+    Actor, BuildDetails, Content, ContentVersion, DeploymentDetails, EnvironmentDetails, Kind,
+    NewContentVersion, NewEnvironment, Page, PageWanted, ServiceChange, ServiceDetails, Variable,
+};
 
 use crate::secret::{NoRandomness, random};
 use skerry_proto::pointer::Version;
@@ -141,11 +146,8 @@ impl Catalogue {
                     })
                 })
         };
+        migrate(&options).await?;
         let writer = pool(1).connect_with(options.clone()).await?;
-        sqlx::migrate!("./migrations").run(&writer).await.map_err(|error| match error {
-            sqlx::migrate::MigrateError::VersionMissing(_) => CatalogueError::Newer,
-            other => CatalogueError::Migrate(other),
-        })?;
         let reader = pool(READERS).connect_with(options.pragma("query_only", "on")).await?;
         let (cluster_id, version) = cluster(&writer).await?;
         let committed = watch::Sender::new(version);
@@ -234,6 +236,20 @@ impl Catalogue {
             is_newer
         });
     }
+}
+
+/// Brings a catalogue up to date. Migrations may make tables anew, which references to them would forbid while they are enforced;
+/// so they are looked at when all is done (the procedure of SQLite's documentation of ALTER TABLE, section 7).
+async fn migrate(options: &SqliteConnectOptions) -> Result<(), CatalogueError> {
+    let mut connection = options.clone().foreign_keys(false).connect().await?;
+    sqlx::migrate!("./migrations").run(&mut connection).await.map_err(|error| match error {
+        sqlx::migrate::MigrateError::VersionMissing(_) => CatalogueError::Newer,
+        other => CatalogueError::Migrate(other),
+    })?;
+    let broken: Vec<sqlx::sqlite::SqliteRow> =
+        sqlx::query("PRAGMA foreign_key_check").fetch_all(&mut connection).await?;
+    connection.close().await?;
+    if broken.is_empty() { Ok(()) } else { Err(CatalogueError::Damaged("what is referred to is there")) }
 }
 
 /// The cluster's row; made in a new catalogue.

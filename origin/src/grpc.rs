@@ -7,21 +7,18 @@ mod caller;
 mod enrol;
 mod fill;
 mod gate;
-mod listen;
 mod operator;
 mod publish;
 mod status;
 mod wait;
 mod watch;
 
-pub use listen::ListenError;
-pub(crate) use listen::{BoundSockets, bind};
-
 use crate::blobs::BlobStore;
 use crate::catalogue::Catalogue;
 use crate::edges::Edges;
 use crate::metrics::Metrics;
 use crate::publish::Publisher;
+use crate::sockets::{BoundSockets, CONNECTIONS_MAX, Connection};
 use gate::Gate;
 use skerry_proto::authority::{Identity, pem};
 use skerry_proto::wire::enrol_server::EnrolServer;
@@ -35,6 +32,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::Status;
+use tonic::transport::server::{Connected, TcpConnectInfo};
 use tonic::transport::{Certificate, Server, ServerTlsConfig};
 
 /// Receive windows of a stream and of a connection: enough for a fast line with some delay, and a bound on what a client can make
@@ -77,6 +75,14 @@ async fn send<T>(tx: &mpsc::Sender<Result<T, Status>>, message: Result<T, Status
     match tokio::time::timeout(SEND_TIME_MAX, tx.send(message)).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(_)) | Err(_) => Err(Gone),
+    }
+}
+
+impl Connected for Connection {
+    type ConnectInfo = TcpConnectInfo;
+
+    fn connect_info(&self) -> TcpConnectInfo {
+        self.socket().connect_info()
     }
 }
 
@@ -136,7 +142,8 @@ pub(crate) async fn serve(
         .client_auth_optional(true)
         .timeout(HANDSHAKE_TIME_MAX);
     let stopping = services.stopping.clone();
-    let incoming = sockets.incoming(Arc::clone(&services.metrics), abort);
+    services.metrics.connections_max.set(CONNECTIONS_MAX as f64);
+    let incoming = sockets.incoming(services.metrics.connections.clone(), abort);
     Server::builder()
         .tls_config(tls)?
         .initial_stream_window_size(STREAM_WINDOW)

@@ -6,12 +6,15 @@
 //! - `folder`, `keys`, `secret`, `sid`, `metrics`: the data folder, the cluster's keys, secrets, identifiers, figures
 //! - `blobs`, `catalogue`: the bytes, and everything else that is known
 //! - `publish`: what accounts may do with them; `edges`: who serves them
-//! - `grpc`: how all of it is called
+//! - `grpc`, `api`: how all of it is called; `sockets`, `basic`, `cause`: what both need
 //!
-//! Dependencies point one way: `grpc` → `publish`, `edges` → `blobs`, `catalogue` → `skerry_proto`.
+//! Dependencies point one way: `grpc`, `api` → `publish`, `edges` → `blobs`, `catalogue` → `skerry_proto`.
 
+mod api;
+mod basic;
 mod blobs;
 mod catalogue;
+mod cause;
 mod config;
 mod edges;
 mod folder;
@@ -22,15 +25,18 @@ mod publish;
 mod run;
 mod secret;
 mod sid;
+mod sockets;
 #[cfg(test)]
 mod tests;
 
+pub use api::ApiError;
 pub use blobs::BlobError;
 pub use catalogue::CatalogueError;
-pub use config::{Limits, OriginConfig};
+pub use config::{ApiCertificate, ApiConfig, Limits, OriginConfig};
 pub use folder::FolderError;
-pub use grpc::{ListenError, ServeError};
+pub use grpc::ServeError;
 pub use keys::KeysError;
 pub use publish::NewAccount;
 pub use run::{BoundOrigin, Origin, OriginAddresses, OriginError};
 pub use secret::NoRandomness;
+pub use sockets::ListenError;

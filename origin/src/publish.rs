@@ -13,16 +13,22 @@ mod check;
 mod commit;
 mod content_type;
 mod contents;
+mod environments;
 mod fault;
 mod history;
+mod named;
 mod read;
+mod receive;
+mod services;
 mod upload;
+mod variables;
 
 pub(crate) use account::Caller;
 pub use account::NewAccount;
 pub(crate) use check::Planned;
 pub(crate) use commit::Changes;
 pub(crate) use fault::Fault;
+pub(crate) use receive::{Part, Said};
 pub(crate) use upload::UploadHead;
 
 use crate::blobs::{BlobError, BlobStore};
@@ -68,6 +74,20 @@ pub(crate) enum PublishError {
     /// What was given breaks rules: all that were found.
     #[error("{}", fault::list(.0))]
     Refused(Vec<Fault>),
+    /// A parameter is missing or breaks its rule.
+    #[error("{parameter} is missing or invalid; it is {accepts}")]
+    Invalid {
+        /// Which one, as clients call it.
+        parameter: &'static str,
+        /// What it has to be.
+        accepts: &'static str,
+    },
+    /// A name is taken.
+    #[error("{0}")]
+    Taken(&'static str),
+    /// A build that an environment shows.
+    #[error("the build is live in an environment; deploy another one there first")]
+    IsLive,
     /// A commit that changes nothing.
     #[error("nothing to publish: name at least one version, or one path to remove")]
     NothingToCommit,
@@ -124,11 +144,16 @@ pub(crate) struct Naming {
 }
 
 impl Naming {
-    /// URL of an environment, with the port where it is not that of HTTPS.
+    /// URL of an environment.
     pub(crate) fn public_url(&self, domain: &str) -> String {
+        format!("https://{}", self.public_name(domain))
+    }
+
+    /// A domain as it stands in URLs: with the port where it is not that of HTTPS.
+    pub(crate) fn public_name(&self, domain: &str) -> String {
         match self.public_port.load(Ordering::Relaxed) {
-            443 => format!("https://{domain}"),
-            port => format!("https://{domain}:{port}"),
+            443 => domain.to_owned(),
+            port => format!("{domain}:{port}"),
         }
     }
 }

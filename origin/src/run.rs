@@ -1,14 +1,16 @@
 //! The life of an origin: open, bind, serve, stop.
 
+use crate::api::{self, Api, ApiError, Hosts};
 use crate::blobs::{BlobError, BlobStore};
 use crate::catalogue::{Catalogue, CatalogueError};
 use crate::config::OriginConfig;
 use crate::edges::{Edges, EnrolError};
 use crate::folder::{Folder, FolderError};
-use crate::grpc::{self, BoundSockets, ListenError, ServeError, Services};
+use crate::grpc::{self, ServeError, Services};
 use crate::keys::{Keys, KeysError};
 use crate::metrics::Metrics;
 use crate::publish::{Naming, NewAccount, PublishError, Publisher};
+use crate::sockets::{self, BoundSockets, ListenError};
 use metrics_exporter_prometheus::PrometheusHandle;
 use skerry_proto::authority::{Authority, AuthorityError, Identity};
 use skerry_proto::join::JoinToken;
@@ -42,6 +44,7 @@ pub struct Origin {
 pub struct BoundOrigin {
     origin: Origin,
     sockets: BoundSockets,
+    api: Option<BoundSockets>,
 }
 
 /// Where an origin listens.
@@ -49,6 +52,8 @@ pub struct BoundOrigin {
 pub struct OriginAddresses {
     /// gRPC with TLS.
     pub grpc: SocketAddr,
+    /// The REST API, where there is one.
+    pub api: Option<SocketAddr>,
 }
 
 /// Why an origin does not start, or stopped.
@@ -80,6 +85,9 @@ pub enum OriginError {
     /// The gRPC listener failed.
     #[error(transparent)]
     Serve(#[from] ServeError),
+    /// The certificate of the API cannot be used.
+    #[error(transparent)]
+    Api(#[from] ApiError),
     /// Figures cannot be kept.
     #[error("metrics cannot be set up")]
     Metrics(#[source] metrics_exporter_prometheus::BuildError),
@@ -191,15 +199,19 @@ impl Origin {
     /// # Errors
     /// [`OriginError::Listen`].
     pub async fn bind(self) -> Result<BoundOrigin, OriginError> {
-        let sockets = grpc::bind(&self.config.grpc_addresses)?;
-        Ok(BoundOrigin { origin: self, sockets })
+        let sockets = sockets::bind("gRPC", &self.config.grpc_addresses)?;
+        let api = match &self.config.api.addresses[..] {
+            [] => None,
+            addresses => Some(sockets::bind("API", addresses)?),
+        };
+        Ok(BoundOrigin { origin: self, sockets, api })
     }
 }
 
 impl BoundOrigin {
     /// Where it listens.
     pub fn addresses(&self) -> OriginAddresses {
-        OriginAddresses { grpc: self.sockets.address() }
+        OriginAddresses { grpc: self.sockets.address(), api: self.api.as_ref().map(BoundSockets::address) }
     }
 
     /// Makes an account, as [`Origin::create_account`] does.
@@ -223,12 +235,15 @@ impl BoundOrigin {
     /// # Errors
     /// [`OriginError::Certificate`], [`OriginError::Serve`].
     pub async fn serve(self, stop: CancellationToken) -> Result<(), OriginError> {
-        let Self { origin, sockets } = self;
+        let Self { origin, sockets, api } = self;
         let identity = origin.identity()?;
         let authority = origin.authority().certificate().clone();
         let services = origin.services.clone();
         let abort = CancellationToken::new();
-        let serving = grpc::serve(services.clone(), sockets, &identity, &authority, abort.clone());
+        let grpc = grpc::serve(services.clone(), sockets, &identity, &authority, abort.clone());
+        let acceptor = origin.config.api.certificate.as_ref().map(api::acceptor).transpose()?;
+        let api = api::serve(origin.api(), api, acceptor, services.stopping.clone(), abort.clone());
+        let serving = async { tokio::join!(grpc, api).0 };
         let stopping = async {
             stop.cancelled().await;
             services.stopping.cancel();
@@ -252,6 +267,18 @@ impl BoundOrigin {
 }
 
 impl Origin {
+    fn api(&self) -> Api {
+        let Services { publisher, catalogue, blobs, metrics, tasks, .. } = self.services.clone();
+        Api {
+            publisher,
+            catalogue,
+            blobs,
+            metrics,
+            tasks,
+            hosts: Arc::new(Hosts::new(&self.config.api.names)),
+        }
+    }
+
     fn identity(&self) -> Result<Identity, OriginError> {
         self.authority()
             .issue_server(&self.config.grpc_names, SystemTime::now(), CERTIFICATE_LIFETIME)

@@ -56,8 +56,8 @@ impl Catalogue {
             .await?;
         // An asset is named by its path here. The update changes nothing; without it nothing would be returned.
         let asset: String = sqlx::query_scalar(
-            "INSERT INTO assets (sid, service_sid, friendly_name, created_at) VALUES (?1, ?2, ?3, ?4) \
-             ON CONFLICT (service_sid, friendly_name) DO UPDATE SET friendly_name = excluded.friendly_name RETURNING sid",
+            "INSERT INTO assets (sid, service_sid, friendly_name, created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?4) \
+             ON CONFLICT (service_sid, friendly_name) WHERE is_deleted = 0 DO UPDATE SET friendly_name = excluded.friendly_name RETURNING sid",
         )
         .bind(new_asset.as_str())
         .bind(version.service.as_str())

@@ -164,7 +164,7 @@ async fn add_build(
     new: &NewDeployment,
     versions: &str,
 ) -> Result<(), CatalogueError> {
-    sqlx::query("INSERT INTO builds (sid, service_sid, manifest_hash, created_at) VALUES (?1, ?2, ?3, ?4)")
+    sqlx::query("INSERT INTO builds (sid, service_sid, status, manifest_hash, created_at, updated_at) VALUES (?1, ?2, 'completed', ?3, ?4, ?4)")
         .bind(new.build.as_str())
         .bind(new.service.as_str())
         .bind(&new.manifest.id.hash.as_bytes()[..])

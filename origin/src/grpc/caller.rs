@@ -3,17 +3,13 @@
 use super::Services;
 use super::gate::caller;
 use super::status::{self, refusal};
+use crate::basic;
 use crate::edges::Standing;
 use crate::metrics::AuthFailure;
 use crate::publish::Caller;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use skerry_proto::authority::edge_id;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Request, Status};
-
-/// Bytes of an `authorization` value at most; ours have 96.
-const AUTHORIZATION_LEN_MAX: usize = 1024;
 
 impl Services {
     /// The id of the edge that calls.
@@ -43,7 +39,8 @@ impl Services {
 
     /// The account that calls.
     pub(super) async fn account(&self, metadata: &MetadataMap) -> Result<Caller, Status> {
-        let caller = match basic(metadata) {
+        let value = metadata.get("authorization").and_then(|value| value.to_str().ok());
+        let caller = match value.and_then(basic::credentials) {
             Some((sid, token)) => {
                 self.publisher.authenticate(&sid, &token).await.map_err(status::of_publish)?
             }
@@ -65,48 +62,5 @@ impl Services {
             return Err(refusal(Code::PermissionDenied, "not_operator", message));
         }
         Ok(caller)
-    }
-}
-
-/// Account SID and token of `authorization: Basic …` (RFC 7617 §2).
-fn basic(metadata: &MetadataMap) -> Option<(String, String)> {
-    let value = metadata.get("authorization")?.to_str().ok()?;
-    if value.len() > AUTHORIZATION_LEN_MAX {
-        return None;
-    }
-    let (scheme, credentials) = value.split_once(' ')?;
-    if !scheme.eq_ignore_ascii_case("basic") {
-        return None;
-    }
-    let decoded = String::from_utf8(STANDARD.decode(credentials.trim()).ok()?).ok()?;
-    let (sid, token) = decoded.split_once(':')?;
-    Some((sid.to_owned(), token.to_owned()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parsed(value: &str) -> Option<(String, String)> {
-        let mut metadata = MetadataMap::new();
-        metadata.insert("authorization", value.parse().expect("ascii"));
-        basic(&metadata)
-    }
-
-    #[test]
-    fn basic_credentials_are_sid_and_token() {
-        let encoded = STANDARD.encode("AC1:to:ken");
-        let expected = Some(("AC1".to_owned(), "to:ken".to_owned()));
-        assert_eq!(parsed(&format!("Basic {encoded}")), expected);
-        assert_eq!(parsed(&format!("basic {encoded}")), expected);
-    }
-
-    #[test]
-    fn anything_else_is_nobody() {
-        let long = format!("Basic {}", "QUFB".repeat(300));
-        for wrong in ["", "Basic", "Basic !!!", "Bearer QTpi", "Basic QUFB", long.as_str()] {
-            assert_eq!(parsed(wrong), None, "{wrong}");
-        }
-        assert_eq!(basic(&MetadataMap::new()), None);
     }
 }

@@ -36,11 +36,13 @@ impl std::fmt::Debug for NewAccount {
     }
 }
 
-/// Who calls: an account that showed one of its tokens.
+/// Who calls: an account that showed one of its tokens or API keys.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
     pub(crate) account: AccountSid,
     pub(crate) is_operator: bool,
+    /// What it was recognised by: `auth_token`, or the SID of an API key.
+    pub(crate) credential: String,
 }
 
 impl Publisher {
@@ -104,19 +106,26 @@ impl Publisher {
         Ok(version.is_some())
     }
 
-    /// Recognises an account by one of its tokens. `None` says nothing about whether there is such an account.
+    /// Recognises an account by one of its tokens or API keys. `None` says nothing about whether there is such an account or key.
     ///
     /// # Errors
     /// [`PublishError::Catalogue`].
-    pub(crate) async fn authenticate(&self, sid: &str, token: &str) -> Result<Option<Caller>, PublishError> {
-        let shown = secret_hash(token.as_bytes());
-        let account = self.shared.catalogue.account(sid).await?;
-        // An account that does not exist takes the same comparison.
-        let hashes = account.as_ref().map_or(&[[0; 32]][..], |account| &account.token_hashes);
+    pub(crate) async fn authenticate(&self, sid: &str, secret: &str) -> Result<Option<Caller>, PublishError> {
+        let shown = secret_hash(secret.as_bytes());
+        let (known, hashes) = if sid.starts_with("SK") {
+            let key = self.shared.catalogue.api_key(sid).await?;
+            let hash = key.as_ref().map(|(.., hash)| vec![*hash]);
+            (key.map(|(account, is_operator, _)| (account, is_operator, sid.to_owned())), hash)
+        } else {
+            let account = self.shared.catalogue.account(sid).await?;
+            let hashes = account.as_ref().map(|account| account.token_hashes.clone());
+            (account.map(|account| (account.sid, account.is_operator, "auth_token".to_owned())), hashes)
+        };
+        // What does not exist takes the same comparison.
+        let hashes = hashes.unwrap_or_else(|| vec![[0; 32]]);
         let is_right =
             hashes.iter().fold(false, |right, hash| right | verify_slices_are_equal(&shown, hash).is_ok());
-        Ok(account
-            .filter(|_| is_right)
-            .map(|account| Caller { account: account.sid, is_operator: account.is_operator }))
+        let caller = |(account, is_operator, credential)| Caller { account, is_operator, credential };
+        Ok(known.filter(|_| is_right).map(caller))
     }
 }

@@ -48,11 +48,18 @@ pub(crate) struct Upload {
 }
 
 /// Counts an upload when it ends, however it does.
-struct UploadCount {
+pub(super) struct UploadCount {
     publisher: Publisher,
-    outcome: UploadOutcome,
-    bytes: u64,
+    pub(super) outcome: UploadOutcome,
+    pub(super) bytes: u64,
     begun: Instant,
+}
+
+impl UploadCount {
+    /// Of an upload that begins now, and is aborted unless something else is said.
+    pub(super) fn begin(publisher: Publisher) -> Self {
+        Self { publisher, outcome: UploadOutcome::Aborted, bytes: 0, begun: Instant::now() }
+    }
 }
 
 impl Drop for UploadCount {
@@ -72,9 +79,7 @@ impl Publisher {
         account: &AccountSid,
         head: UploadHead,
     ) -> Result<Upload, PublishError> {
-        let begun = Instant::now();
-        let outcome = UploadOutcome::Aborted;
-        let mut count = UploadCount { publisher: self.clone(), outcome, bytes: 0, begun };
+        let mut count = UploadCount::begin(self.clone());
         let begun = self.begin(account, head).await;
         let (service, path, visibility, content_type, blob, permit) =
             begun.inspect_err(|error| count.outcome = outcome_of(error))?;
@@ -109,12 +114,17 @@ impl Publisher {
             return Err(PublishError::Refused(faults));
         }
         let place = self.place(account, &head.target).await?;
-        let permit = tokio::time::timeout(TURN_WAIT_MAX, self.shared.uploads.clone().acquire_owned())
-            .await
-            .map_err(|_| PublishError::Busy)?
-            .map_err(|_| PublishError::Stopping)?;
+        let permit = self.upload_permit().await?;
         let blob = self.shared.blobs.begin(head.size).await?;
         Ok((place.service, path, visibility, head.content_type, blob, permit))
+    }
+
+    /// Waits until there are few enough uploads.
+    pub(super) async fn upload_permit(&self) -> Result<OwnedSemaphorePermit, PublishError> {
+        tokio::time::timeout(TURN_WAIT_MAX, self.shared.uploads.clone().acquire_owned())
+            .await
+            .map_err(|_| PublishError::Busy)?
+            .map_err(|_| PublishError::Stopping)
     }
 }
 
@@ -172,12 +182,15 @@ impl Upload {
     }
 }
 
-fn outcome_of(error: &PublishError) -> UploadOutcome {
+pub(super) fn outcome_of(error: &PublishError) -> UploadOutcome {
     use crate::blobs::BlobError;
     match error {
         PublishError::NotFound { .. }
         | PublishError::Ambiguous { .. }
         | PublishError::Refused(_)
+        | PublishError::Invalid { .. }
+        | PublishError::Taken(_)
+        | PublishError::IsLive
         | PublishError::NothingToCommit
         | PublishError::Superseded
         | PublishError::Busy
