@@ -1,6 +1,6 @@
 //! The command line: which subcommands there are. What each takes is said in its own file.
 
-use crate::commands::{account, dev, edge, edges, get, join_token, ls, origin, put, rm};
+use crate::commands::{account, dev, edge, edges, env, get, join_token, ls, origin, put, rm};
 use crate::failure::EXIT_CODES;
 use crate::logging::LogOptions;
 use tracing_subscriber::filter::LevelFilter;
@@ -34,6 +34,8 @@ pub(crate) enum Command {
     Rm(rm::Options),
     /// Fetch an asset from the origin, or a URL over HTTP/1.1, HTTP/2 or HTTP/3
     Get(get::Options),
+    /// Show and change settings of an environment
+    Env(env::Options),
     /// Accounts, for the operator
     Account(account::Options),
     /// Make a token with which a machine becomes an edge, for the operator
@@ -60,6 +62,7 @@ impl Command {
             | Self::Ls(_)
             | Self::Rm(_)
             | Self::Get(_)
+            | Self::Env(_)
             | Self::Account(_)
             | Self::JoinToken(_)
             | Self::Edges(_) => LevelFilter::ERROR,

@@ -14,7 +14,7 @@ pub(crate) use locate::{
     RunningEdge, read_json, trusted_certificate,
 };
 pub(crate) use progress::Progress;
-pub(crate) use publish::{Published, PublishedAsset, check, publish};
+pub(crate) use publish::{Published, PublishedAsset, check, publish, version};
 pub(crate) use status::explain;
 
 use crate::environment::Environment;
@@ -124,6 +124,19 @@ impl Client {
         Ok(listed.map_err(|status| self.refused(&status))?.into_inner())
     }
 
+    /// The environment that commands are about, with its settings.
+    ///
+    /// # Errors
+    /// The origin's refusal, or what has to be named.
+    pub(crate) async fn environment(&self) -> Result<wire::Environment, Failure> {
+        let request = self.signed(wire::DescribeRequest {});
+        let described = self.publishing().describe(request).await;
+        let services = described.map_err(|status| self.refused(&status))?.into_inner().services;
+        let Place { service, environment, .. } = &self.place;
+        let service = only("service", services, service, |one| [&one.sid, &one.unique_name])?;
+        only("environment", service.environments, environment, |one| [&one.sid, &one.unique_name])
+    }
+
     /// Changes what is live: one build, one deployment.
     ///
     /// # Errors
@@ -136,6 +149,19 @@ impl Client {
         let request = wire::CommitRequest { target: Some(self.target()), version_sids, removed_paths };
         let committed = self.publishing().commit(self.signed(request)).await;
         Ok(committed.map_err(|status| self.refused(&status))?.into_inner())
+    }
+}
+
+/// The thing that `name` names, or the only one there is.
+fn only<T>(noun: &str, things: Vec<T>, name: &str, names: impl Fn(&T) -> [&String; 2]) -> Result<T, Failure> {
+    let is_meant = |thing: &T| name.is_empty() || names(thing).into_iter().any(|known| known == name);
+    let mut meant: Vec<T> = things.into_iter().filter(is_meant).collect();
+    match (meant.pop(), meant.len()) {
+        (Some(thing), 0) => Ok(thing),
+        (Some(_), others) => {
+            Err(Failure::usage(format!("there are {} {noun}s; name one with --{noun}", others + 1)))
+        }
+        (None, _) => Err(Failure::new(format!("there is no {noun} {name:?} in this account"))),
     }
 }
 

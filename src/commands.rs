@@ -4,6 +4,7 @@ pub(crate) mod account;
 pub(crate) mod dev;
 pub(crate) mod edge;
 pub(crate) mod edges;
+pub(crate) mod env;
 pub(crate) mod get;
 pub(crate) mod join_token;
 pub(crate) mod ls;
@@ -25,6 +26,7 @@ pub(crate) async fn run(command: Command, environment: &Environment) -> Result<(
         Command::Ls(options) => ls::run(options, environment).await,
         Command::Rm(options) => rm::run(options, environment).await,
         Command::Get(options) => get::run(options, environment).await,
+        Command::Env(options) => env::run(options, environment).await,
         Command::Account(options) => account::run(options, environment).await,
         Command::JoinToken(options) => join_token::run(options, environment).await,
         Command::Edges(options) => edges::run(options, environment).await,

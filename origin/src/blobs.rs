@@ -378,6 +378,19 @@ mod tests {
         assert!(matches!(store.open_blob(stored.id).await, Err(BlobError::Damaged { .. })));
     }
 
+    #[tokio::test]
+    async fn a_blob_is_verified_before_anything_is_made_of_it() {
+        let (_folder, store) = store();
+        let bytes = sample(2 * SLICE_SIZE + 7);
+        let stored = upload(&store, &bytes, bytes.len() as u64).await.expect("stores");
+        let reader = store.open_blob(stored.id).await.expect("opens");
+        assert_eq!(reader.verified().expect("whole"), bytes);
+        let mut changed = bytes.to_vec();
+        changed[SLICE_SIZE] ^= 1;
+        fs::write(store.path(&stored.id.hash), &changed).expect("writes");
+        assert!(matches!(reader.verified(), Err(BlobError::Damaged { .. })));
+    }
+
     #[test]
     fn a_full_disk_is_told_apart() {
         assert!(matches!(BlobError::from(io::Error::from(io::ErrorKind::StorageFull)), BlobError::NoSpace));

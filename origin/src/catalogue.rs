@@ -11,20 +11,28 @@
 mod accounts;
 mod assets;
 mod deploy;
+mod derived;
 mod edges;
+mod environments;
 mod events;
+mod past;
 mod resources;
 
 pub(crate) use accounts::{AccountRows, EnvironmentRow, ServiceRow};
 pub(crate) use assets::{AssetVersion, NewVersion};
-pub(crate) use deploy::{DeployOutcome, Document, NewDeployment, PastVersion};
+pub(crate) use deploy::{DeployOutcome, Document, NewDeployment};
+pub(crate) use derived::{Derivation, Derived};
 pub(crate) use edges::JoinOutcome;
+pub(crate) use environments::{Settings, Standing};
+pub(crate) use past::PastVersion;
 pub(crate) use resources::{
     Actor, BuildDetails, Content, ContentVersion, DeploymentDetails, EnvironmentDetails, Kind,
     NewContentVersion, NewEnvironment, Page, PageWanted, ServiceChange, ServiceDetails, Variable,
 };
 
+use crate::blobs::StoredBlob;
 use crate::secret::{NoRandomness, random};
+use skerry_proto::hash::Hash;
 use skerry_proto::pointer::Version;
 use skerry_proto::slices::BlobId;
 use sqlx::sqlite::{
@@ -189,7 +197,7 @@ impl Catalogue {
     pub(crate) async fn named_blob(
         &self,
         account: &str,
-        hash: skerry_proto::hash::Hash,
+        hash: Hash,
     ) -> Result<Option<BlobId>, CatalogueError> {
         let size: Option<i64> = sqlx::query_scalar(
             "SELECT size FROM named_blobs JOIN blobs ON hash = blob_hash WHERE account_sid = ?1 AND blob_hash = ?2",
@@ -274,6 +282,30 @@ fn signed(number: u64) -> i64 {
 
 fn unsigned(number: i64) -> Result<u64, CatalogueError> {
     u64::try_from(number).map_err(|_| CatalogueError::Damaged("a count is not negative"))
+}
+
+/// A blob from its columns.
+fn stored_blob(hash: &[u8], size: i64, sha256: &[u8]) -> Result<StoredBlob, CatalogueError> {
+    let id = BlobId { hash: Hash::from(bytes_32(hash)?), size: unsigned(size)? };
+    Ok(StoredBlob { id, sha256: bytes_32(sha256)? })
+}
+
+/// Adds the row of a blob that is durable already, unless it is there.
+async fn add_blob(
+    transaction: &mut Transaction<'static, Sqlite>,
+    blob: &StoredBlob,
+    created_at: i64,
+) -> Result<(), CatalogueError> {
+    sqlx::query(
+        "INSERT INTO blobs (hash, size, sha256, created_at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+    )
+    .bind(&blob.id.hash.as_bytes()[..])
+    .bind(signed(blob.id.size))
+    .bind(&blob.sha256[..])
+    .bind(created_at)
+    .execute(&mut **transaction)
+    .await?;
+    Ok(())
 }
 
 fn bytes_32(bytes: &[u8]) -> Result<[u8; 32], CatalogueError> {

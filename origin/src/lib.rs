@@ -4,7 +4,7 @@
 //!
 //! - `config`, `run`: how an origin is set up, and its life: open, bind, serve, stop
 //! - `folder`, `keys`, `secret`, `sid`, `metrics`: the data folder, the cluster's keys, secrets, identifiers, figures
-//! - `blobs`, `catalogue`: the bytes, and everything else that is known
+//! - `blobs`, `catalogue`: the bytes, and everything else that is known; `coding`: compressing them
 //! - `publish`: what accounts may do with them; `edges`: who serves them
 //! - `grpc`, `api`: how all of it is called; `sockets`, `basic`, `cause`: what both need
 //!
@@ -15,6 +15,7 @@ mod basic;
 mod blobs;
 mod catalogue;
 mod cause;
+mod coding;
 mod config;
 mod edges;
 mod folder;

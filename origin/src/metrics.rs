@@ -3,6 +3,7 @@
 //! Each origin has a recorder of its own, so that several roles in one process do not add up. Label values come from enums; no
 //! path, tenant or hash is ever one.
 
+use crate::coding::Coding;
 use metrics::{
     Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge,
     histogram,
@@ -50,6 +51,7 @@ pub(crate) struct Metrics {
     upload_duration: Histogram,
     auth_failures: [Counter; 5],
     api_requests: [Counter; 4],
+    coded: [[Counter; 2]; 3],
     revision: Gauge,
     epoch: Gauge,
     deployments: Counter,
@@ -57,6 +59,10 @@ pub(crate) struct Metrics {
     pub(crate) commits_live: Counter,
     /// Commits that were refused or failed.
     pub(crate) commits_refused: Counter,
+    /// Blobs that are being compressed.
+    pub(crate) coders: Gauge,
+    /// Bound of [`Self::coders`].
+    pub(crate) coders_max: Gauge,
     /// Watch streams that are up.
     pub(crate) edges_connected: Gauge,
     /// Pointers that an edge refused.
@@ -125,6 +131,11 @@ impl Metrics {
         }
     }
 
+    /// Counts a coded form that was made, and whether it is kept.
+    pub(crate) fn coded(&self, coding: Coding, is_kept: bool) {
+        self.coded[coding as usize][usize::from(is_kept)].increment(1);
+    }
+
     /// Counts a deployment.
     pub(crate) fn deployed(&self, version: Version) {
         self.deployments.increment(1);
@@ -139,6 +150,7 @@ impl Metrics {
 
     fn register(handle: PrometheusHandle) -> Self {
         gauge!("skerry_build_info", "version" => env!("CARGO_PKG_VERSION"), "role" => "origin").set(1.0);
+        let coded = |coding: Coding, outcome| counter!("skerry_origin_codings_total", "coding" => coding.as_str(), "outcome" => outcome);
         let commits = |outcome| counter!("skerry_origin_commits_total", "outcome" => outcome);
         Self {
             handle,
@@ -150,11 +162,14 @@ impl Metrics {
                 .map(|kind| counter!("skerry_origin_grpc_auth_failures_total", "kind" => kind)),
             api_requests: ["2xx", "3xx", "4xx", "5xx"]
                 .map(|class| counter!("skerry_origin_api_requests_total", "class" => class)),
+            coded: Coding::ALL.map(|coding| [coded(coding, "dropped"), coded(coding, "kept")]),
             revision: gauge!("skerry_origin_revision"),
             epoch: gauge!("skerry_origin_epoch"),
             deployments: counter!("skerry_origin_deployments_total"),
             commits_live: commits("live"),
             commits_refused: commits("refused"),
+            coders: gauge!("skerry_origin_coders"),
+            coders_max: gauge!("skerry_origin_coders_max"),
             edges_connected: gauge!("skerry_origin_edges_connected"),
             watch_refusals: counter!("skerry_origin_watch_refusals_total"),
             fills: counter!("skerry_origin_fills_total"),
@@ -184,6 +199,12 @@ fn describe() {
     describe_gauge!("skerry_origin_epoch", "Epoch of the newest revision");
     describe_counter!("skerry_origin_deployments_total", "Deployments that went live");
     describe_counter!("skerry_origin_commits_total", "Commits by outcome");
+    describe_counter!(
+        "skerry_origin_codings_total",
+        "Blobs that were compressed, by coding, and by whether that saved enough to be kept"
+    );
+    describe_gauge!("skerry_origin_coders", "Blobs that are being compressed");
+    describe_gauge!("skerry_origin_coders_max", "Bound on blobs that are being compressed; others wait");
     describe_gauge!("skerry_origin_edges_connected", "Watch streams that are up");
     describe_counter!("skerry_origin_watch_refusals_total", "Pointers that edges refused");
     describe_counter!("skerry_origin_fills_total", "Fills that edges asked for");

@@ -13,13 +13,17 @@ mod check;
 mod commit;
 mod content_type;
 mod contents;
+mod derive;
 mod environments;
 mod fault;
 mod history;
 mod named;
+mod pointer;
 mod read;
 mod receive;
 mod services;
+mod settings;
+mod site_file;
 mod upload;
 mod variables;
 
@@ -27,8 +31,10 @@ pub(crate) use account::Caller;
 pub use account::NewAccount;
 pub(crate) use check::Planned;
 pub(crate) use commit::Changes;
+pub(crate) use derive::representations;
 pub(crate) use fault::Fault;
 pub(crate) use receive::{Part, Said};
+pub(crate) use settings::SettingsChange;
 pub(crate) use upload::UploadHead;
 
 use crate::blobs::{BlobError, BlobStore};
@@ -109,6 +115,9 @@ pub(crate) enum PublishError {
     /// A manifest or history that no edge would read.
     #[error("the build is too large for a manifest: {0}")]
     Document(#[from] DocumentError),
+    /// A compressor gave up.
+    #[error("an asset cannot be compressed")]
+    Coding(#[source] std::io::Error),
     /// No identifiers can be made.
     #[error(transparent)]
     NoRandomness(#[from] NoRandomness),
@@ -174,6 +183,8 @@ struct Shared {
     metrics: Arc<Metrics>,
     tasks: TaskTracker,
     uploads: Arc<Semaphore>,
+    /// One permit for each processor, so that compressing does not starve what answers.
+    coders: Arc<Semaphore>,
     /// One lock for each environment that was published to.
     turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
@@ -189,8 +200,12 @@ impl Publisher {
         metrics: Arc<Metrics>,
     ) -> Self {
         let (tasks, uploads) = (TaskTracker::new(), Arc::new(Semaphore::new(UPLOADS_MAX)));
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        metrics.coders_max.set(processors as f64);
+        let coders = Arc::new(Semaphore::new(processors));
         let turns = Mutex::default();
-        let shared = Shared { catalogue, blobs, keys, limits, naming, metrics, tasks, uploads, turns };
+        let shared =
+            Shared { catalogue, blobs, keys, limits, naming, metrics, tasks, uploads, coders, turns };
         Self { shared: Arc::new(shared) }
     }
 

@@ -2,6 +2,7 @@
 
 mod edges;
 mod publishing;
+mod site;
 mod stopping;
 
 use crate::{Limits, NewAccount, Origin, OriginConfig, OriginError};

@@ -140,18 +140,20 @@ fn to_wire(entry: &Entry) -> Result<wire::ManifestEntry, DocumentError> {
         visibility: wire::Visibility::from(entry.visibility).into(),
         content_type: entry.content_type.clone(),
         modified: entry.modified,
-        representations: entry
-            .representations
-            .iter()
-            .map(|representation| wire::Representation {
-                encoding: representation.encoding.clone(),
-                blob: Some(representation.blob.into()),
-                sha256: Bytes::copy_from_slice(&representation.sha256),
-            })
-            .collect(),
+        representations: entry.representations.iter().map(Into::into).collect(),
         cache_control: entry.cache_control.clone().unwrap_or_default(),
         fields: entry.fields.iter().map(Into::into).collect(),
     })
+}
+
+impl From<&Representation> for wire::Representation {
+    fn from(representation: &Representation) -> Self {
+        Self {
+            encoding: representation.encoding.clone(),
+            blob: Some(representation.blob.into()),
+            sha256: Bytes::copy_from_slice(&representation.sha256),
+        }
+    }
 }
 
 fn from_wire(entries: Vec<wire::ManifestEntry>) -> Result<Vec<Entry>, DocumentError> {

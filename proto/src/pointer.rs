@@ -140,16 +140,10 @@ impl Pointer {
             environment_sid: self.environment_sid.clone(),
             manifest: self.manifest.map(Into::into),
             history: self.history.map(Into::into),
-            access: Some(wire::AccessRules {
-                public_stale: Some(self.access.public_stale.into()),
-                protected_stale: Some(self.access.protected_stale.into()),
-            }),
+            access: Some(self.access.into()),
             modified_floor: self.modified_floor,
             issued_at: self.issued_at,
-            serving: Some(wire::ServingRules {
-                post_as_get: self.serving.post_as_get,
-                untrusted_uploads: self.serving.untrusted_uploads,
-            }),
+            serving: Some(self.serving.into()),
         }
     }
 
@@ -188,6 +182,21 @@ impl Pointer {
 
 /// Bytes in a host name at most (RFC 1035 §2.3.4, without the trailing dot).
 pub const DOMAIN_LEN_MAX: usize = 253;
+
+impl From<AccessRules> for wire::AccessRules {
+    fn from(rules: AccessRules) -> Self {
+        Self {
+            public_stale: Some(rules.public_stale.into()),
+            protected_stale: Some(rules.protected_stale.into()),
+        }
+    }
+}
+
+impl From<ServingRules> for wire::ServingRules {
+    fn from(rules: ServingRules) -> Self {
+        Self { post_as_get: rules.post_as_get, untrusted_uploads: rules.untrusted_uploads }
+    }
+}
 
 impl From<StaleRule> for wire::StaleRule {
     fn from(rule: StaleRule) -> Self {

@@ -7,6 +7,9 @@ use crate::document::DocumentError;
 use crate::path::AssetPath;
 use crate::wire;
 
+/// Path of the file that declares it, at the root of a service. It is never served.
+pub const SITE_FILE: &str = "/_skerry.toml";
+
 /// Bytes in the value of a declared field at most: room for a long `Content-Security-Policy`.
 pub const FIELD_VALUE_LEN_MAX: usize = 4096;
 

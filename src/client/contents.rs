@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use skerry_proto::path::AssetPath;
+use skerry_proto::rules::SITE_FILE;
 use skerry_proto::visibility::Visibility;
 use std::collections::HashMap;
 use std::fs;
@@ -181,8 +182,12 @@ impl Plan {
         }
         match path.parse::<AssetPath>() {
             Ok(path) => self.files.push(PlannedFile {
+                // What a build declares is read by the origin, and served to nobody.
+                visibility: match path.as_str() {
+                    SITE_FILE => Visibility::Private,
+                    _ => visibility.unwrap_or(Visibility::Public),
+                },
                 path,
-                visibility: visibility.unwrap_or(Visibility::Public),
                 content_type: rule.content_type.clone().unwrap_or_default(),
                 size: metadata.len(),
                 content: Content::File(file.to_owned()),
@@ -291,6 +296,14 @@ mod tests {
         ];
         assert_eq!(paths(&plan), expected);
         assert_eq!(plan.skipped, [folder.path().join(".env"), folder.path().join(".git")]);
+    }
+
+    #[test]
+    fn what_a_build_declares_is_private_at_the_root_whatever_is_asked() {
+        let folder = folder(&["_skerry.toml", "a.txt"]);
+        let rule = NamingRule { visibility: Some(Visibility::Public), ..NamingRule::default() };
+        let expected = [("/_skerry.toml", Visibility::Private), ("/a.txt", Visibility::Public)];
+        assert_eq!(paths(&of(&folder, &rule)), expected);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::Client;
 use crate::failure::Failure;
 use crate::output;
+use skerry_proto::pointer::Version;
 use skerry_proto::wire;
 
 /// How long `--wait` waits; an edge that is reachable needs milliseconds.
@@ -33,11 +34,8 @@ impl LiveEdge {
 ///
 /// # Errors
 /// As [`watch_live`].
-pub(crate) async fn wait_live(
-    client: &Client,
-    committed: &wire::CommitResponse,
-) -> Result<Vec<LiveEdge>, Failure> {
-    let edges = watch_live(client, committed, |edge| {
+pub(crate) async fn wait_live(client: &Client, version: Version) -> Result<Vec<LiveEdge>, Failure> {
+    let edges = watch_live(client, version, |edge| {
         if edge.live {
             output::note(format_args!("live on {} after {} ms", edge.name, edge.milliseconds));
         } else {
@@ -57,12 +55,12 @@ pub(crate) async fn wait_live(
 /// The origin's refusal. Edges that do not show it in time are in the answer.
 pub(crate) async fn watch_live(
     client: &Client,
-    committed: &wire::CommitResponse,
+    version: Version,
     report: impl Fn(&LiveEdge),
 ) -> Result<Vec<LiveEdge>, Failure> {
     let request = wire::WaitLiveRequest {
-        epoch: committed.epoch,
-        revision: committed.revision,
+        epoch: version.epoch,
+        revision: version.revision,
         timeout_seconds: WAIT_SECONDS,
     };
     let refused = |status| client.refused(&status);

@@ -4,6 +4,8 @@ use super::{Client, Content, PlannedFile, Progress};
 use crate::failure::Failure;
 use bytes::{Bytes, BytesMut};
 use skerry_proto::hash::Hash;
+use skerry_proto::pointer::Version;
+use skerry_proto::rules::SITE_FILE;
 use skerry_proto::visibility::Visibility;
 use skerry_proto::wire::{self, upload_request::Kind};
 use std::io::{self, Read};
@@ -39,6 +41,11 @@ pub(crate) struct PublishedAsset {
     pub(crate) version_sid: String,
 }
 
+/// When a commit became live.
+pub(crate) const fn version(commit: &wire::CommitResponse) -> Version {
+    Version { epoch: commit.epoch, revision: commit.revision }
+}
+
 impl Published {
     /// Where an asset is, or `None` if it is private.
     pub(crate) fn url(&self, asset: &PublishedAsset) -> Option<String> {
@@ -63,7 +70,8 @@ pub(crate) async fn check(client: &Client, files: &[PlannedFile]) -> Result<Vec<
     Ok(checked.map_err(|status| client.refused(&status))?.into_inner().now_public)
 }
 
-/// Uploads all files, then makes them live together.
+/// Uploads all files, then makes them live together. What a build declares goes first and alone, so that a mistake in it costs no
+/// uploads.
 ///
 /// # Errors
 /// What could not be read, or the origin's refusal. Nothing is live then that was not before.
@@ -73,12 +81,16 @@ pub(crate) async fn publish(
     progress: &Progress,
 ) -> Result<Published, Failure> {
     let count = files.len();
-    let mut waiting = files.into_iter().enumerate();
+    let mut waiting: Vec<_> = files.into_iter().enumerate().collect();
+    waiting.sort_by_key(|(_, file)| file.path.as_str() != SITE_FILE);
+    let declares = waiting.first().is_some_and(|(_, file)| file.path.as_str() == SITE_FILE);
+    let mut at_once = if declares { 1 } else { UPLOADS_AT_ONCE };
+    let mut waiting = waiting.into_iter();
     let mut uploads = JoinSet::new();
     let mut assets: Vec<Option<PublishedAsset>> = Vec::new();
     assets.resize_with(count, || None);
     loop {
-        while uploads.len() < UPLOADS_AT_ONCE
+        while uploads.len() < at_once
             && let Some((number, file)) = waiting.next()
         {
             let (client, progress) = (client.clone(), progress.clone());
@@ -89,6 +101,7 @@ pub(crate) async fn publish(
         if let Some(place) = assets.get_mut(number) {
             *place = Some(uploaded?);
         }
+        at_once = UPLOADS_AT_ONCE;
     }
     let assets: Vec<PublishedAsset> = assets.into_iter().flatten().collect();
     let versions = assets.iter().map(|asset| asset.version_sid.clone()).collect();

@@ -52,6 +52,15 @@ fn visibility(asset: &wire::Asset) -> &'static str {
     Visibility::try_from(asset.visibility).map_or("unknown", Visibility::as_str)
 }
 
+fn representation(representation: &wire::Representation) -> Value {
+    let hash = representation.blob.as_ref().and_then(|blob| Hash::try_from(&blob.hash[..]).ok());
+    json!({
+        "encoding": if representation.encoding.is_empty() { "identity" } else { &representation.encoding },
+        "hash": hash.map(|hash| hash.to_string()),
+        "size": representation.blob.as_ref().map(|blob| blob.size),
+    })
+}
+
 fn as_json(asset: &wire::Asset) -> Value {
     let hash = asset.blob.as_ref().and_then(|blob| Hash::try_from(&blob.hash[..]).ok());
     json!({
@@ -63,5 +72,6 @@ fn as_json(asset: &wire::Asset) -> Value {
         "hash": hash.map(|hash| hash.to_string()),
         "size": asset.blob.as_ref().map(|blob| blob.size),
         "created_at": asset.created_at,
+        "representations": asset.representations.iter().map(representation).collect::<Vec<_>>(),
     })
 }

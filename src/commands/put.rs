@@ -99,8 +99,11 @@ pub(crate) async fn run(options: Options, environment: &Environment) -> Result<(
     if !options.json {
         print(&client, &published)?;
     }
-    let edges =
-        if options.wait { client::wait_live(&client, &published.commit).await } else { Ok(Vec::new()) };
+    let edges = if options.wait {
+        client::wait_live(&client, client::version(&published.commit)).await
+    } else {
+        Ok(Vec::new())
+    };
     if options.json {
         output::json(&as_json(&published, edges.as_deref().unwrap_or_default()))?;
     }

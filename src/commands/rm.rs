@@ -47,7 +47,11 @@ pub(crate) async fn run(options: Options, environment: &Environment) -> Result<(
             output::line(format_args!("removed {path}"))?;
         }
     }
-    let edges = if options.wait { client::wait_live(&client, &committed).await } else { Ok(Vec::new()) };
+    let edges = if options.wait {
+        client::wait_live(&client, client::version(&committed)).await
+    } else {
+        Ok(Vec::new())
+    };
     if options.json {
         let edges = edges.as_deref().unwrap_or_default();
         output::json(&json!({

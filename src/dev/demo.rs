@@ -23,7 +23,7 @@ pub(super) async fn publish(place: Place) -> Result<(), Failure> {
         return Ok(());
     }
     let published = client::publish(&client, files()?, &Progress::hidden()).await?;
-    let edges = client::watch_live(&client, &published.commit, |_| {}).await?;
+    let edges = client::watch_live(&client, client::version(&published.commit), |_| {}).await?;
     client::all_live(&edges)
 }
 

@@ -120,6 +120,7 @@ impl From<PublishError> for Refusal {
             }
             PublishError::Blob(error) => error.into(),
             PublishError::Catalogue(error) => error.into(),
+            PublishError::Coding(error) => Self::internal(&error),
             PublishError::NoRandomness(error) => Self::internal(&error),
         }
     }

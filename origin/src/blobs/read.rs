@@ -64,6 +64,21 @@ impl BlobReader {
             .await
     }
 
+    /// Reads all of it, and verifies it: what is made of these bytes gets a name of its own, under which nobody could tell. Blocks.
+    ///
+    /// # Errors
+    /// [`BlobError::Damaged`] when the file is not what its name says, [`BlobError::Io`].
+    pub(crate) fn verified(&self) -> Result<Bytes, BlobError> {
+        let mut bytes = Vec::with_capacity(usize::try_from(self.id.size).unwrap_or_default());
+        for index in 0..self.id.slice_count() {
+            bytes.extend(self.slice(index)?.into_iter().flatten());
+        }
+        if BlobId::of(&bytes) != self.id {
+            return Err(BlobError::Damaged { hash: self.id.hash, what: "its bytes are others" });
+        }
+        Ok(bytes.into())
+    }
+
     fn slice(&self, index: u64) -> Result<Option<Bytes>, BlobError> {
         let Some(len) = self.id.slice_len(index) else { return Ok(None) };
         let mut slice = vec![0; len];

@@ -58,6 +58,11 @@ impl BlobUpload {
         Ok(())
     }
 
+    /// Whether all bytes came that were announced.
+    pub(crate) const fn is_complete(&self) -> bool {
+        self.arrived >= self.size_min
+    }
+
     /// Ends the upload: when this returns, the blob is durable.
     ///
     /// # Errors

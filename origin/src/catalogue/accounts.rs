@@ -1,5 +1,6 @@
 //! Accounts with their tokens, services and environments.
 
+use super::environments::{Settings, SettingsColumns, settings};
 use super::{Catalogue, CatalogueError, bytes_32, events};
 use crate::sid::{AccountSid, BuildSid, EnvironmentSid, ServiceSid};
 use skerry_proto::pointer::Version;
@@ -45,7 +46,7 @@ pub(crate) struct EnvironmentRow {
     pub(crate) domain: String,
     pub(crate) live_build: Option<BuildSid>,
     pub(crate) deployment_number: i64,
-    pub(crate) modified_floor: i64,
+    pub(crate) settings: Settings,
 }
 
 impl Catalogue {
@@ -146,10 +147,22 @@ impl Catalogue {
     /// # Errors
     /// Any [`CatalogueError`].
     pub(crate) async fn services(&self, account: &AccountSid) -> Result<Vec<ServiceRow>, CatalogueError> {
-        type Row = (String, String, String, String, String, Option<String>, i64, i64);
+        #[derive(sqlx::FromRow)]
+        struct Row {
+            service_sid: String,
+            service_name: String,
+            sid: String,
+            unique_name: String,
+            domain_name: String,
+            live_build_sid: Option<String>,
+            deployment_number: i64,
+            #[sqlx(flatten)]
+            settings: SettingsColumns,
+        }
         let rows: Vec<Row> = sqlx::query_as(
-            "SELECT services.sid, services.unique_name, environments.sid, environments.unique_name, domain_name, \
-                    live_build_sid, deployment_number, modified_floor \
+            "SELECT services.sid AS service_sid, services.unique_name AS service_name, environments.sid, \
+                    environments.unique_name, domain_name, live_build_sid, deployment_number, post_as_get, \
+                    untrusted_uploads, public_stale_seconds, protected_stale_seconds \
              FROM services JOIN environments ON service_sid = services.sid \
              WHERE account_sid = ?1 ORDER BY services.unique_name, environments.unique_name",
         )
@@ -157,22 +170,20 @@ impl Catalogue {
         .fetch_all(self.reader())
         .await?;
         let mut services: Vec<ServiceRow> = Vec::new();
-        for (service, service_name, sid, unique_name, domain, build, deployment_number, modified_floor) in
-            rows
-        {
+        for row in rows {
             let environment = EnvironmentRow {
-                sid: sid.into(),
-                unique_name,
-                domain,
-                live_build: build.map(Into::into),
-                deployment_number,
-                modified_floor,
+                sid: row.sid.into(),
+                unique_name: row.unique_name,
+                domain: row.domain_name,
+                live_build: row.live_build_sid.map(Into::into),
+                deployment_number: row.deployment_number,
+                settings: settings(row.settings)?,
             };
             match services.last_mut() {
-                Some(last) if last.sid.as_str() == service => last.environments.push(environment),
+                Some(last) if last.sid.as_str() == row.service_sid => last.environments.push(environment),
                 _ => services.push(ServiceRow {
-                    sid: service.into(),
-                    unique_name: service_name,
+                    sid: row.service_sid.into(),
+                    unique_name: row.service_name,
                     environments: vec![environment],
                 }),
             }

@@ -1,11 +1,10 @@
 //! Assets and their versions.
 
-use super::{Catalogue, CatalogueError, bytes_32, signed, unsigned};
+use super::derived::{self, Derived, DerivedColumns};
+use super::{Catalogue, CatalogueError, add_blob, signed, stored_blob};
 use crate::blobs::StoredBlob;
 use crate::sid::{AssetSid, BuildSid, ServiceSid, VersionSid};
-use skerry_proto::hash::Hash;
 use skerry_proto::path::AssetPath;
-use skerry_proto::slices::BlobId;
 use skerry_proto::visibility::Visibility;
 
 /// An asset version that is about to be added.
@@ -30,10 +29,29 @@ pub(crate) struct AssetVersion {
     pub(crate) visibility: Visibility,
     pub(crate) content_type: String,
     pub(crate) blob: StoredBlob,
+    /// Coded forms of the blob, by name of the coding.
+    pub(crate) derived: Vec<Derived>,
     pub(crate) created_at: i64,
 }
 
-type Row = (i64, String, String, String, String, String, Vec<u8>, i64, Vec<u8>, i64);
+/// A version beside one of its derived blobs, or none.
+#[derive(sqlx::FromRow)]
+struct Row {
+    /// The same in all rows of a version, and in no others.
+    place: i64,
+    number: i64,
+    sid: String,
+    asset_sid: String,
+    path: String,
+    visibility: String,
+    content_type: String,
+    hash: Vec<u8>,
+    size: i64,
+    sha256: Vec<u8>,
+    created_at: i64,
+    #[sqlx(flatten)]
+    derived: DerivedColumns,
+}
 
 impl Catalogue {
     /// Adds a version of a blob that is durable already; the asset, too, where the service has none of this name.
@@ -47,13 +65,7 @@ impl Catalogue {
         let sid = VersionSid::random()?;
         let new_asset = AssetSid::random()?;
         let mut transaction = self.write().await?;
-        sqlx::query("INSERT INTO blobs (hash, size, sha256, created_at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING")
-            .bind(&version.blob.id.hash.as_bytes()[..])
-            .bind(signed(version.blob.id.size))
-            .bind(&version.blob.sha256[..])
-            .bind(version.created_at)
-            .execute(&mut *transaction)
-            .await?;
+        add_blob(&mut transaction, &version.blob, version.created_at).await?;
         // An asset is named by its path here. The update changes nothing; without it nothing would be returned.
         let asset: String = sqlx::query_scalar(
             "INSERT INTO assets (sid, service_sid, friendly_name, created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?4) \
@@ -89,14 +101,18 @@ impl Catalogue {
     /// Any [`CatalogueError`].
     pub(crate) async fn build_versions(&self, build: &BuildSid) -> Result<Vec<AssetVersion>, CatalogueError> {
         let rows: Vec<Row> = sqlx::query_as(
-            "SELECT number, v.sid, asset_sid, v.path, visibility, content_type, hash, v.size, sha256, v.created_at \
-             FROM build_versions JOIN asset_versions v ON number = version_number JOIN blobs ON hash = blob_hash \
-             WHERE build_sid = ?1 ORDER BY path",
+            "SELECT number AS place, number, v.sid, asset_sid, v.path, visibility, content_type, blobs.hash, v.size, \
+                    blobs.sha256, v.created_at, encoding, coded.hash AS derived_hash, coded.size AS derived_size, \
+                    coded.sha256 AS derived_sha256 \
+             FROM build_versions JOIN asset_versions v ON number = version_number \
+             JOIN blobs ON blobs.hash = v.blob_hash \
+             LEFT JOIN derived_blobs d ON source_hash = v.blob_hash LEFT JOIN blobs coded ON coded.hash = d.blob_hash \
+             WHERE build_sid = ?1 ORDER BY v.path, encoding",
         )
         .bind(build.as_str())
         .fetch_all(self.reader())
         .await?;
-        rows.into_iter().map(version).collect()
+        versions(rows)
     }
 
     /// Those of the named versions that the service has.
@@ -110,29 +126,49 @@ impl Catalogue {
     ) -> Result<Vec<AssetVersion>, CatalogueError> {
         let sids = serde_json::to_string(sids).map_err(|_| CatalogueError::Damaged("texts are JSON"))?;
         let rows: Vec<Row> = sqlx::query_as(
-            "SELECT number, v.sid, asset_sid, v.path, visibility, content_type, hash, v.size, sha256, v.created_at \
+            "SELECT wanted.key AS place, number, v.sid, asset_sid, v.path, visibility, content_type, blobs.hash, v.size, \
+                    blobs.sha256, v.created_at, encoding, coded.hash AS derived_hash, coded.size AS derived_size, \
+                    coded.sha256 AS derived_sha256 \
              FROM json_each(?1) wanted JOIN asset_versions v ON v.sid = wanted.value \
-             JOIN assets ON assets.sid = asset_sid JOIN blobs ON hash = blob_hash WHERE service_sid = ?2",
+             JOIN assets ON assets.sid = asset_sid JOIN blobs ON blobs.hash = v.blob_hash \
+             LEFT JOIN derived_blobs d ON source_hash = v.blob_hash LEFT JOIN blobs coded ON coded.hash = d.blob_hash \
+             WHERE service_sid = ?2 ORDER BY wanted.key, encoding",
         )
         .bind(sids)
         .bind(service.as_str())
         .fetch_all(self.reader())
         .await?;
-        rows.into_iter().map(version).collect()
+        versions(rows)
     }
 }
 
+/// The versions of rows in which those of one version stand together.
+fn versions(rows: Vec<Row>) -> Result<Vec<AssetVersion>, CatalogueError> {
+    let mut versions: Vec<AssetVersion> = Vec::new();
+    let mut place = None;
+    for row in rows {
+        let derived = derived::derived(&row.derived)?;
+        if place != Some(row.place) {
+            place = Some(row.place);
+            versions.push(version(row)?);
+        }
+        if let Some(version) = versions.last_mut() {
+            version.derived.extend(derived);
+        }
+    }
+    Ok(versions)
+}
+
 fn version(row: Row) -> Result<AssetVersion, CatalogueError> {
-    let (number, sid, asset, path, visibility, content_type, hash, size, sha256, created_at) = row;
-    let hash = Hash::from(bytes_32(&hash)?);
     Ok(AssetVersion {
-        number,
-        sid: sid.into(),
-        asset: asset.into(),
-        path: path.parse().map_err(|_| CatalogueError::Damaged("a path is valid"))?,
-        visibility: visibility.parse().map_err(|_| CatalogueError::Damaged("a visibility is known"))?,
-        content_type,
-        blob: StoredBlob { id: BlobId { hash, size: unsigned(size)? }, sha256: bytes_32(&sha256)? },
-        created_at,
+        number: row.number,
+        sid: row.sid.into(),
+        asset: row.asset_sid.into(),
+        path: row.path.parse().map_err(|_| CatalogueError::Damaged("a path is valid"))?,
+        visibility: row.visibility.parse().map_err(|_| CatalogueError::Damaged("a visibility is known"))?,
+        content_type: row.content_type,
+        blob: stored_blob(&row.hash, row.size, &row.sha256)?,
+        derived: Vec::new(),
+        created_at: row.created_at,
     })
 }

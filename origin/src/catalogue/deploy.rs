@@ -1,11 +1,12 @@
 //! Builds and deployments: the one transaction that changes what an environment shows.
 
-use super::{Catalogue, CatalogueError, bytes_32, events, signed, unsigned};
+use super::derived::hex_list;
+use super::environments::{SettingsColumns, Standing, settings};
+use super::{Catalogue, CatalogueError, add_blob, events, signed};
 use crate::blobs::StoredBlob;
 use crate::sid::{AccountSid, BuildSid, DeploymentSid, EnvironmentSid, ServiceSid};
 use skerry_proto::hash::Hash;
 use skerry_proto::pointer::Version;
-use skerry_proto::slices::BlobId;
 use sqlx::{Sqlite, Transaction};
 
 /// A manifest or history document: a blob that this origin wrote.
@@ -28,6 +29,11 @@ pub(crate) struct NewDeployment {
     pub(crate) history: Option<Document>,
     /// Pages of both.
     pub(crate) pages: Vec<Document>,
+    /// The derived blobs that the manifest names.
+    pub(crate) derived: Vec<Hash>,
+    /// Where something older is shown now than before, for another reason than an older version at the same path: the youngest
+    /// date that was sent there.
+    pub(crate) older_than: Option<i64>,
     pub(crate) created_at: i64,
 }
 
@@ -40,52 +46,7 @@ pub(crate) enum DeployOutcome {
     Superseded,
 }
 
-/// Path, hash, size, SHA-256, media type.
-type PastRow = (String, Vec<u8>, i64, Vec<u8>, String);
-
-/// A public version that was live in an environment and is retained, or is live now.
-#[derive(Debug, Clone)]
-pub(crate) struct PastVersion {
-    pub(crate) path: String,
-    pub(crate) blob: StoredBlob,
-    pub(crate) content_type: String,
-}
-
 impl Catalogue {
-    /// The public versions of an environment's live build and of those earlier ones that are retained: whose last deployment is
-    /// numbered `number_min` or more, or was made at `made_min` or later.
-    ///
-    /// # Errors
-    /// Any [`CatalogueError`].
-    pub(crate) async fn past_versions(
-        &self,
-        environment: &EnvironmentSid,
-        number_min: i64,
-        made_min: i64,
-    ) -> Result<Vec<PastVersion>, CatalogueError> {
-        // Deployment numbers and times rise together, so the first deployment that is young enough bounds both.
-        let rows: Vec<PastRow> = sqlx::query_as(
-            "WITH retained AS (SELECT min(?2, coalesce((SELECT min(number) FROM deployments \
-                 WHERE environment_sid = ?1 AND created_at >= ?3), ?2)) AS number) \
-             SELECT DISTINCT path, hash, blobs.size, sha256, content_type FROM environment_versions ev \
-             JOIN asset_versions v ON v.number = ev.version_number JOIN blobs ON hash = blob_hash \
-             WHERE ev.environment_sid = ?1 AND visibility = 'public' \
-             AND (ev.last_deployment IS NULL OR ev.last_deployment >= (SELECT number FROM retained))",
-        )
-        .bind(environment.as_str())
-        .bind(number_min)
-        .bind(made_min)
-        .fetch_all(self.reader())
-        .await?;
-        rows.into_iter()
-            .map(|(path, hash, size, sha256, content_type)| {
-                let id = BlobId { hash: Hash::from(bytes_32(&hash)?), size: unsigned(size)? };
-                let blob = StoredBlob { id, sha256: bytes_32(&sha256)? };
-                Ok(PastVersion { path, blob, content_type })
-            })
-            .collect()
-    }
-
     /// Makes a build and points the environment at it, if nobody else did meanwhile.
     ///
     /// # Errors
@@ -93,28 +54,30 @@ impl Catalogue {
     pub(crate) async fn deploy(
         &self,
         new: &NewDeployment,
-        pointer: impl FnOnce(Version) -> Vec<u8> + Send,
+        pointer: impl FnOnce(Version, &Standing) -> Vec<u8> + Send,
     ) -> Result<DeployOutcome, CatalogueError> {
         let versions =
             serde_json::to_string(&new.versions).map_err(|_| CatalogueError::Damaged("numbers are JSON"))?;
         let mut transaction = self.write().await?;
         add_documents(&mut transaction, new).await?;
         add_build(&mut transaction, new, &versions).await?;
-        let number: Option<i64> = sqlx::query_scalar(
-            "UPDATE environments SET live_build_sid = ?2, deployment_number = deployment_number + 1 \
-             WHERE sid = ?1 AND live_build_sid IS ?3 RETURNING deployment_number",
-        )
-        .bind(new.environment.as_str())
-        .bind(new.build.as_str())
-        .bind(new.replaces.as_ref().map(BuildSid::as_str))
-        .fetch_optional(&mut *transaction)
-        .await?;
-        let Some(number) = number else {
+        let older_than = older_than(&mut transaction, new, &versions).await?;
+        let environment = point(&mut transaction, new, older_than).await?;
+        let Some(EnvironmentColumns { deployment_number: number, modified_floor, settings: columns }) =
+            environment
+        else {
             transaction.rollback().await?;
             return Ok(DeployOutcome::Superseded);
         };
         move_versions(&mut transaction, new, &versions, number).await?;
-        let version = events::append(&mut transaction, &new.domain, pointer).await?;
+        let standing = Standing {
+            manifest: Some(new.manifest.id),
+            history: new.history.map(|history| history.id),
+            settings: settings(columns)?,
+            modified_floor,
+        };
+        let version =
+            events::append(&mut transaction, &new.domain, |version| pointer(version, &standing)).await?;
         sqlx::query(
             "INSERT INTO deployments (sid, environment_sid, number, build_sid, history_hash, epoch, revision, created_at) \
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
@@ -140,19 +103,12 @@ async fn add_documents(
     new: &NewDeployment,
 ) -> Result<(), CatalogueError> {
     for document in std::iter::once(&new.manifest).chain(&new.history).chain(&new.pages) {
-        let hash = &document.id.hash.as_bytes()[..];
-        sqlx::query("INSERT INTO blobs (hash, size, sha256, created_at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING")
-            .bind(hash)
-            .bind(signed(document.id.size))
-            .bind(&document.sha256[..])
-            .bind(new.created_at)
-            .execute(&mut **transaction)
-            .await?;
+        add_blob(transaction, document, new.created_at).await?;
         sqlx::query(
             "INSERT INTO named_blobs (account_sid, blob_hash) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
         )
         .bind(new.account.as_str())
-        .bind(hash)
+        .bind(&document.id.hash.as_bytes()[..])
         .execute(&mut **transaction)
         .await?;
     }
@@ -185,7 +141,68 @@ async fn add_build(
     .bind(versions)
     .execute(&mut **transaction)
     .await?;
+    sqlx::query(
+        "INSERT INTO named_blobs (account_sid, blob_hash) SELECT ?1, unhex(value) FROM json_each(?2) \
+         WHERE true ON CONFLICT DO NOTHING",
+    )
+    .bind(new.account.as_str())
+    .bind(hex_list(&new.derived)?)
+    .execute(&mut **transaction)
+    .await?;
     Ok(())
+}
+
+/// The youngest date that clients may hold of a path at which this deployment puts an older version. What they hold is the greatest
+/// version that was ever live there, though another may have been live since.
+async fn older_than(
+    transaction: &mut Transaction<'static, Sqlite>,
+    new: &NewDeployment,
+    versions: &str,
+) -> Result<Option<i64>, CatalogueError> {
+    let date: Option<i64> = sqlx::query_scalar(
+        "SELECT max(newest.created_at) FROM json_each(?2) JOIN asset_versions v ON v.number = value \
+         JOIN environment_paths p ON p.environment_sid = ?1 AND p.path = v.path AND p.version_number > v.number \
+         JOIN asset_versions newest ON newest.number = p.version_number \
+         WHERE NOT EXISTS (SELECT 1 FROM environment_versions live WHERE live.environment_sid = ?1 \
+                           AND live.version_number = v.number AND live.last_deployment IS NULL)",
+    )
+    .bind(new.environment.as_str())
+    .bind(versions)
+    .fetch_one(&mut **transaction)
+    .await?;
+    Ok(date.max(new.older_than))
+}
+
+/// What a deployment finds in its environment.
+#[derive(sqlx::FromRow)]
+struct EnvironmentColumns {
+    deployment_number: i64,
+    modified_floor: i64,
+    #[sqlx(flatten)]
+    settings: SettingsColumns,
+}
+
+/// Points the environment at the build, unless another one is live than the one to be replaced. Where something older is shown, no
+/// `Last-Modified` may be one that was sent before: dates are whole seconds, so the floor passes each of them by one.
+async fn point(
+    transaction: &mut Transaction<'static, Sqlite>,
+    new: &NewDeployment,
+    older_than: Option<i64>,
+) -> Result<Option<EnvironmentColumns>, CatalogueError> {
+    Ok(sqlx::query_as(
+        "UPDATE environments SET live_build_sid = ?2, deployment_number = deployment_number + 1, \
+         modified_floor = CASE WHEN ?4 IS NULL THEN modified_floor ELSE max(?5, ?4 + 1, modified_floor + 1) END \
+         WHERE sid = ?1 AND live_build_sid IS ?3 \
+         RETURNING deployment_number, modified_floor, post_as_get, untrusted_uploads, public_stale_seconds, \
+                   protected_stale_seconds",
+    )
+    .bind(new.environment.as_str())
+    .bind(new.build.as_str())
+    .bind(new.replaces.as_ref().map(BuildSid::as_str))
+    .bind(older_than)
+    .bind(new.created_at)
+    .fetch_optional(&mut **transaction)
+    .await?)
 }
 
 /// Notes which versions were live until the deployment before `number`, and which are from it on.
@@ -208,6 +225,16 @@ async fn move_versions(
         "INSERT INTO environment_versions (environment_sid, version_number, last_deployment) \
          SELECT ?1, value, NULL FROM json_each(?2) WHERE true \
          ON CONFLICT DO UPDATE SET last_deployment = NULL WHERE last_deployment IS NOT NULL",
+    )
+    .bind(new.environment.as_str())
+    .bind(versions)
+    .execute(&mut **transaction)
+    .await?;
+    sqlx::query(
+        "INSERT INTO environment_paths (environment_sid, path, version_number) \
+         SELECT ?1, v.path, number FROM json_each(?2) JOIN asset_versions v ON number = value WHERE true \
+         ON CONFLICT DO UPDATE SET version_number = excluded.version_number \
+         WHERE excluded.version_number > version_number",
     )
     .bind(new.environment.as_str())
     .bind(versions)

@@ -2,8 +2,10 @@
 
 use super::*;
 use crate::blobs::StoredBlob;
+use crate::coding::Coding;
 use crate::sid::{AccountSid, BuildSid, DeploymentSid, EdgeId, EnvironmentSid, ServiceSid};
 use skerry_proto::hash::Hash;
+use skerry_proto::pointer::{AccessRules, ServingRules, StaleRule};
 use skerry_proto::visibility::Visibility;
 use std::os::unix::fs::PermissionsExt;
 
@@ -62,7 +64,7 @@ impl Opened {
         at: i64,
     ) -> NewDeployment {
         let new = self.deployment(replaces, versions, at);
-        let outcome = self.catalogue.deploy(&new, |_| b"pointer".to_vec()).await.expect("deploys");
+        let outcome = self.catalogue.deploy(&new, |_, _| b"pointer".to_vec()).await.expect("deploys");
         assert!(matches!(outcome, DeployOutcome::Live(_)));
         new
     }
@@ -80,6 +82,8 @@ impl Opened {
             manifest: blob(b"manifest"),
             history: None,
             pages: vec![blob(b"page")],
+            derived: Vec::new(),
+            older_than: None,
             created_at: at,
         }
     }
@@ -87,7 +91,7 @@ impl Opened {
     async fn past(&self, number_min: i64, made_min: i64) -> Vec<String> {
         let past = self
             .catalogue
-            .past_versions(&self.rows.environment, number_min, made_min)
+            .past_versions(&self.rows.account, &self.rows.environment, number_min, made_min)
             .await
             .expect("answers");
         let mut paths: Vec<_> = past.into_iter().map(|version| version.path).collect();
@@ -151,7 +155,7 @@ async fn a_deployment_over_another_one_changes_nothing() {
     let version = opened.version("/a", b"a", Visibility::Public).await;
     let first = opened.deploy(None, &[&version], 100).await;
     let late = opened.deployment(None, &[], 100);
-    let outcome = opened.catalogue.deploy(&late, |_| Vec::new()).await.expect("answers");
+    let outcome = opened.catalogue.deploy(&late, |_, _| Vec::new()).await.expect("answers");
     assert_eq!(outcome, DeployOutcome::Superseded);
     let services = opened.catalogue.services(&opened.rows.account).await.expect("answers");
     let environment = &services[0].environments[0];
@@ -189,6 +193,172 @@ async fn a_version_is_past_until_its_last_deployment_is_neither_recent_nor_young
     assert_eq!(opened.past(2, 9999).await, ["/kept"], "neither");
     assert_eq!(opened.past(3, 1000).await, ["/gone", "/kept"], "young enough");
     assert_eq!(opened.past(3, 1001).await, ["/kept"]);
+}
+
+/// What came of coding `content`: other bytes, or nothing worth keeping.
+fn derivation(content: &[u8], coding: Coding, coded: Option<&[u8]>) -> Derivation {
+    Derivation { source: Hash::of(content), coding, blob: coded.map(blob) }
+}
+
+#[tokio::test]
+async fn derived_blobs_come_with_every_version_of_their_source() {
+    let opened = opened().await;
+    let first = opened.version("/a", b"a", Visibility::Public).await;
+    assert_eq!(first.derived, []);
+    let derivations = [
+        derivation(b"a", Coding::Gzip, Some(b"gzip of a")),
+        derivation(b"a", Coding::Brotli, Some(b"br of a")),
+        derivation(b"a", Coding::Zstd, None),
+    ];
+    for _ in 0..2 {
+        opened.catalogue.add_derivations(&derivations, 100).await.expect("adds, also again");
+    }
+    let build = opened.deploy(None, &[&first], 100).await.build;
+    let expected = [
+        Derived { coding: Coding::Brotli, blob: blob(b"br of a") },
+        Derived { coding: Coding::Gzip, blob: blob(b"gzip of a") },
+    ];
+    let in_build = opened.catalogue.build_versions(&build).await.expect("answers");
+    assert_eq!((in_build.len(), &in_build[0].derived[..]), (1, &expected[..]));
+    assert_eq!(opened.version("/b", b"a", Visibility::Public).await.derived, expected);
+    let hashes = [Hash::of(b"a"), Hash::of(b"b")];
+    let tried = opened.catalogue.derivations(&hashes).await.expect("answers");
+    assert_eq!(tried, Coding::ALL.map(|coding| (Hash::of(b"a"), coding)).into());
+}
+
+#[tokio::test]
+async fn a_version_named_twice_is_found_twice_each_with_its_derived_blobs() {
+    let opened = opened().await;
+    let derivations = [
+        derivation(b"a", Coding::Gzip, Some(b"gzip of a")),
+        derivation(b"a", Coding::Brotli, Some(b"br of a")),
+    ];
+    let sid = opened.version("/a", b"a", Visibility::Public).await.sid.to_string();
+    opened.catalogue.add_derivations(&derivations, 100).await.expect("adds");
+    let found = opened.catalogue.versions(&opened.rows.service, &[sid.clone(), sid]).await.expect("answers");
+    assert_eq!(found.iter().map(|version| version.derived.len()).collect::<Vec<_>>(), [2, 2]);
+}
+
+#[tokio::test]
+async fn fills_and_histories_name_the_derived_blobs_that_a_manifest_named_and_no_others() {
+    let opened = opened().await;
+    let version = opened.version("/a", b"a", Visibility::Public).await;
+    let derivations = [
+        derivation(b"a", Coding::Brotli, Some(b"br of a")),
+        derivation(b"a", Coding::Gzip, Some(b"gzip of a")),
+    ];
+    opened.catalogue.add_derivations(&derivations, 100).await.expect("adds");
+    let mut new = opened.deployment(None, &[&version], 100);
+    new.derived = vec![Hash::of(b"br of a")];
+    opened.catalogue.deploy(&new, |_, _| b"pointer".to_vec()).await.expect("deploys");
+    assert!(opened.may_fill(b"br of a").await);
+    assert!(!opened.may_fill(b"gzip of a").await);
+    let (account, environment) = (&opened.rows.account, &opened.rows.environment);
+    let past = opened.catalogue.past_versions(account, environment, 1, 0).await.expect("answers");
+    let derived: Vec<_> = past.iter().flat_map(|version| &version.derived).collect();
+    assert_eq!((past.len(), derived), (1, vec![&Derived { coding: Coding::Brotli, blob: blob(b"br of a") }]));
+}
+
+impl Opened {
+    /// Deploys one version over the build before, and says which floor its pointer has.
+    async fn floor_after(&self, replaces: &mut Option<BuildSid>, version: &AssetVersion, at: i64) -> i64 {
+        let new = self.deployment(replaces.as_ref(), &[version], at);
+        let mut floor = 0;
+        let pointer = |_: Version, standing: &Standing| {
+            floor = standing.modified_floor;
+            b"pointer".to_vec()
+        };
+        self.catalogue.deploy(&new, pointer).await.expect("deploys");
+        *replaces = Some(new.build);
+        floor
+    }
+}
+
+#[tokio::test]
+async fn the_floor_of_dates_rises_when_a_path_shows_an_older_version_than_it_ever_did() {
+    let opened = opened().await;
+    // All three are of second 100.
+    let old = opened.version("/a", b"1", Visibility::Public).await;
+    let new = opened.version("/a", b"2", Visibility::Public).await;
+    let elsewhere = opened.version("/b", b"3", Visibility::Public).await;
+    let mut live = None;
+    assert_eq!(opened.floor_after(&mut live, &old, 100).await, 0);
+    assert_eq!(opened.floor_after(&mut live, &new, 200).await, 0, "a newer version");
+    assert_eq!(opened.floor_after(&mut live, &old, 300).await, 300, "an older one");
+    assert_eq!(opened.floor_after(&mut live, &old, 400).await, 300, "the same one stays");
+    assert_eq!(opened.floor_after(&mut live, &elsewhere, 500).await, 300, "a path of its own");
+    assert_eq!(opened.floor_after(&mut live, &old, 600).await, 600, "older than what the path once showed");
+    assert_eq!(opened.floor_after(&mut live, &new, 700).await, 600, "as new as it ever was");
+    // The clock stands still, or was set back: the dates go on.
+    assert_eq!(opened.floor_after(&mut live, &old, 50).await, 601);
+}
+
+#[tokio::test]
+async fn the_floor_passes_a_date_that_was_sent_even_within_one_second() {
+    let opened = opened().await;
+    let old = opened.version("/a", b"1", Visibility::Public).await;
+    let new = opened.version("/a", b"2", Visibility::Public).await;
+    let mut live = None;
+    opened.floor_after(&mut live, &new, 100).await;
+    assert_eq!(opened.floor_after(&mut live, &old, 100).await, 101);
+}
+
+#[tokio::test]
+async fn the_floor_rises_for_other_reasons_than_versions_when_told_so() {
+    let opened = opened().await;
+    let version = opened.version("/a", b"1", Visibility::Public).await;
+    let mut new = opened.deployment(None, &[&version], 200);
+    new.older_than = Some(100);
+    let mut floor = 0;
+    let pointer = |_: Version, standing: &Standing| {
+        floor = standing.modified_floor;
+        b"pointer".to_vec()
+    };
+    opened.catalogue.deploy(&new, pointer).await.expect("deploys");
+    assert_eq!(floor, 200);
+}
+
+#[tokio::test]
+async fn settings_are_kept_and_the_pointer_goes_on_naming_what_is_shown() {
+    let opened = opened().await;
+    let settings = async || {
+        let services = opened.catalogue.services(&opened.rows.account).await.expect("answers");
+        services[0].environments[0].settings
+    };
+    assert_eq!(settings().await, Settings::default(), "the columns begin with the defaults");
+    let changed = Settings {
+        serving: ServingRules { post_as_get: true, untrusted_uploads: true },
+        access: AccessRules {
+            public_stale: StaleRule::AtMost(Duration::from_secs(60)),
+            protected_stale: StaleRule::Unbounded,
+        },
+    };
+    let update = async || {
+        let mut told = Standing::default();
+        let (environment, domain) = (&opened.rows.environment, &opened.rows.domain);
+        let pointer = |_: Version, standing: &Standing| {
+            told = *standing;
+            b"pointer".to_vec()
+        };
+        let updated = opened.catalogue.update_environment(environment, domain, changed, pointer).await;
+        (updated.expect("updates").revision, told)
+    };
+    let nothing = Standing { settings: changed, ..Standing::default() };
+    assert_eq!(update().await, (2, nothing), "before the first deployment");
+    assert_eq!(settings().await, changed);
+
+    let mut new = opened.deployment(None, &[], 200);
+    new.history = Some(blob(b"history"));
+    opened
+        .catalogue
+        .deploy(&new, |_, standing| {
+            assert_eq!(standing.settings, changed, "every pointer from then on");
+            b"pointer".to_vec()
+        })
+        .await
+        .expect("deploys");
+    let (manifest, history) = (Some(BlobId::of(b"manifest")), Some(BlobId::of(b"history")));
+    assert_eq!(update().await, (4, Standing { manifest, history, ..nothing }));
 }
 
 #[tokio::test]

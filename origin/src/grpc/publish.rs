@@ -6,16 +6,17 @@ use super::wait::wait_time;
 use super::{Services, send};
 use crate::blobs::BlobReader;
 use crate::catalogue::{AssetVersion, EnvironmentRow, ServiceRow};
-use crate::publish::{Changes, Planned, PublishError, Target, UploadHead};
+use crate::publish::{Changes, Planned, PublishError, SettingsChange, Target, UploadHead, representations};
 use bytes::Bytes;
-use skerry_proto::pointer::Version;
+use skerry_proto::pointer::{StaleRule, Version};
 use skerry_proto::visibility::Visibility;
 use skerry_proto::wire;
 use skerry_proto::wire::publish_server::Publish;
 use skerry_proto::wire::{
     CheckRequest, CheckResponse, CommitRequest, CommitResponse, DescribeRequest, DescribeResponse,
-    DownloadRequest, DownloadResponse, ListRequest, ListResponse, UploadRequest, UploadResponse,
-    WaitLiveRequest, WaitLiveResponse, download_response, upload_request,
+    DownloadRequest, DownloadResponse, ListRequest, ListResponse, UpdateEnvironmentRequest,
+    UpdateEnvironmentResponse, UploadRequest, UploadResponse, WaitLiveRequest, WaitLiveResponse,
+    download_response, upload_request,
 };
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -141,6 +142,33 @@ impl Publish for PublishService {
         Ok(Response::new(ReceiverStream::new(rx)))
     }
 
+    async fn update_environment(
+        &self,
+        request: Request<UpdateEnvironmentRequest>,
+    ) -> Result<Response<UpdateEnvironmentResponse>, Status> {
+        let caller = caller(&request)?;
+        let UpdateEnvironmentRequest {
+            target: place,
+            post_as_get,
+            untrusted_uploads,
+            public_stale,
+            protected_stale,
+        } = request.into_inner();
+        let change = SettingsChange {
+            post_as_get,
+            untrusted_uploads,
+            public_stale: stale_rule(public_stale)?,
+            protected_stale: stale_rule(protected_stale)?,
+        };
+        let updated = self.0.publisher.update_environment(&caller.account, &target(place), change).await;
+        let (place, version) = updated.map_err(status::of_publish)?;
+        Ok(Response::new(UpdateEnvironmentResponse {
+            environment: Some(self.0.environment(place.environment)),
+            epoch: version.epoch,
+            revision: version.revision,
+        }))
+    }
+
     async fn wait_live(
         &self,
         request: Request<WaitLiveRequest>,
@@ -183,8 +211,16 @@ impl Services {
             public_url: self.publisher.naming().public_url(&environment.domain),
             domain: environment.domain,
             build_sid: environment.live_build.map(Into::into).unwrap_or_default(),
+            serving: Some(environment.settings.serving.into()),
+            access: Some(environment.settings.access.into()),
         }
     }
+}
+
+/// A rule that a client set, or `None` for one that stays.
+fn stale_rule(rule: Option<wire::StaleRule>) -> Result<Option<StaleRule>, Status> {
+    let rule = rule.map(|rule| StaleRule::try_from(Some(rule))).transpose();
+    rule.map_err(|error| refusal(Code::InvalidArgument, "invalid_setting", &error.to_string()))
 }
 
 /// The next part of an upload, or `None` at its end.
@@ -228,7 +264,11 @@ async fn send_asset(
 }
 
 fn asset(version: AssetVersion) -> wire::Asset {
+    // Nobody is served what is private, so it has no representations, even where the same bytes have some elsewhere.
+    let served = version.visibility.is_served();
+    let representations = representations(&version.content_type, &version.blob, &version.derived);
     wire::Asset {
+        representations: representations.iter().filter(|_| served).map(Into::into).collect(),
         asset_sid: version.asset.into(),
         version_sid: version.sid.into(),
         path: version.path.to_string(),

@@ -47,6 +47,7 @@ pub(super) fn of_publish(error: PublishError) -> Status {
         PublishError::Document(_) => refusal(Code::ResourceExhausted, "too_many", &message),
         PublishError::Blob(error) => of_blob(error),
         PublishError::Catalogue(error) => of_catalogue(error),
+        PublishError::Coding(error) => internal(&error),
         PublishError::NoRandomness(error) => internal(&error),
     }
 }
@@ -54,12 +55,18 @@ pub(super) fn of_publish(error: PublishError) -> Status {
 fn of_faults(faults: &[Fault], message: &str) -> Status {
     let Some(first) = faults.first() else { return refusal(Code::InvalidArgument, "refused", message) };
     let code = match first {
-        Fault::TooLarge { .. } | Fault::TooMany { .. } => Code::ResourceExhausted,
+        Fault::TooLarge { .. } | Fault::TooMany { .. } | Fault::SiteFileTooLarge { .. } => {
+            Code::ResourceExhausted
+        }
+        Fault::MissingTarget { .. } => Code::FailedPrecondition,
         Fault::InvalidPath { .. }
         | Fault::InvalidVisibility { .. }
         | Fault::ProtectedUnsupported { .. }
         | Fault::InvalidContentType { .. }
-        | Fault::DuplicatePath { .. } => Code::InvalidArgument,
+        | Fault::DuplicatePath { .. }
+        | Fault::MisplacedSiteFile { .. }
+        | Fault::InvalidSiteFile { .. }
+        | Fault::StaleTooLong { .. } => Code::InvalidArgument,
     };
     refusal(code, first.code(), message)
 }

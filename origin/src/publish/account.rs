@@ -1,12 +1,11 @@
 //! Accounts: made with a first service and environment, and recognised by their tokens.
 
+use super::pointer::Subject;
 use super::{PublishError, Publisher, unix_seconds};
-use crate::catalogue::AccountRows;
+use crate::catalogue::{AccountRows, Standing};
 use crate::secret::{hex, random, secret_hash};
 use crate::sid::{AccountSid, EnvironmentSid, ServiceSid};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use prost::Message;
-use skerry_proto::pointer::{AccessRules, Pointer, ServingRules};
 use std::time::SystemTime;
 
 /// Unique name of the service and the environment that every account begins with.
@@ -83,26 +82,10 @@ impl Publisher {
     }
 
     async fn add_account(&self, rows: &AccountRows) -> Result<bool, PublishError> {
-        let shared = &self.shared;
-        let version = shared
-            .catalogue
-            .add_account(rows, |version| {
-                let pointer = Pointer {
-                    cluster_id: shared.catalogue.cluster_id(),
-                    version,
-                    domain: rows.domain.clone(),
-                    account_sid: rows.account.to_string(),
-                    environment_sid: rows.environment.to_string(),
-                    manifest: None,
-                    history: None,
-                    access: AccessRules::default(),
-                    serving: ServingRules::default(),
-                    modified_floor: 0,
-                    issued_at: rows.created_at,
-                };
-                pointer.sign(&shared.keys.signing).encode_to_vec()
-            })
-            .await?;
+        let subject =
+            Subject { account: &rows.account, environment: &rows.environment, domain: &rows.domain };
+        let pointer = |version| self.signed_pointer(subject, version, &Standing::default(), rows.created_at);
+        let version = self.shared.catalogue.add_account(rows, pointer).await?;
         Ok(version.is_some())
     }
 

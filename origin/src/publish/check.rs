@@ -2,6 +2,7 @@
 
 use super::contents;
 use super::fault::{AssetClass, Fault, check_asset, check_count};
+use super::site_file::is_site_file;
 use super::{PublishError, Publisher, Target};
 use crate::catalogue::AssetVersion;
 use crate::config::Limits;
@@ -74,6 +75,8 @@ fn now_public(live: &[AssetVersion], planned: &[Planned]) -> Vec<String> {
         .iter()
         .filter(|version| version.visibility == Visibility::Private)
         .map(|version| version.path.as_str())
+        // Private, whatever is asked.
+        .filter(|path| !is_site_file(path))
         .collect();
     planned
         .iter()

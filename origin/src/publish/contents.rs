@@ -2,6 +2,7 @@
 
 use super::PublishError;
 use super::fault::{AssetClass, Fault, check_count};
+use super::site_file::is_site_file;
 use crate::catalogue::AssetVersion;
 use crate::config::Limits;
 use skerry_proto::visibility::Visibility;
@@ -43,7 +44,8 @@ pub(super) fn apply(
     Ok(versions.into_values().collect())
 }
 
-/// Paths of a class that stay as they are or are replaced by one of the same class, and paths that are new to it.
+/// Paths of a class that stay as they are or are replaced by one of the same class, and paths that are new to it. The site file counts
+/// in none.
 pub(super) fn counts(
     live: &[AssetVersion],
     chosen: &[(&str, Visibility)],
@@ -56,6 +58,7 @@ pub(super) fn counts(
         .iter()
         .filter(|version| AssetClass::of(version.visibility) == class)
         .map(|version| version.path.as_str())
+        .filter(|path| !is_site_file(path))
         .collect();
     let stays = |path: &&&str| {
         !removed.contains(**path)
@@ -63,7 +66,7 @@ pub(super) fn counts(
     };
     let kept = of_class.iter().filter(stays).count();
     let is_new = |(path, visibility): &(&&str, &Visibility)| {
-        AssetClass::of(**visibility) == class && !of_class.contains(**path)
+        AssetClass::of(**visibility) == class && !of_class.contains(**path) && !is_site_file(path)
     };
     let new = chosen.iter().filter(is_new).count();
     (kept as u64, new as u64)
@@ -97,6 +100,7 @@ pub(super) mod tests {
             visibility,
             content_type: "text/plain".into(),
             blob: StoredBlob { id: BlobId::of(&number.to_be_bytes()), sha256: [0; 32] },
+            derived: Vec::new(),
             created_at: number,
         }
     }
@@ -160,5 +164,7 @@ pub(super) mod tests {
         applied(&live, &over, &["/a"], &limits).expect("one is removed");
         let moved = [version(7, "/a", Visibility::Private)];
         assert!(applied(&live, &moved, &[], &limits).is_err(), "a second private path");
+        let site_file = [version(8, "/_skerry.toml", Visibility::Private)];
+        applied(&live, &site_file, &[], &limits).expect("counts in no class");
     }
 }

@@ -1,10 +1,9 @@
 //! Environments: made and deleted by their owner. Edges learn of a domain when it is made, so that it answers at once.
 
+use super::pointer::Subject;
 use super::{PublishError, Publisher, unix_seconds};
-use crate::catalogue::{Actor, EnvironmentDetails, NewEnvironment, ServiceDetails};
-use crate::sid::{AccountSid, EnvironmentSid};
-use prost::Message;
-use skerry_proto::pointer::{AccessRules, Pointer, ServingRules, Version};
+use crate::catalogue::{Actor, EnvironmentDetails, NewEnvironment, ServiceDetails, Standing};
+use crate::sid::EnvironmentSid;
 use std::time::SystemTime;
 
 /// Characters of a unique name at most.
@@ -41,8 +40,9 @@ impl Publisher {
         let (publisher, actor) = (self.clone(), actor.clone());
         self.to_the_end(async move {
             let pointer = |version| {
-                let (account, sid, domain) = (&actor.account, new.sid.as_str(), &new.domain_name);
-                blank_pointer(&publisher, account, sid, domain, version, new.created_at)
+                let subject =
+                    Subject { account: &actor.account, environment: &new.sid, domain: &new.domain_name };
+                publisher.signed_pointer(subject, version, &Standing::default(), new.created_at)
             };
             let added = publisher.shared.catalogue.add_environment(&actor, &new, pointer).await?;
             added.ok_or(PublishError::Taken(
@@ -65,8 +65,9 @@ impl Publisher {
         self.to_the_end(async move {
             let now = unix_seconds(SystemTime::now());
             let pointer = |version| {
-                let (account, sid) = (&actor.account, environment.sid.as_str());
-                blank_pointer(&publisher, account, sid, &environment.domain_name, version, now)
+                let (environment, domain) = (&environment.sid, environment.domain_name.as_str());
+                let subject = Subject { account: &actor.account, environment, domain };
+                publisher.signed_pointer(subject, version, &Standing::default(), now)
             };
             let catalogue = &publisher.shared.catalogue;
             match catalogue.delete_environment(&actor, &environment, now, pointer).await? {
@@ -78,31 +79,6 @@ impl Publisher {
         })
         .await
     }
-}
-
-/// A pointer to nothing: the domain is known, and has no build.
-pub(super) fn blank_pointer(
-    publisher: &Publisher,
-    account: &AccountSid,
-    environment: &str,
-    domain: &str,
-    version: Version,
-    now: i64,
-) -> Vec<u8> {
-    let pointer = Pointer {
-        cluster_id: publisher.shared.catalogue.cluster_id(),
-        version,
-        domain: domain.to_owned(),
-        account_sid: account.to_string(),
-        environment_sid: environment.to_owned(),
-        manifest: None,
-        history: None,
-        access: AccessRules::default(),
-        serving: ServingRules::default(),
-        modified_floor: 0,
-        issued_at: now,
-    };
-    pointer.sign(&publisher.shared.keys.signing).encode_to_vec()
 }
 
 fn check(unique_name: &str, suffix: Option<&str>) -> Result<(), PublishError> {

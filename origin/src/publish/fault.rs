@@ -1,7 +1,9 @@
 //! What can be wrong with what a client means to publish. Each fault names the thing and says what to do.
 
+use super::site_file::{self, Problem};
 use crate::config::Limits;
 use skerry_proto::path::InvalidPath;
+use skerry_proto::rules::SITE_FILE;
 use skerry_proto::visibility::Visibility;
 
 /// Faults that a message lists at most; the rest is counted.
@@ -122,6 +124,44 @@ pub(crate) enum Fault {
         /// Which one.
         path: String,
     },
+    /// A site file that is not at the root.
+    #[error(
+        "{path:?} would have no effect: what a build declares stands in {SITE_FILE}; publish it there, or under another name"
+    )]
+    MisplacedSiteFile {
+        /// Where it was meant to be.
+        path: String,
+    },
+    /// A site file that is too large.
+    #[error("{SITE_FILE} has {size} bytes, it may have at most {}", site_file::SIZE_MAX)]
+    SiteFileTooLarge {
+        /// Its bytes.
+        size: u64,
+    },
+    /// A site file that cannot be used.
+    #[error("{SITE_FILE} cannot be used:\n{}", list(.problems))]
+    InvalidSiteFile {
+        /// All that was found, by line.
+        problems: Vec<Problem>,
+    },
+    /// A site file that shows what is not there.
+    #[error(
+        "{key} in {SITE_FILE} names {target:?}, which is no public asset of this build; publish it, too, or change the file"
+    )]
+    MissingTarget {
+        /// What names it.
+        key: &'static str,
+        /// What is named.
+        target: String,
+    },
+    /// A setting beyond its bound.
+    #[error("{key} is at most {seconds_max} seconds, or unbounded")]
+    StaleTooLong {
+        /// Which setting.
+        key: &'static str,
+        /// Its bound.
+        seconds_max: u64,
+    },
 }
 
 impl Fault {
@@ -135,22 +175,35 @@ impl Fault {
             Self::TooLarge { .. } => "too_large",
             Self::TooMany { .. } => "too_many",
             Self::DuplicatePath { .. } => "duplicate_path",
+            Self::MisplacedSiteFile { .. } => "misplaced_site_file",
+            // The same to a client as an asset over its limit.
+            Self::SiteFileTooLarge { .. } => "too_large",
+            Self::InvalidSiteFile { .. } => "invalid_site_file",
+            Self::MissingTarget { .. } => "missing_target",
+            Self::StaleTooLong { .. } => "invalid_setting",
         }
     }
 }
 
-/// All faults in one message, a line each.
-pub(super) fn list(faults: &[Fault]) -> String {
-    let mut lines: Vec<String> = faults.iter().take(LISTED_MAX).map(Fault::to_string).collect();
+/// All faults, or parts of one, in one message, a line each.
+pub(super) fn list(faults: &[impl ToString]) -> String {
+    let mut lines: Vec<String> = faults.iter().take(LISTED_MAX).map(ToString::to_string).collect();
     if faults.len() > LISTED_MAX {
         lines.push(format!("and {} more", faults.len() - LISTED_MAX));
     }
     lines.join("\n")
 }
 
-/// Refuses sizes over the limit, and what is protected.
+/// Refuses sizes over the limit, what is protected, and a site file where it has no effect.
 pub(super) fn check_asset(path: &str, visibility: Visibility, size: u64, limits: &Limits) -> Vec<Fault> {
     let mut faults = Vec::new();
+    if site_file::is_misplaced(path) {
+        faults.push(Fault::MisplacedSiteFile { path: path.to_owned() });
+    }
+    if site_file::is_site_file(path) {
+        faults.extend((size > site_file::SIZE_MAX).then_some(Fault::SiteFileTooLarge { size }));
+        return faults;
+    }
     if visibility == Visibility::Protected {
         faults.push(Fault::ProtectedUnsupported { path: path.to_owned() });
     }

@@ -4,9 +4,11 @@
 //! private or removed: only a path replaced by a newer public version keeps its old hashes reachable. Hashes that the live build
 //! shows in public need no entry.
 
+use super::derive::representations;
 use crate::catalogue::{AssetVersion, PastVersion};
 use skerry_proto::hash::Hash;
 use skerry_proto::history::Entry;
+use skerry_proto::manifest::Representation;
 use skerry_proto::visibility::Visibility;
 use std::collections::{BTreeMap, HashSet};
 
@@ -16,35 +18,40 @@ pub(super) fn entries(past: &[PastVersion], build: &[AssetVersion]) -> Vec<Entry
         build.iter().partition(|version| version.visibility == Visibility::Public);
     let public_paths: HashSet<&str> = public.iter().map(|version| version.path.as_str()).collect();
     // One path that was taken away is enough, even where another path showed the same bytes; and what the build itself keeps
-    // from the public is not to be had by its hash either.
+    // from the public is not to be had by its hash either. Coded forms go with the bytes that they are forms of.
     let withdrawn: HashSet<Hash> = past
         .iter()
         .filter(|version| !public_paths.contains(version.path.as_str()))
-        .map(|version| version.blob.id.hash)
-        .chain(hidden.iter().map(|version| version.blob.id.hash))
+        .map(|version| (&version.blob, &version.derived))
+        .chain(hidden.iter().map(|version| (&version.blob, &version.derived)))
+        .flat_map(|(blob, derived)| derived.iter().map(|derived| &derived.blob).chain([blob]))
+        .map(|blob| blob.id.hash)
         .collect();
-    let live: HashSet<Hash> = public.iter().map(|version| version.blob.id.hash).collect();
+    let live: HashSet<Hash> = public
+        .iter()
+        .flat_map(|version| representations(&version.content_type, &version.blob, &version.derived))
+        .map(|representation| representation.blob.hash)
+        .collect();
     let mut entries = BTreeMap::new();
     for version in past {
-        let hash = version.blob.id.hash;
-        if withdrawn.contains(&hash) || live.contains(&hash) {
-            continue;
+        for Representation { encoding, blob, sha256 } in
+            representations(&version.content_type, &version.blob, &version.derived)
+        {
+            if withdrawn.contains(&blob.hash) || live.contains(&blob.hash) {
+                continue;
+            }
+            let entry = Entry { blob, content_type: version.content_type.clone(), encoding, sha256 };
+            // Bytes that were served as several types, or as a form of others and by themselves, keep one, always the same.
+            let order = |entry: &Entry| (entry.content_type.clone(), entry.encoding.clone());
+            entries
+                .entry(blob.hash)
+                .and_modify(|kept: &mut Entry| {
+                    if order(&entry) < order(kept) {
+                        kept.clone_from(&entry);
+                    }
+                })
+                .or_insert(entry);
         }
-        let entry = Entry {
-            blob: version.blob.id,
-            content_type: version.content_type.clone(),
-            encoding: String::new(),
-            sha256: version.blob.sha256,
-        };
-        // Bytes that were served as several types keep one, always the same.
-        entries
-            .entry(hash)
-            .and_modify(|kept: &mut Entry| {
-                if entry.content_type < kept.content_type {
-                    kept.content_type.clone_from(&entry.content_type);
-                }
-            })
-            .or_insert(entry);
     }
     entries.into_values().collect()
 }
@@ -52,11 +59,20 @@ pub(super) fn entries(past: &[PastVersion], build: &[AssetVersion]) -> Vec<Entry
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::blobs::StoredBlob;
+    use crate::catalogue::Derived;
+    use crate::coding::Coding;
     use crate::publish::contents::tests::version;
+    use skerry_proto::slices::BlobId;
 
     fn past(number: i64, path: &str) -> PastVersion {
         let version = version(number, path, Visibility::Public);
-        PastVersion { path: path.into(), blob: version.blob, content_type: version.content_type }
+        PastVersion {
+            path: path.into(),
+            blob: version.blob,
+            derived: Vec::new(),
+            content_type: version.content_type,
+        }
     }
 
     fn hashes(past: &[PastVersion], build: &[AssetVersion]) -> HashSet<Hash> {
@@ -95,6 +111,57 @@ mod tests {
     fn bytes_that_the_build_keeps_private_are_in_no_history() {
         let build = [version(2, "/a", Visibility::Public), version(1, "/kept", Visibility::Private)];
         assert_eq!(hashes(&[past(1, "/a")], &build), HashSet::new());
+    }
+
+    /// A past version of which a coded form was made; its bytes are 100 more.
+    fn coded(number: i64, path: &str) -> PastVersion {
+        PastVersion { derived: vec![derived(number)], ..past(number, path) }
+    }
+
+    fn derived(number: i64) -> Derived {
+        let id = BlobId::of(&(number + 100).to_be_bytes());
+        Derived { coding: Coding::Brotli, blob: StoredBlob { id, sha256: [1; 32] } }
+    }
+
+    #[test]
+    fn coded_forms_stay_with_the_bytes_that_they_are_forms_of() {
+        let build = [version(3, "/a", Visibility::Public)];
+        let entries = entries(&[coded(1, "/a"), past(2, "/a")], &build);
+        let mut found: Vec<_> =
+            entries.iter().map(|entry| (entry.blob.hash, entry.encoding.as_str())).collect();
+        found.sort_by_key(|(_, encoding)| *encoding);
+        let (identities, coded) = found.split_at(2);
+        let identities: HashSet<_> = identities.iter().map(|(hash, _)| *hash).collect();
+        assert_eq!(identities, HashSet::from([hash(1), hash(2)]));
+        assert_eq!(coded, [(hash(101), "br")]);
+    }
+
+    #[test]
+    fn what_is_withdrawn_takes_its_coded_forms_along() {
+        for build in [
+            vec![version(2, "/a", Visibility::Private)],
+            vec![version(2, "/a", Visibility::Protected)],
+            vec![],
+            // The bytes are public elsewhere, too, but one path that was taken away is enough.
+            vec![version(2, "/b", Visibility::Public)],
+        ] {
+            assert_eq!(hashes(&[coded(1, "/a"), coded(1, "/b")], &build), HashSet::new());
+        }
+    }
+
+    #[test]
+    fn coded_forms_of_what_the_build_keeps_private_are_in_no_history() {
+        let kept = AssetVersion { derived: vec![derived(1)], ..version(1, "/kept", Visibility::Private) };
+        let build = [version(2, "/a", Visibility::Public), kept];
+        assert_eq!(hashes(&[coded(1, "/a")], &build), HashSet::new());
+        // Also where those bytes were published by themselves.
+        assert_eq!(hashes(&[past(101, "/a")], &build), HashSet::new());
+    }
+
+    #[test]
+    fn coded_forms_that_the_build_shows_need_no_entry() {
+        let live = AssetVersion { derived: vec![derived(1)], ..version(1, "/a", Visibility::Public) };
+        assert_eq!(hashes(&[coded(1, "/a")], &[live]), HashSet::new());
     }
 
     #[test]

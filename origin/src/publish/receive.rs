@@ -4,6 +4,7 @@
 
 use super::content_type::{self, LOOK_SIZE};
 use super::fault::{AssetClass, check_asset};
+use super::site_file::{self, SiteFile, is_site_file};
 use super::upload::{UploadCount, outcome_of};
 use super::{Fault, PublishError, Publisher, unix_seconds};
 use crate::blobs::BlobUpload;
@@ -15,6 +16,9 @@ use skerry_proto::path::AssetPath;
 use skerry_proto::visibility::Visibility;
 use std::time::SystemTime;
 use tokio::sync::OwnedSemaphorePermit;
+
+/// First bytes that are kept to be looked at: the path may say only later that they are a site file, which is looked at as a whole.
+const FIRST_SIZE: usize = site_file::SIZE_MAX as usize;
 
 /// What a client says of the bytes.
 #[derive(Debug, Clone)]
@@ -35,6 +39,7 @@ pub(crate) struct Part {
     blob: BlobUpload,
     count: UploadCount,
     size_max: u64,
+    class: AssetClass,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -45,15 +50,17 @@ impl Publisher {
     /// [`PublishError::Busy`], [`PublishError::Blob`].
     pub(crate) async fn receive(&self, visibility: Option<Visibility>) -> Result<Part, PublishError> {
         let limits = &self.shared.limits;
-        let size_max = match visibility {
-            Some(visibility) => AssetClass::of(visibility).size_max(limits),
-            None => limits.served_size_max.max(limits.private_size_max),
+        let class = match visibility {
+            Some(visibility) => AssetClass::of(visibility),
+            None if limits.served_size_max >= limits.private_size_max => AssetClass::Served,
+            None => AssetClass::Private,
         };
+        let size_max = class.size_max(limits);
         let permit = self.upload_permit().await?;
         let blob = self.shared.blobs.begin_within(0..=size_max).await?;
         let count = UploadCount::begin(self.clone());
         let publisher = self.clone();
-        Ok(Part { publisher, first_bytes: Vec::new(), blob, count, size_max, _permit: permit })
+        Ok(Part { publisher, first_bytes: Vec::new(), blob, count, size_max, class, _permit: permit })
     }
 }
 
@@ -63,7 +70,7 @@ impl Part {
     /// # Errors
     /// [`PublishError::Refused`] at the first byte over the limit, [`PublishError::Blob`]; the bytes are lost then.
     pub(crate) async fn push(&mut self, piece: Bytes) -> Result<(), PublishError> {
-        let wanted = LOOK_SIZE - self.first_bytes.len();
+        let wanted = FIRST_SIZE - self.first_bytes.len();
         self.first_bytes.extend_from_slice(&piece[..piece.len().min(wanted)]);
         self.count.bytes += piece.len() as u64;
         let pushed = if self.count.bytes > self.size_max {
@@ -71,7 +78,7 @@ impl Part {
                 path: "Content".into(),
                 size: self.count.bytes,
                 limit: self.size_max,
-                class: AssetClass::Served,
+                class: self.class,
             }))
         } else {
             self.blob.push(piece).await.map_err(PublishError::from)
@@ -93,14 +100,19 @@ impl Part {
         let Said { kind, parent, path, visibility, content_type } = said;
         let stored = async {
             let limits = &publisher.shared.limits;
+            let visibility = site_file::visibility(path.as_str(), visibility);
             let mut faults = check_asset(path.as_str(), visibility, count.bytes, limits);
-            let content_type = content_type::choose(&content_type, path.as_str(), &first_bytes);
+            let look = &first_bytes[..first_bytes.len().min(LOOK_SIZE)];
+            let content_type = content_type::choose(&content_type, path.as_str(), look);
             if content_type.is_none() {
                 faults.push(Fault::InvalidContentType { path: path.to_string() });
             }
             let (Some(content_type), true) = (content_type, faults.is_empty()) else {
                 return Err(PublishError::Refused(faults));
             };
+            if kind == Kind::Asset && is_site_file(path.as_str()) {
+                SiteFile::parse(&first_bytes)?;
+            }
             let blob = blob.finish().await?;
             let created_at = unix_seconds(SystemTime::now());
             let name = parent.to_string();

@@ -1,10 +1,10 @@
 //! Services: made, changed and deleted by their owner.
 
-use super::environments::blank_pointer;
+use super::pointer::Subject;
 use super::{PublishError, Publisher, unix_seconds};
-use crate::catalogue::{Actor, ServiceChange, ServiceDetails};
+use crate::catalogue::{Actor, ServiceChange, ServiceDetails, Standing};
 use crate::secret::random;
-use crate::sid::ServiceSid;
+use crate::sid::{EnvironmentSid, ServiceSid};
 use std::time::SystemTime;
 
 /// Characters of a unique name at most.
@@ -77,8 +77,9 @@ impl Publisher {
         let (publisher, actor, service) = (self.clone(), actor.clone(), service.clone());
         self.to_the_end(async move {
             let now = unix_seconds(SystemTime::now());
-            let pointer = |environment: &str, domain: &str, version| {
-                blank_pointer(&publisher, &actor.account, environment, domain, version, now)
+            let pointer = |environment: &EnvironmentSid, domain: &str, version| {
+                let subject = Subject { account: &actor.account, environment, domain };
+                publisher.signed_pointer(subject, version, &Standing::default(), now)
             };
             match publisher.shared.catalogue.delete_service(&actor, &service, now, pointer).await? {
                 true => Ok(()),

@@ -2,6 +2,7 @@
 
 use super::content_type::{self, LOOK_SIZE};
 use super::fault::check_asset;
+use super::site_file::{self, SiteFile, is_site_file};
 use super::{Fault, PublishError, Publisher, TURN_WAIT_MAX, Target, unix_seconds};
 use crate::blobs::BlobUpload;
 use crate::catalogue::NewVersion;
@@ -13,6 +14,9 @@ use skerry_proto::slices::BlobId;
 use skerry_proto::visibility::Visibility;
 use std::time::{Instant, SystemTime};
 use tokio::sync::OwnedSemaphorePermit;
+
+/// A site file is looked at as a whole.
+const SITE_FILE_LOOK_SIZE: usize = site_file::SIZE_MAX as usize;
 
 /// What a client says before the bytes come.
 #[derive(Debug, Clone)]
@@ -106,6 +110,7 @@ impl Publisher {
             head.path.parse().map_err(|source| Fault::InvalidPath { path: head.path.clone(), source })?;
         let visibility =
             head.visibility.ok_or_else(|| Fault::InvalidVisibility { path: head.path.clone() })?;
+        let visibility = site_file::visibility(&head.path, visibility);
         let mut faults = check_asset(&head.path, visibility, head.size, &self.shared.limits);
         if content_type::choose(&head.content_type, &head.path, &[]).is_none() {
             faults.push(Fault::InvalidContentType { path: head.path.clone() });
@@ -134,7 +139,8 @@ impl Upload {
     /// # Errors
     /// [`PublishError::Blob`]; the upload is lost then.
     pub(crate) async fn push(&mut self, piece: Bytes) -> Result<(), PublishError> {
-        let wanted = LOOK_SIZE - self.first_bytes.len();
+        let look_size = if is_site_file(self.path.as_str()) { SITE_FILE_LOOK_SIZE } else { LOOK_SIZE };
+        let wanted = look_size - self.first_bytes.len();
         self.first_bytes.extend_from_slice(&piece[..piece.len().min(wanted)]);
         let len = piece.len() as u64;
         let pushed = self.blob.push(piece).await.map_err(PublishError::from);
@@ -165,6 +171,10 @@ impl Upload {
             _permit,
         } = self;
         let stored = async {
+            // Before anything is stored. One of which bytes are missing is refused for that, below.
+            if is_site_file(path.as_str()) && blob.is_complete() {
+                SiteFile::parse(&first_bytes)?;
+            }
             let blob = blob.finish().await?;
             let content_type = content_type::choose(&content_type, path.as_str(), &first_bytes)
                 .ok_or_else(|| Fault::InvalidContentType { path: path.to_string() })?;
@@ -201,6 +211,7 @@ pub(super) fn outcome_of(error: &PublishError) -> UploadOutcome {
         | PublishError::Blob(BlobError::NoSpace | BlobError::Io(_) | BlobError::Damaged { .. })
         | PublishError::Catalogue(_)
         | PublishError::Document(_)
+        | PublishError::Coding(_)
         | PublishError::NoRandomness(_) => UploadOutcome::Failed,
     }
 }

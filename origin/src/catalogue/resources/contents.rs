@@ -1,6 +1,6 @@
 //! Assets and functions, and their versions: two kinds of one shape, in tables of the same columns.
 
-use super::super::{Catalogue, CatalogueError, bytes_32, signed, unsigned};
+use super::super::{Catalogue, CatalogueError, add_blob, bytes_32, signed, unsigned};
 use super::audit::{self, Action, Actor};
 use super::page::{Page, PageWanted};
 use crate::blobs::StoredBlob;
@@ -233,13 +233,7 @@ impl Catalogue {
         let sid = VersionSid::random()?;
         let (kind, columns) = (new.kind, version_columns(new.kind));
         let mut transaction = self.write().await?;
-        sqlx::query("INSERT INTO blobs (hash, size, sha256, created_at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING")
-            .bind(&new.blob.id.hash.as_bytes()[..])
-            .bind(signed(new.blob.id.size))
-            .bind(&new.blob.sha256[..])
-            .bind(new.created_at)
-            .execute(&mut *transaction)
-            .await?;
+        add_blob(&mut transaction, &new.blob, new.created_at).await?;
         let version: Option<ContentVersion> = sqlx::query_as(AssertSqlSafe(format!(
             "INSERT INTO {} (sid, {}, path, visibility, blob_hash, content_type, size, created_at) \
              SELECT ?1, sid, ?3, ?4, ?5, ?6, ?7, ?8 FROM {} WHERE sid = ?2 AND is_deleted = 0 RETURNING {columns}",

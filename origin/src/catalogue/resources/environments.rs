@@ -38,8 +38,9 @@ pub(crate) struct NewEnvironment {
 const COLUMNS: &str = "sid, unique_name, domain_suffix, domain_name, live_build_sid, created_at, updated_at";
 
 /// What belongs to an environment, in an order that breaks no reference.
-const DELETE: [&str; 4] = [
+const DELETE: [&str; 5] = [
     "DELETE FROM variables WHERE environment_sid = ?1",
+    "DELETE FROM environment_paths WHERE environment_sid = ?1",
     "DELETE FROM environment_versions WHERE environment_sid = ?1",
     "DELETE FROM deployments WHERE environment_sid = ?1",
     "DELETE FROM environments WHERE sid = ?1",

@@ -4,7 +4,7 @@ use super::super::{Catalogue, CatalogueError, events};
 use super::audit::{self, Action, Actor};
 use super::environments;
 use super::page::{Page, PageWanted};
-use crate::sid::{AccountSid, ServiceSid};
+use crate::sid::{AccountSid, EnvironmentSid, ServiceSid};
 use skerry_proto::pointer::Version;
 use sqlx::AssertSqlSafe;
 
@@ -156,7 +156,7 @@ impl Catalogue {
         actor: &Actor,
         service: &ServiceSid,
         now: i64,
-        pointer: impl Fn(&str, &str, Version) -> Vec<u8> + Send,
+        pointer: impl Fn(&EnvironmentSid, &str, Version) -> Vec<u8> + Send,
     ) -> Result<bool, CatalogueError> {
         let mut transaction = self.write().await?;
         let gone: Vec<(String, String)> =
@@ -167,6 +167,7 @@ impl Catalogue {
         let mut newest = None;
         for (environment, domain) in gone {
             environments::delete(&mut transaction, &environment).await?;
+            let environment = EnvironmentSid::from(environment);
             let point = |version| pointer(&environment, &domain, version);
             newest = Some(events::append(&mut transaction, &domain, point).await?);
         }
