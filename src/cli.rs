@@ -1,6 +1,8 @@
 //! The command line: which subcommands there are. What each takes is said in its own file.
 
-use crate::commands::{account, dev, edge, edges, env, get, join_token, ls, origin, put, rm};
+use crate::commands::{
+    account, deploy, dev, edge, edges, env, get, join_token, ls, origin, put, rm, rollback,
+};
 use crate::failure::EXIT_CODES;
 use crate::logging::LogOptions;
 use tracing_subscriber::filter::LevelFilter;
@@ -34,6 +36,10 @@ pub(crate) enum Command {
     Rm(rm::Options),
     /// Fetch an asset from the origin, or a URL over HTTP/1.1, HTTP/2 or HTTP/3
     Get(get::Options),
+    /// Show a build that was made before
+    Deploy(deploy::Options),
+    /// Show the build again that was live before
+    Rollback(rollback::Options),
     /// Show and change settings of an environment
     Env(env::Options),
     /// Accounts, for the operator
@@ -62,6 +68,8 @@ impl Command {
             | Self::Ls(_)
             | Self::Rm(_)
             | Self::Get(_)
+            | Self::Deploy(_)
+            | Self::Rollback(_)
             | Self::Env(_)
             | Self::Account(_)
             | Self::JoinToken(_)

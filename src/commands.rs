@@ -1,6 +1,7 @@
 //! One thin file for each subcommand: what it takes, and what it calls.
 
 pub(crate) mod account;
+pub(crate) mod deploy;
 pub(crate) mod dev;
 pub(crate) mod edge;
 pub(crate) mod edges;
@@ -11,6 +12,7 @@ pub(crate) mod ls;
 pub(crate) mod origin;
 pub(crate) mod put;
 pub(crate) mod rm;
+pub(crate) mod rollback;
 
 use crate::cli::Command;
 use crate::environment::Environment;
@@ -26,6 +28,8 @@ pub(crate) async fn run(command: Command, environment: &Environment) -> Result<(
         Command::Ls(options) => ls::run(options, environment).await,
         Command::Rm(options) => rm::run(options, environment).await,
         Command::Get(options) => get::run(options, environment).await,
+        Command::Deploy(options) => deploy::run(options, environment).await,
+        Command::Rollback(options) => rollback::run(options, environment).await,
         Command::Env(options) => env::run(options, environment).await,
         Command::Account(options) => account::run(options, environment).await,
         Command::JoinToken(options) => join_token::run(options, environment).await,

@@ -10,6 +10,7 @@
 
 mod accounts;
 mod assets;
+mod builds;
 mod deploy;
 mod derived;
 mod edges;
@@ -20,6 +21,7 @@ mod resources;
 
 pub(crate) use accounts::{AccountRows, EnvironmentRow, ServiceRow};
 pub(crate) use assets::{AssetVersion, NewVersion};
+pub(crate) use builds::{BuildDocuments, NewBuild};
 pub(crate) use deploy::{DeployOutcome, Document, NewDeployment};
 pub(crate) use derived::{Derivation, Derived};
 pub(crate) use edges::JoinOutcome;

@@ -241,6 +241,7 @@ impl BoundOrigin {
         let services = origin.services.clone();
         let abort = CancellationToken::new();
         let grpc = grpc::serve(services.clone(), sockets, &identity, &authority, abort.clone());
+        services.publisher.resume_builds().await?;
         let acceptor = origin.config.api.certificate.as_ref().map(api::acceptor).transpose()?;
         let api = api::serve(origin.api(), api, acceptor, services.stopping.clone(), abort.clone());
         let serving = async { tokio::join!(grpc, api).0 };

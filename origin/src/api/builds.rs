@@ -3,10 +3,12 @@
 use super::Api;
 use super::call::Call;
 use super::date::Date;
+use super::form::Form;
 use super::page::Listing;
 use super::refusal::Refusal;
 use super::versions::{self, Version};
-use crate::catalogue::{BuildDetails, Kind, ServiceDetails};
+use crate::catalogue::{BuildDetails, Kind, Page, ServiceDetails};
+use crate::publish::Chosen;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::get;
@@ -16,7 +18,7 @@ use serde_json::{Value, json};
 
 pub(super) fn routes() -> Router<Api> {
     Router::new()
-        .route("/Services/{service}/Builds", get(list))
+        .route("/Services/{service}/Builds", get(list).post(create))
         .route("/Services/{service}/Builds/{build}", get(fetch).delete(delete))
         .route("/Services/{service}/Builds/{build}/Status", get(fetch_status))
 }
@@ -98,8 +100,25 @@ async fn list(
     for build in page.items {
         builds.push(show(&api, &call, &service, build).await?);
     }
-    let page = crate::catalogue::Page { items: builds, next: page.next };
+    let page = Page { items: builds, next: page.next };
     Ok(listing.answer(&call, "builds", page, |build| build))
+}
+
+async fn create(
+    State(api): State<Api>,
+    call: Call,
+    Path(service): Path<String>,
+    form: Form,
+) -> Result<(StatusCode, Json<Build>), Refusal> {
+    let service = api.service(&call, &service).await?;
+    let chosen = Chosen {
+        assets: form.all("AssetVersions"),
+        functions: form.all("FunctionVersions"),
+        dependencies: form.optional("Dependencies").map(str::to_owned),
+        runtime: form.optional("Runtime").map(str::to_owned),
+    };
+    let build = api.publisher.create_build(&call.actor, &service.sid, chosen).await?;
+    Ok((StatusCode::CREATED, Json(show(&api, &call, &service, build).await?)))
 }
 
 async fn fetch(

@@ -3,10 +3,13 @@
 use super::Api;
 use super::call::Call;
 use super::date::Date;
+use super::form::Form;
 use super::page::Listing;
 use super::refusal::Refusal;
 use crate::catalogue::{DeploymentDetails, EnvironmentDetails, ServiceDetails};
+use crate::publish::{Target, Wanted};
 use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::Serialize;
@@ -14,7 +17,9 @@ use serde_json::Value;
 
 pub(super) fn routes() -> Router<Api> {
     let deployments = "/Services/{service}/Environments/{environment}/Deployments";
-    Router::new().route(deployments, get(list)).route(&format!("{deployments}/{{deployment}}"), get(fetch))
+    Router::new()
+        .route(deployments, get(list).post(create))
+        .route(&format!("{deployments}/{{deployment}}"), get(fetch))
 }
 
 /// A deployment, as clients read it.
@@ -65,6 +70,24 @@ async fn list(
     Ok(listing.answer(&call, "deployments", page, |row| show(&call, &service, &environment, row)))
 }
 
+async fn create(
+    State(api): State<Api>,
+    call: Call,
+    Path((service, environment)): Path<(String, String)>,
+    form: Form,
+) -> Result<(StatusCode, Json<Deployment>), Refusal> {
+    let service = api.service(&call, &service).await?;
+    let environment = api.environment(&service, &environment).await?;
+    let wanted = match form.optional("BuildSid").filter(|sid| !sid.is_empty()) {
+        Some(build) => Wanted::Build(build.to_owned()),
+        None => Wanted::Nothing,
+    };
+    let target = Target { service: service.sid.to_string(), environment: environment.sid.to_string() };
+    let deployed = api.publisher.deploy(&call.actor, &target, wanted).await?;
+    let deployment = fetched(&api, &environment, deployed.deployment.as_str()).await?;
+    Ok((StatusCode::CREATED, Json(show(&call, &service, &environment, deployment))))
+}
+
 async fn fetch(
     State(api): State<Api>,
     call: Call,
@@ -72,7 +95,15 @@ async fn fetch(
 ) -> Result<Json<Deployment>, Refusal> {
     let service = api.service(&call, &service).await?;
     let environment = api.environment(&service, &environment).await?;
-    let found = api.catalogue.deployment(&environment.sid, &deployment).await?;
-    let deployment = found.ok_or_else(|| Refusal::unknown("Deployment"))?;
+    let deployment = fetched(&api, &environment, &deployment).await?;
     Ok(Json(show(&call, &service, &environment, deployment)))
+}
+
+async fn fetched(
+    api: &Api,
+    environment: &EnvironmentDetails,
+    sid: &str,
+) -> Result<DeploymentDetails, Refusal> {
+    let found = api.catalogue.deployment(&environment.sid, sid).await?;
+    found.ok_or_else(|| Refusal::unknown("Deployment"))
 }

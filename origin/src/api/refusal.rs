@@ -110,6 +110,9 @@ impl From<PublishError> for Refusal {
             PublishError::Refused(faults) => Self::new(status_of(&faults), message),
             PublishError::Ambiguous { .. }
             | PublishError::Invalid { .. }
+            | PublishError::Unknown { .. }
+            | PublishError::NotCompleted { .. }
+            | PublishError::NothingBefore
             | PublishError::NothingToCommit
             | PublishError::Document(_) => Self::new(StatusCode::BAD_REQUEST, message),
             PublishError::Taken(_) | PublishError::IsLive | PublishError::Superseded => {

@@ -1,6 +1,7 @@
 //! Accounts with their tokens, services and environments.
 
 use super::environments::{Settings, SettingsColumns, settings};
+use super::resources::audit::{self, Action, Actor};
 use super::{Catalogue, CatalogueError, bytes_32, events};
 use crate::sid::{AccountSid, BuildSid, EnvironmentSid, ServiceSid};
 use skerry_proto::pointer::Version;
@@ -118,6 +119,12 @@ impl Catalogue {
         .bind(rows.created_at)
         .execute(&mut *transaction)
         .await?;
+        // Nobody had to be recognised for it.
+        let actor =
+            Actor { account: rows.account.clone(), credential: "origin".into(), address: String::new() };
+        for sid in [rows.account.as_str(), rows.service.as_str(), rows.environment.as_str()] {
+            audit::append(&mut transaction, &actor, Action::Create, sid, rows.created_at).await?;
+        }
         let version = events::append(&mut transaction, &rows.domain, pointer).await?;
         transaction.commit().await?;
         self.announce(version);

@@ -3,7 +3,7 @@
 //! Lists go newest first, page by page, by the number that a row got when it was added: what is added meanwhile moves nothing to
 //! another page. Each change is one transaction with its entry in the audit log.
 
-mod audit;
+pub(super) mod audit;
 mod builds;
 mod contents;
 mod deployments;

@@ -19,7 +19,7 @@ pub(crate) struct Actor {
 
 /// What was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) enum Action {
+pub(crate) enum Action {
     /// It was made.
     Create,
     /// It was changed.
@@ -39,7 +39,7 @@ impl Action {
 }
 
 /// Appends an entry.
-pub(in super::super) async fn append(
+pub(crate) async fn append(
     transaction: &mut Transaction<'static, Sqlite>,
     actor: &Actor,
     action: Action,

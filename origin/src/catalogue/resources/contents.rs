@@ -10,6 +10,7 @@ use skerry_proto::path::AssetPath;
 use skerry_proto::slices::BlobId;
 use skerry_proto::visibility::Visibility;
 use sqlx::AssertSqlSafe;
+use std::collections::BTreeMap;
 
 /// Which of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -304,6 +305,27 @@ impl Catalogue {
             Ok((row.version, BlobId { hash, size: unsigned(row.size)? }))
         })
         .transpose()
+    }
+
+    /// SIDs and numbers of those of the named function versions that the service has.
+    ///
+    /// # Errors
+    /// Any [`CatalogueError`].
+    pub(crate) async fn function_versions(
+        &self,
+        service: &ServiceSid,
+        sids: &[String],
+    ) -> Result<BTreeMap<String, i64>, CatalogueError> {
+        let sids = serde_json::to_string(sids).map_err(|_| CatalogueError::Damaged("texts are JSON"))?;
+        let rows: Vec<(String, i64)> = sqlx::query_as(
+            "SELECT v.sid, number FROM json_each(?1) wanted JOIN function_versions v ON v.sid = wanted.value \
+             JOIN functions ON functions.sid = function_sid WHERE service_sid = ?2 AND is_deleted = 0",
+        )
+        .bind(sids)
+        .bind(service.as_str())
+        .fetch_all(self.reader())
+        .await?;
+        Ok(rows.into_iter().collect())
     }
 
     /// The versions of a kind that a build has, by path.

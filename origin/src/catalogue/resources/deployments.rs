@@ -31,6 +31,24 @@ impl Catalogue {
         self.page(COLUMNS, "deployments", "environment_sid = ?1", environment.as_str(), wanted).await
     }
 
+    /// The build that was live in an environment before the one that is, if it was not deleted.
+    ///
+    /// # Errors
+    /// Any [`CatalogueError`].
+    pub(crate) async fn previous_build(
+        &self,
+        environment: &EnvironmentSid,
+    ) -> Result<Option<String>, CatalogueError> {
+        Ok(sqlx::query_scalar(
+            "SELECT build_sid FROM deployments JOIN builds ON builds.sid = build_sid AND is_deleted = 0 \
+             WHERE environment_sid = ?1 AND build_sid IS NOT (SELECT live_build_sid FROM environments WHERE sid = ?1) \
+             ORDER BY number DESC LIMIT 1",
+        )
+        .bind(environment.as_str())
+        .fetch_optional(self.reader())
+        .await?)
+    }
+
     /// A deployment of an environment.
     ///
     /// # Errors
