@@ -3,6 +3,7 @@
 //! A [`Dev`], an [`Origin`] or an [`Edge`] is a process; a [`Site`] is what a browser sees of an edge; a [`Cli`] is a shell that knows
 //! where the origin is. Everything waits for events with a deadline, nothing sleeps, and whatever was started ends with its value.
 
+mod api;
 mod cli;
 mod content;
 mod dev;
@@ -15,6 +16,7 @@ mod site;
 mod site_h3;
 mod site_tcp;
 
+pub(crate) use api::{Api, Part};
 pub(crate) use cli::{Cli, Outcome};
 pub(crate) use content::{Random, bytes, files_below, hash, text};
 pub(crate) use dev::{Dev, FREE_PORTS};

@@ -442,3 +442,127 @@ async fn a_catalogue_of_a_newer_program_is_refused() {
     let error = Catalogue::open(opened.folder.path()).await.expect_err("newer");
     assert!(matches!(error, CatalogueError::Newer));
 }
+
+fn everything() -> PageWanted {
+    PageWanted { size: 100, before: None, skip: 0 }
+}
+
+#[tokio::test]
+async fn every_change_is_in_the_audit_log_and_what_changes_nothing_is_not() {
+    let opened = opened().await;
+    let (actor, service) = (opened.actor(), opened.rows.service.clone());
+    let before = opened.catalogue.audited(&actor.account).await.expect("answers").len();
+    assert_eq!(before, 3, "the account, its service and its environment");
+    let content = opened.catalogue.add_content(&actor, Kind::Asset, &service, "a", 100).await.expect("adds");
+    let same = opened.catalogue.add_content(&actor, Kind::Asset, &service, "a", 100).await.expect("answers");
+    assert_eq!(same, content);
+    let environment = &opened.rows.environment;
+    let variable = async || opened.catalogue.add_variable(&actor, environment, "k", "v", 100).await;
+    let added = variable().await.expect("adds").expect("a new key");
+    assert_eq!(variable().await.expect("answers"), None, "the key is taken");
+    assert!(opened.catalogue.delete_variable(&actor, &added.sid, 100).await.expect("deletes"));
+    assert!(!opened.catalogue.delete_variable(&actor, &added.sid, 100).await.expect("answers"));
+    let made = opened.deploy(None, &[], 100).await;
+    let audited = opened.catalogue.audited(&actor.account).await.expect("answers");
+    let expected = [
+        ("create", content.sid.as_str()),
+        ("create", added.sid.as_str()),
+        ("delete", added.sid.as_str()),
+        ("create", made.build.build.as_str()),
+        ("create", made.deployment.deployment.as_str()),
+    ];
+    let audited: Vec<_> =
+        audited.iter().skip(before).map(|(action, sid)| (action.as_str(), sid.as_str())).collect();
+    assert_eq!(audited, expected);
+}
+
+#[tokio::test]
+async fn the_audit_log_is_only_added_to() {
+    let opened = opened().await;
+    for statement in ["DELETE FROM audit_log", "UPDATE audit_log SET action = 'x'"] {
+        let mut transaction = opened.catalogue.write().await.expect("begins");
+        assert!(sqlx::query(statement).execute(&mut *transaction).await.is_err(), "{statement}");
+    }
+}
+
+#[tokio::test]
+async fn a_deleted_asset_gives_its_name_free_and_its_versions_stay_in_builds_only() {
+    let opened = opened().await;
+    let (actor, service) = (opened.actor(), opened.rows.service.clone());
+    let version = opened.version("/a", b"a", Visibility::Public).await;
+    let build = opened.deploy(None, &[&version], 100).await.build.build;
+    assert!(
+        opened.catalogue.delete_content(&actor, Kind::Asset, &version.asset, 100).await.expect("deletes")
+    );
+    let sid = [version.sid.to_string()];
+    assert!(opened.catalogue.versions(&service, &sid).await.expect("answers").is_empty());
+    assert_eq!(opened.catalogue.build_versions(&build).await.expect("answers").len(), 1);
+    let listed = opened.catalogue.list_contents(Kind::Asset, &service, &everything()).await.expect("answers");
+    assert_eq!(listed.items, []);
+    let again = opened.catalogue.add_content(&actor, Kind::Asset, &service, "/a", 100).await.expect("adds");
+    assert_ne!(again.sid, version.asset);
+}
+
+#[tokio::test]
+async fn a_begun_build_is_unfinished_until_it_is_completed_or_failed() {
+    let opened = opened().await;
+    let actor = opened.actor();
+    let version = opened.version("/a", b"a", Visibility::Public).await;
+    let unfinished = async || {
+        let builds = opened.catalogue.unfinished_builds().await.expect("answers");
+        builds.into_iter().map(|unfinished| unfinished.build).collect::<Vec<_>>()
+    };
+    let (first, second) = (opened.made(None, &[&version], 100), opened.made(None, &[&version], 100));
+    for made in [&first, &second] {
+        opened.catalogue.begin_build(&actor, &made.build).await.expect("begins");
+    }
+    let (completed, failed) = (&first.build.build, &second.build.build);
+    assert_eq!(unfinished().await, [completed.clone(), failed.clone()]);
+    assert!(!opened.may_fill(b"a").await, "no manifest names it yet");
+    let account = &actor.account;
+    opened.catalogue.complete_build(account, completed, &first.documents, 200).await.expect("completes");
+    opened.catalogue.fail_build(failed, "why", 200).await.expect("fails");
+    assert_eq!(unfinished().await, []);
+    assert!(opened.may_fill(b"a").await);
+    // What has ended stays as it ended.
+    opened.catalogue.complete_build(account, failed, &second.documents, 300).await.expect("answers");
+    opened.catalogue.fail_build(completed, "why", 300).await.expect("answers");
+    let service = &opened.rows.service;
+    for (build, manifest) in [(completed, Some(BlobId::of(b"manifest"))), (failed, None)] {
+        let found = opened.catalogue.build_manifest(service, build.as_str()).await.expect("answers");
+        assert_eq!(found, manifest);
+    }
+    let details = opened.catalogue.build(service, failed.as_str()).await.expect("answers").expect("there");
+    assert_eq!((details.status.as_str(), details.failure.as_deref()), ("failed", Some("why")));
+}
+
+#[tokio::test]
+async fn a_build_that_is_live_is_not_deleted() {
+    let opened = opened().await;
+    let actor = opened.actor();
+    let first = opened.deploy(None, &[], 100).await.build.build;
+    assert!(!opened.catalogue.delete_build(&actor, &first, 100).await.expect("answers"));
+    let second = opened.deploy(Some(&first), &[], 100).await.build.build;
+    let environment = &opened.rows.environment;
+    let previous = async || opened.catalogue.previous_build(environment).await.expect("answers");
+    assert_eq!(previous().await.as_deref(), Some(first.as_str()));
+    assert!(opened.catalogue.delete_build(&actor, &first, 100).await.expect("deletes"));
+    assert_eq!(previous().await, None);
+    let listed = opened.catalogue.list_builds(&opened.rows.service, &everything()).await.expect("answers");
+    assert_eq!(listed.items.iter().map(|build| &build.sid).collect::<Vec<_>>(), [&second]);
+}
+
+#[tokio::test]
+async fn a_deleted_service_takes_all_that_it_has_along_and_its_domains_show_nothing() {
+    let opened = opened().await;
+    let actor = opened.actor();
+    let version = opened.version("/a", b"a", Visibility::Public).await;
+    opened.deploy(None, &[&version], 100).await;
+    let pointer = |_: &EnvironmentSid, domain: &str, _| format!("gone {domain}").into_bytes();
+    let service = &opened.rows.service;
+    assert!(opened.catalogue.delete_service(&actor, service, 100, pointer).await.expect("deletes"));
+    assert!(!opened.catalogue.delete_service(&actor, service, 100, pointer).await.expect("answers"));
+    let (version, pointers) = opened.catalogue.snapshot().await.expect("answers");
+    assert_eq!((version.revision, pointers), (3, vec![b"gone a.example".to_vec()]));
+    assert!(opened.catalogue.services(&actor.account).await.expect("answers").is_empty());
+}
