@@ -146,7 +146,7 @@ fn an_upload_that_breaks_a_rule_is_refused_and_nothing_is_kept() {
         "--set",
         "origin.limits.private_size_max=10",
         "--set",
-        "origin.limits.served_size_max=20",
+        "origin.limits.served_size_max=2MiB",
     ]);
     let api = dev.api();
     let service = dev.line().text("/service_sid").to_owned();
@@ -155,7 +155,7 @@ fn an_upload_that_breaks_a_rule_is_refused_and_nothing_is_kept() {
     let (path, public, private): (Part<'_>, Part<'_>, Part<'_>) =
         (("Path", "", b"/x"), ("Visibility", "", b"public"), ("Visibility", "", b"private"));
     let sized = |size: usize| vec![b'x'; size];
-    let (small, over_private, over_all) = (sized(10), sized(11), sized(21));
+    let (small, over_private, over_all) = (sized(10), sized(11), sized((2 << 20) + 1));
     let content = |bytes: &'static str| -> Part<'_> { ("Content", "", bytes.as_bytes()) };
     api.upload(&versions, &[path, private, ("Content", "", &over_private)]).assert_refused(
         413,
@@ -167,8 +167,16 @@ fn an_upload_that_breaks_a_rule_is_refused_and_nothing_is_kept() {
         20413,
         &["10"],
     );
-    api.upload(&versions, &[path, public, ("Content", "", &over_all)]).assert_refused(413, 20413, &["20"]);
-    api.upload(&versions, &[("Content", "", &over_all), path, public]).assert_refused(413, 20413, &["20"]);
+    api.upload(&versions, &[path, public, ("Content", "", &over_all)]).assert_refused(
+        413,
+        20413,
+        &["2097152"],
+    );
+    api.upload(&versions, &[("Content", "", &over_all), path, public]).assert_refused(
+        413,
+        20413,
+        &["2097152"],
+    );
     api.upload(&versions, &[public, content("a")]).assert_refused(400, 20001, &["Path"]);
     api.upload(&versions, &[path, content("a")]).assert_refused(400, 20001, &["Visibility"]);
     api.upload(&versions, &[path, public]).assert_refused(400, 20001, &["Content"]);
@@ -388,4 +396,32 @@ fn only_who_shows_a_token_by_a_name_of_the_api_gets_an_answer() {
     for (name, value) in [("origin", "http://evil.example"), ("sec-fetch-site", "cross-site")] {
         api.clone().with(name, value).get(SERVICES).assert_refused(403, 20403, &[]);
     }
+}
+
+#[test]
+fn a_build_that_is_killed_in_the_middle_is_completed_after_the_restart() {
+    let mut dev = Dev::start();
+    let (service, environment, domain) = place(&dev.api(), "app");
+    // Text that takes a while to compress.
+    let text = |seed: u64| -> String {
+        (0..12_000_u64).map(|n| format!("{:x}\n", (n ^ seed).wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect()
+    };
+    let api = dev.api();
+    let versions: Vec<String> =
+        (0..6).map(|n| api.asset(&service, &format!("/{n}.txt"), "public", text(n).as_bytes())).collect();
+    let chosen: Vec<_> = versions.iter().map(|sid| ("AssetVersions", sid.as_str())).collect();
+    let builds = format!("{SERVICES}/{service}/Builds");
+    let begun = api.post(&builds, &chosen);
+    assert_eq!((begun.status, begun.text("/status")), (201, "building"), "{begun:?}");
+    let build = begun.text("/sid").to_owned();
+    dev.kill_9();
+    dev.start_again();
+    let api = dev.api();
+    assert_eq!(api.built(&service, &build), "completed");
+    let shown = api.get(&format!("{builds}/{build}"));
+    assert_eq!(shown.body["asset_versions"].as_array().map(Vec::len), Some(6));
+    let deployments = format!("{SERVICES}/{service}/Environments/{environment}/Deployments");
+    api.create(&deployments, &[("BuildSid", &build)]);
+    let response = dev.site_of(&domain).until(Protocol::Http2, "/5.txt", 200);
+    assert_eq!(response.text(), text(5));
 }

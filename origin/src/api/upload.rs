@@ -15,6 +15,7 @@ use axum::http::StatusCode;
 use bytes::Bytes;
 use skerry_proto::path::AssetPath;
 use skerry_proto::visibility::Visibility;
+use std::convert::Infallible;
 use std::time::Duration;
 
 /// Time for the next bytes of an upload.
@@ -30,18 +31,15 @@ const PARTS_MAX: usize = 16;
 const DRAIN_SIZE_MAX: usize = 256 << 20;
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(60);
 
-/// The form, of which nothing is read yet.
-pub(super) struct Parts(Multipart);
+/// The form, of which nothing is read yet; `None` where the request has another body. That is said only when it is known that the
+/// account has what the request is about.
+pub(super) struct Parts(Option<Multipart>);
 
 impl FromRequest<Api> for Parts {
-    type Rejection = Refusal;
+    type Rejection = Infallible;
 
-    async fn from_request(request: Request, api: &Api) -> Result<Self, Refusal> {
-        let form = Multipart::from_request(request, api).await;
-        form.map(Self).map_err(|_| {
-            let message = "send Path, Visibility and Content as multipart/form-data";
-            Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message)
-        })
+    async fn from_request(request: Request, api: &Api) -> Result<Self, Infallible> {
+        Ok(Self(Multipart::from_request(request, api).await.ok()))
     }
 }
 
@@ -62,12 +60,16 @@ pub(super) async fn receive(
     call: &Call,
     kind: Kind,
     parent: AssetSid,
-    mut form: Parts,
+    form: Parts,
 ) -> Result<ContentVersion, Refusal> {
-    let received = match read(api, &mut form.0).await {
+    let Some(mut form) = form.0 else {
+        let message = "send Path, Visibility and Content as multipart/form-data";
+        return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
+    };
+    let received = match read(api, &mut form).await {
         Ok(received) => received,
         Err(refusal) => {
-            api.tasks.spawn(drain(form.0));
+            api.tasks.spawn(drain(form));
             return Err(refusal);
         }
     };
