@@ -56,7 +56,7 @@ impl Publisher {
     ) -> Result<Deployed, PublishError> {
         let shared = &self.shared;
         let live = self.live_versions(&place.environment).await?;
-        let before = self.before(&live).await?;
+        let before = self.before(&live).await;
         let added = shared.catalogue.versions(&place.service, &changes.versions).await?;
         let versions: Arc<[AssetVersion]> =
             contents::apply(live, added, &changes.versions, &changes.removed_paths, &shared.limits)?.into();

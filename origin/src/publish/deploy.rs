@@ -106,19 +106,20 @@ impl Publisher {
                 None => Next::default(),
             };
             let live = publisher.live_versions(&place.environment).await?;
-            let before = publisher.before(&live).await?;
+            let before = publisher.before(&live).await;
             publisher.deploy_in_turn(&actor, place.environment, &before, next, None).await
         })
         .await
     }
 
     /// What an environment shows with these versions.
-    pub(super) async fn before(&self, live: &[AssetVersion]) -> Result<Before, PublishError> {
-        Ok(Before {
-            rules: self.site_file(live).await?.rules,
+    pub(super) async fn before(&self, live: &[AssetVersion]) -> Before {
+        Before {
+            // One that cannot be read any more must not stand in the way of its own removal.
+            rules: self.site_file(live).await.unwrap_or_default().rules,
             paths: live.iter().map(|version| version.path.to_string()).collect(),
             modified_last: live.iter().map(|version| version.created_at).max(),
-        })
+        }
     }
 
     /// Makes an environment, whose turn the caller has, show what comes next. A build that was just made comes along, to be added in
