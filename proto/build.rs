@@ -2,14 +2,16 @@
 
 use std::error::Error;
 
-const FILES: [&str; 8] = [
+const FILES: [&str; 10] = [
     "skerry/v1/blob.proto",
     "skerry/v1/pointer.proto",
     "skerry/v1/manifest.proto",
     "skerry/v1/watch.proto",
     "skerry/v1/fill.proto",
     "skerry/v1/enrol.proto",
+    "skerry/v1/bundle.proto",
     "skerry/v1/publish.proto",
+    "skerry/v1/keys.proto",
     "skerry/v1/edge.proto",
 ];
 

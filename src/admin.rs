@@ -3,6 +3,7 @@
 //! Plain HTTP/1.1, with a bound on connections and on the time for a request head. Whoever reaches it may read it.
 
 use crate::listener::{Answer, HttpListener, text};
+use crate::slot::EdgeSlot;
 use http::{Method, StatusCode};
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::sync::Arc;
@@ -14,6 +15,8 @@ pub(crate) struct Admin {
     pub(crate) metrics: PrometheusHandle,
     /// Why it should get no traffic now; empty when it should.
     pub(crate) not_ready: Box<dyn Fn() -> Vec<&'static str> + Send + Sync>,
+    /// What is wrong with it although it serves. It gets traffic all the same: others may be no better, and it answers rightly.
+    pub(crate) degraded: Box<dyn Fn() -> Vec<&'static str> + Send + Sync>,
 }
 
 /// Serves `admin` on every listener until `stop` is cancelled.
@@ -28,6 +31,16 @@ pub(crate) async fn serve(listeners: Vec<HttpListener>, admin: Admin, stop: Canc
 }
 
 impl Admin {
+    /// Shows an edge, whatever it does now.
+    pub(crate) fn of_edge(metrics: PrometheusHandle, slot: &EdgeSlot) -> Self {
+        let (probed, asked) = (slot.clone(), slot.clone());
+        Self {
+            metrics,
+            not_ready: Box::new(move || probed.not_ready()),
+            degraded: Box::new(move || asked.degraded()),
+        }
+    }
+
     fn answer(&self, method: &Method, path: &str) -> Answer {
         let answer = match path {
             "/metrics" => Answer {
@@ -50,7 +63,8 @@ impl Admin {
     fn readiness(&self) -> Answer {
         let reasons = (self.not_ready)();
         if reasons.is_empty() {
-            return text(StatusCode::OK, "ready\n");
+            let faults = (self.degraded)().into_iter().map(|fault| format!("degraded: {fault}\n"));
+            return text(StatusCode::OK, format!("ready\n{}", faults.collect::<String>()));
         }
         text(StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", reasons.join("\n")))
     }
@@ -62,7 +76,8 @@ mod tests {
 
     fn admin(reasons: &'static [&'static str]) -> Admin {
         let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
-        Admin { metrics: recorder.handle(), not_ready: Box::new(|| reasons.to_vec()) }
+        let degraded = Box::new(|| vec!["no disk"]);
+        Admin { metrics: recorder.handle(), not_ready: Box::new(|| reasons.to_vec()), degraded }
     }
 
     #[test]
@@ -72,7 +87,12 @@ mod tests {
             (answer.status, &answer.body[..]),
             (StatusCode::SERVICE_UNAVAILABLE, &b"draining\nnothing heard\n"[..])
         );
-        assert_eq!(admin(&[]).answer(&Method::GET, "/readyz").status, StatusCode::OK);
+    }
+
+    #[test]
+    fn a_degraded_role_is_ready_and_says_what_is_wrong() {
+        let answer = admin(&[]).answer(&Method::GET, "/readyz");
+        assert_eq!((answer.status, &answer.body[..]), (StatusCode::OK, &b"ready\ndegraded: no disk\n"[..]));
     }
 
     #[test]

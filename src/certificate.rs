@@ -6,12 +6,12 @@
 
 use crate::config::{EdgeSettings, OriginSettings};
 use crate::failure::Failure;
-use crate::files::{self, Readers};
+use crate::files;
 use anyhow::Context;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use skerry_edge::config::ServerIdentity;
-use skerry_edge::folder::DataFolder;
+use skerry_folder::{DataFolder, Readers};
 use skerry_origin::ApiCertificate;
 use skerry_proto::authority::{Authority, Identity, not_after};
 use std::fs;
@@ -30,17 +30,21 @@ const LEAF_REST_MIN: Duration = Duration::from_secs(200 * 86_400);
 /// The same for the authority, which clients have to be told about again.
 const AUTHORITY_REST_MIN: Duration = LIFETIME;
 
-/// The certificate that the settings name, or one of the local authority.
+/// The certificate that the settings name, or one of the local authority in the folder of the edge.
 ///
 /// # Errors
 /// Names the file or the name that cannot be used.
-pub(crate) fn of_edge(settings: &EdgeSettings, now: SystemTime) -> Result<ServerIdentity, Failure> {
+pub(crate) fn of_edge(
+    settings: &EdgeSettings,
+    folder: &DataFolder,
+    now: SystemTime,
+) -> Result<ServerIdentity, Failure> {
     match (&settings.https_certificate, &settings.https_key) {
         (Some(certificate), Some(key)) => {
             let (chain, key) = from_files("https", certificate, key)?;
             Ok(ServerIdentity { chain, key })
         }
-        _ => local(&settings.data, &settings.https_names, now),
+        _ => local(folder.path(), &settings.https_names, now),
     }
 }
 
@@ -100,8 +104,6 @@ struct Files {
 }
 
 fn local(data: &Path, names: &[String], now: SystemTime) -> Result<ServerIdentity, Failure> {
-    // Nothing is written into a folder that another process has, or that a newer program wrote.
-    let folder = DataFolder::take(data).map_err(|error| Failure::of(&error))?;
     let files = Files {
         ca: data.join("ca.pem"),
         ca_key: data.join("ca-key.pem"),
@@ -110,10 +112,10 @@ fn local(data: &Path, names: &[String], now: SystemTime) -> Result<ServerIdentit
         leaf_names: data.join("https-names"),
     };
     let identity = files.identity(names, now)?;
-    drop(folder);
     tracing::warn!(
         ca = %files.ca.display(),
-        "no https.certificate is set; clients must trust the authority of this edge, in the file ca"
+        names = names.join(", "),
+        "no https.certificate is set; clients must trust the authority of this edge, in the file ca, and it covers these names only: set https.names to those in your URLs, such as *.BASE_DOMAIN"
     );
     Ok(server_identity(&identity))
 }
@@ -190,10 +192,10 @@ mod tests {
     #[test]
     fn a_local_authority_is_kept_and_its_certificate_remade_near_its_end_or_for_other_names() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let data = folder.path().join("edge");
+        let data = folder.path();
         let now = SystemTime::now();
         let localhost = names(&["localhost", "127.0.0.1"]);
-        let leaf = |names: &[String], now| local(&data, names, now).expect("made").chain;
+        let leaf = |names: &[String], now| local(data, names, now).expect("made").chain;
         let first = leaf(&localhost, now);
         let ca = fs::read(data.join("ca.pem")).expect("written");
         assert_eq!(leaf(&localhost, now + DAY), first);

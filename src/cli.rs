@@ -1,7 +1,8 @@
 //! The command line: which subcommands there are. What each takes is said in its own file.
 
 use crate::commands::{
-    account, deploy, dev, edge, edges, env, get, join_token, ls, origin, put, rm, rollback,
+    account, bundle, deploy, dev, edge, edges, env, fault, get, join_token, key, ls, origin, put, rm,
+    rollback, sign, verify,
 };
 use crate::failure::EXIT_CODES;
 use crate::logging::LogOptions;
@@ -42,6 +43,16 @@ pub(crate) enum Command {
     Rollback(rollback::Options),
     /// Show and change settings of an environment
     Env(env::Options),
+    /// Unpack the private assets of a build, for its functions
+    Bundle(bundle::Options),
+    /// Auth tokens and keys of the account
+    Key(key::Options),
+    /// Sign a URL, or a request, without asking anybody
+    Sign(sign::Options),
+    /// Check every byte that an edge sends for a URL against what the origin names
+    Verify(verify::Options),
+    /// Damage an edge's cache on purpose, to see it heal
+    Fault(fault::Options),
     /// Accounts, for the operator
     Account(account::Options),
     /// Make a token with which a machine becomes an edge, for the operator
@@ -71,6 +82,11 @@ impl Command {
             | Self::Deploy(_)
             | Self::Rollback(_)
             | Self::Env(_)
+            | Self::Bundle(_)
+            | Self::Key(_)
+            | Self::Sign(_)
+            | Self::Verify(_)
+            | Self::Fault(_)
             | Self::Account(_)
             | Self::JoinToken(_)
             | Self::Edges(_) => LevelFilter::ERROR,

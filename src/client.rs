@@ -11,7 +11,7 @@ pub(crate) use contents::{Content, NamingRule, Plan, PlannedFile, plan};
 pub(crate) use live::{LiveEdge, all_live, wait_live, watch_live};
 pub(crate) use locate::{
     CA_FILE, CREDENTIALS_FILE, Credentials, DATA_DEFAULT, OriginOptions, Place, RUNNING_FILE, Running,
-    RunningEdge, read_json, trusted_certificate,
+    RunningEdge, URL_KEY_FILE, account, read_json, trusted_certificate,
 };
 pub(crate) use progress::Progress;
 pub(crate) use publish::{Published, PublishedAsset, check, publish, version};
@@ -104,6 +104,11 @@ impl Client {
         wire::publish_client::PublishClient::new(self.channel.clone())
     }
 
+    /// The service for an account's keys.
+    pub(crate) fn keys(&self) -> wire::keys_client::KeysClient<Channel> {
+        wire::keys_client::KeysClient::new(self.channel.clone())
+    }
+
     /// The service for the operator.
     pub(crate) fn operating(&self) -> wire::operator_client::OperatorClient<Channel> {
         wire::operator_client::OperatorClient::new(self.channel.clone())
@@ -114,12 +119,12 @@ impl Client {
         explain(&self.place, status)
     }
 
-    /// What is live.
+    /// What is live in an environment.
     ///
     /// # Errors
     /// The origin's refusal.
-    pub(crate) async fn list(&self) -> Result<wire::ListResponse, Failure> {
-        let request = self.signed(wire::ListRequest { target: Some(self.target()) });
+    pub(crate) async fn list(&self, target: wire::Target) -> Result<wire::ListResponse, Failure> {
+        let request = self.signed(wire::ListRequest { target: Some(target) });
         let listed = self.publishing().max_decoding_message_size(LIST_SIZE_MAX).list(request).await;
         Ok(listed.map_err(|status| self.refused(&status))?.into_inner())
     }

@@ -1,18 +1,24 @@
 //! One thin file for each subcommand: what it takes, and what it calls.
 
 pub(crate) mod account;
+pub(crate) mod bundle;
 pub(crate) mod deploy;
 pub(crate) mod dev;
 pub(crate) mod edge;
 pub(crate) mod edges;
 pub(crate) mod env;
+pub(crate) mod fault;
 pub(crate) mod get;
 pub(crate) mod join_token;
+pub(crate) mod key;
 pub(crate) mod ls;
 pub(crate) mod origin;
 pub(crate) mod put;
 pub(crate) mod rm;
 pub(crate) mod rollback;
+pub(crate) mod sign;
+mod span;
+pub(crate) mod verify;
 
 use crate::cli::Command;
 use crate::environment::Environment;
@@ -31,6 +37,11 @@ pub(crate) async fn run(command: Command, environment: &Environment) -> Result<(
         Command::Deploy(options) => deploy::run(options, environment).await,
         Command::Rollback(options) => rollback::run(options, environment).await,
         Command::Env(options) => env::run(options, environment).await,
+        Command::Bundle(options) => bundle::run(options, environment).await,
+        Command::Key(options) => key::run(options, environment).await,
+        Command::Sign(options) => sign::run(options, environment).await,
+        Command::Verify(options) => verify::run(options, environment).await,
+        Command::Fault(options) => fault::run(options).await,
         Command::Account(options) => account::run(options, environment).await,
         Command::JoinToken(options) => join_token::run(options, environment).await,
         Command::Edges(options) => edges::run(options, environment).await,

@@ -27,13 +27,7 @@ pub(crate) async fn run(options: &Options, settings: DevSettings) -> Result<(), 
     let stop = shutdown::on_signal()?;
     let hints = Hints::new(options);
     let mut folder = DevFolder::take(&options.data, &hints)?;
-    let bound = match bind::bind(options, settings, &folder, &hints).await {
-        Ok(bound) => bound,
-        Err(failure) => {
-            folder.undo_first_start();
-            return Err(failure);
-        }
-    };
+    let bound = bind::bind(options, settings, &folder, &hints).await?;
     folder.finish_first_start()?;
     let ended = serve::serve(bound, &folder, options, &stop).await;
     folder.stopped();

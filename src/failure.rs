@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io;
 use std::process::ExitCode;
 
 /// What scripts may rely on.
@@ -57,9 +58,14 @@ impl Failure {
         Self { exit: Exit::NotLive, message: message.into() }
     }
 
-    /// An error with its causes.
+    /// An error with its causes, and what to do about a disk that is full.
     pub(crate) fn of(error: &(dyn Error + 'static)) -> Self {
-        Self::new(chain(error))
+        let failure = Self::new(chain(error));
+        if is_full(error) {
+            failure.hint("free some space on that disk, or use another one")
+        } else {
+            failure
+        }
     }
 
     /// The same, with a line of what to do.
@@ -92,6 +98,13 @@ impl From<std::io::Error> for Failure {
     }
 }
 
+/// Whether the system said that a disk is full. Errors with words of their own for that have no such cause.
+fn is_full(error: &(dyn Error + 'static)) -> bool {
+    let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
+    matches!(kind, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+        || error.source().is_some_and(is_full)
+}
+
 /// An error and its causes in one line; a cause that its parent has said already is not said again.
 pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
@@ -111,6 +124,15 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
 mod tests {
     use super::*;
     use anyhow::Context;
+
+    #[test]
+    fn a_full_disk_is_told_what_to_do() {
+        let full = || io::Error::from(io::ErrorKind::StorageFull);
+        let error = Err::<(), _>(full()).context("cannot write /a").expect_err("fails");
+        for failure in [Failure::from(error), Failure::from(full())] {
+            assert!(failure.to_string().ends_with("free some space on that disk, or use another one"));
+        }
+    }
 
     #[test]
     fn causes_are_said_once() {

@@ -11,7 +11,7 @@ pub(crate) use trust::Trust;
 pub(crate) use url::Target;
 
 use crate::failure::Failure;
-use crate::output;
+use crate::output::{self, plain};
 use bytes::Bytes;
 use http::response::Parts;
 use http::{Method, Request, Version, header};
@@ -112,7 +112,7 @@ impl Response {
         output::note(format_args!("* {} from {}", name(self.head.version), self.address));
         output::note(format_args!("< {} {}", name(self.head.version), status));
         for (name, value) in &self.head.headers {
-            output::note(format_args!("< {name}: {}", String::from_utf8_lossy(value.as_bytes())));
+            output::note(format_args!("< {name}: {}", plain(&String::from_utf8_lossy(value.as_bytes()))));
         }
     }
 

@@ -12,10 +12,12 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
+use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -98,46 +100,81 @@ impl HttpListener {
     where
         F: Fn(&Method, &str) -> Answer + Clone + Send + Sync + 'static,
     {
-        let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        let mut connections = JoinSet::new();
-        loop {
-            while connections.try_join_next().is_some() {}
-            let accepted = async {
-                // The semaphore is never closed; the permit ends with the connection.
-                let slot = Arc::clone(&slots).acquire_owned().await.ok();
-                (self.listener.accept().await, slot)
-            };
-            let (accepted, slot) = tokio::select! {
-                accepted = accepted => accepted,
-                () = stop.cancelled() => break,
-            };
-            match accepted {
-                Ok((stream, _)) => {
-                    let (answer, stop) = (answer.clone(), stop.clone());
-                    connections.spawn(async move {
-                        converse(stream, answer, stop).await;
-                        drop(slot);
-                    });
-                }
-                Err(error) => {
-                    tracing::warn!(%error, address = %self.address, "cannot accept a connection");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            }
-        }
-        let _ =
-            tokio::time::timeout(DRAIN_TIME_MAX, async { while connections.join_next().await.is_some() {} })
-                .await;
+        serve(&self.listener, move |method, path| std::future::ready(answer(method, path)), stop).await;
     }
 }
 
-async fn converse<F>(stream: TcpStream, answer: F, stop: CancellationToken)
+/// Where connections come from.
+pub(crate) trait Accept: Sync {
+    /// One connection.
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    /// Waits for the next one.
+    fn accept(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+}
+
+impl Accept for TcpListener {
+    type Stream = TcpStream;
+
+    async fn accept(&self) -> io::Result<TcpStream> {
+        Ok(Self::accept(self).await?.0)
+    }
+}
+
+impl Accept for UnixListener {
+    type Stream = UnixStream;
+
+    async fn accept(&self) -> io::Result<UnixStream> {
+        Ok(Self::accept(self).await?.0)
+    }
+}
+
+/// Answers until `stop` is cancelled, where answers may take a moment.
+pub(crate) async fn serve<F, A>(listener: &impl Accept, answer: F, stop: CancellationToken)
 where
-    F: Fn(&Method, &str) -> Answer + Send + Sync + 'static,
+    F: Fn(&Method, &str) -> A + Clone + Send + Sync + 'static,
+    A: Future<Output = Answer> + Send + 'static,
+{
+    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut connections = JoinSet::new();
+    loop {
+        while connections.try_join_next().is_some() {}
+        let accepted = async {
+            // The semaphore is never closed; the permit ends with the connection.
+            let slot = Arc::clone(&slots).acquire_owned().await.ok();
+            (listener.accept().await, slot)
+        };
+        let (accepted, slot) = tokio::select! {
+            accepted = accepted => accepted,
+            () = stop.cancelled() => break,
+        };
+        match accepted {
+            Ok(stream) => {
+                let (answer, stop) = (answer.clone(), stop.clone());
+                connections.spawn(async move {
+                    converse(stream, answer, stop).await;
+                    drop(slot);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection to a page of this program");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    let _ = tokio::time::timeout(DRAIN_TIME_MAX, async { while connections.join_next().await.is_some() {} })
+        .await;
+}
+
+async fn converse<S, F, A>(stream: S, answer: F, stop: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    F: Fn(&Method, &str) -> A + Send + Sync + 'static,
+    A: Future<Output = Answer> + Send + 'static,
 {
     let service = service_fn(|request: Request<Incoming>| {
-        let response = respond(&request, answer(request.method(), request.uri().path()));
-        std::future::ready(Ok::<_, Infallible>(response))
+        let answer = answer(request.method(), request.uri().path());
+        async move { Ok::<_, Infallible>(respond(&request, answer.await)) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

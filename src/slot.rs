@@ -1,6 +1,7 @@
 //! A running edge, as its probes see it while it starts, serves and drains.
 
-use skerry_edge::run::RunningEdge;
+use skerry_edge::run::{FaultError, RunningEdge};
+use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Where a starting, running or draining edge is kept. Clones share it.
@@ -37,9 +38,29 @@ impl EdgeSlot {
     /// Why it should get no traffic now.
     pub(crate) fn not_ready(&self) -> Vec<&'static str> {
         match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
-            State::Starting => vec!["starting: not enrolled yet, or the cache is being opened"],
+            State::Starting => vec!["starting: not enrolled yet"],
             State::Running(edge) => edge.not_ready(),
             State::Draining => vec!["draining"],
+        }
+    }
+
+    /// What is wrong with it although it serves.
+    pub(crate) fn degraded(&self) -> Vec<&'static str> {
+        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            State::Running(edge) => edge.degraded(),
+            State::Starting | State::Draining => Vec::new(),
+        }
+    }
+
+    /// Corrupts an asset in the disk cache of an edge that runs.
+    pub(crate) fn corrupt(
+        &self,
+        domain: &str,
+        path: &str,
+    ) -> Option<impl Future<Output = Result<(), FaultError>> + Send + use<>> {
+        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            State::Running(edge) => Some(edge.corrupt(domain, path)),
+            State::Starting | State::Draining => None,
         }
     }
 }

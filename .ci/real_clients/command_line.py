@@ -5,7 +5,7 @@ import os
 import subprocess
 
 from checks import equal
-from server import DEMO, Dev
+from server import DEMO, Dev, environment
 
 
 def run(checks, program, folder):
@@ -36,11 +36,44 @@ def run(checks, program, folder):
                     for path in ("/hello.mp3", "/photo.jpg", "/"):
                         command += ["--output", "/dev/null", dev.https + path]
                 subprocess.run(command, check=True, timeout=60)
+        with checks.check("every curl line that the server prints for people works as it is"):
+            printed_lines(program, folder / "people")
+        with checks.check("the URL of another account works without any option but the authority"):
+            account = json.loads(dev.run("account", "create", "--name", "other", "--json").stdout)
+            theirs = {"SKERRY_ACCOUNT_SID": account["account_sid"], "SKERRY_AUTH_TOKEN": account["auth_token"]}
+            (folder / "theirs.txt").write_bytes(b"theirs")
+            command = [program, "put", "theirs.txt", "--wait", "--data", dev.data]
+            put = subprocess.run(command, env=environment() | theirs, cwd=folder, check=True, capture_output=True, text=True)
+            fetch = ["curl", "--silent", "--show-error", "--fail", "--cacert", dev.ca, *put.stdout.split()]
+            equal(subprocess.run(fetch, check=True, capture_output=True).stdout, b"theirs")
         with checks.check("the server's name in the URL works as well as its address"):
             host = dev.line["domain_name"]
             resolve = ["--resolve", f"{host}:{dev.port}:127.0.0.1"]
             seen, _ = curl(dev, "--http2", "/hello.mp3", *resolve, base=f"https://{host}:{dev.port}")
             equal(seen["http_code"], 200)
+
+
+def printed_lines(program, folder):
+    """Starts a server as somebody at a terminal does, and types what it says to try."""
+    folder.mkdir()
+    ports = ["--https", "127.0.0.1:0", "--api", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
+    server = subprocess.Popen([program, "dev", *ports], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment(), cwd=folder, text=True)
+    try:
+        screen = []
+        while "Ctrl-C stops it." not in screen:
+            line = server.stdout.readline()
+            assert line, f"it ended after {screen}"
+            screen.append(line.strip())
+        lines = [line for line in screen if line.startswith("curl ")]
+        assert len(lines) >= 2, screen
+        for line in lines:
+            done = subprocess.run(line + " --fail --silent --show-error", shell=True, cwd=folder, capture_output=True, timeout=60)
+            assert done.returncode == 0, (line, done)
+        equal((folder / "hello.mp3").read_bytes(), (DEMO / "hello.mp3").read_bytes())
+    finally:
+        server.terminate()
+        server.wait(60)
+        server.stdout.close()
 
 
 def curl(dev, flag, path, *arguments, base=None):

@@ -4,15 +4,19 @@ import pathlib
 import sys
 import tempfile
 
+import attacks
 import browser
 import command_line
+import disk_faults
 import durability
 import full_disk
+import functions
 import http2
 import http3
 import linter
 import media
 import seeking
+import signatures
 from checks import Checks
 
 
@@ -20,7 +24,7 @@ def main() -> int:
     program = pathlib.Path(sys.argv[1])
     wanted = sys.argv[2:]
     checks = Checks()
-    for part in (command_line, http2, http3, linter, media, browser, seeking, durability, full_disk):
+    for part in (command_line, http2, http3, signatures, attacks, linter, media, browser, seeking, functions, durability, full_disk, disk_faults):
         if wanted and part.__name__ not in wanted:
             continue
         print(f"--- {part.__name__}: {part.__doc__.splitlines()[0]}", flush=True)

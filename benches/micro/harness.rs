@@ -37,6 +37,13 @@ impl Bench {
         Self { filter: words.into_iter().next(), measures: flags.iter().any(|flag| flag == "--bench") }
     }
 
+    /// Prints something else that is known of a piece.
+    pub(crate) fn say(&self, name: &str, what: &str) {
+        if self.measures && self.filter.as_ref().is_none_or(|filter| name.contains(filter.as_str())) {
+            println!("{name:<44} {what}");
+        }
+    }
+
     /// Measures `piece`, whose result is kept from being optimised away.
     pub(crate) fn run<T>(&mut self, name: &str, unit: Unit, mut piece: impl FnMut() -> T) {
         if self.filter.as_ref().is_some_and(|filter| !name.contains(filter.as_str())) {

@@ -3,17 +3,25 @@
 //! `cargo bench -p skerry-benches` measures; an argument chooses by name: `cargo bench -p skerry-benches -- slice`. Under
 //! `cargo test --all-targets` each piece runs once, which only shows that it runs.
 
+mod access;
+mod allocations;
 mod cache;
 mod harness;
 mod manifest;
+mod response;
 mod slices;
 
 use harness::Bench;
+
+#[global_allocator]
+static ALLOCATOR: allocations::Counting = allocations::Counting;
 
 fn main() -> anyhow::Result<()> {
     let mut bench = Bench::from_arguments(std::env::args().skip(1));
     slices::run(&mut bench)?;
     manifest::run(&mut bench)?;
     cache::run(&mut bench)?;
+    response::run(&mut bench)?;
+    access::run(&mut bench)?;
     Ok(())
 }

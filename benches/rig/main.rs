@@ -9,10 +9,12 @@
 //! - [`servers`]: our edge, nginx and Caddy as child processes
 //! - [`client`], [`generator`]: one connection, and many
 //! - [`usage`]: CPU time and memory of a process
-//! - [`load`], [`start`], [`upload`], [`memory`]: the four measurements
+//! - [`load`], [`start`], [`upload`], [`memory`], [`cache`]: the measurements; [`bare`]: what `cache` compares with
 //! - [`report`]: tables and JSON
 
 mod assets;
+mod bare;
+mod cache;
 mod client;
 mod generator;
 mod load;
@@ -54,10 +56,12 @@ async fn run(options: &Options) -> anyhow::Result<Report> {
         Command::Start(start) => report.start = Some(start::measure(common, start).await?),
         Command::Upload(upload) => report.upload = Some(upload::measure(common, upload).await?),
         Command::Memory(memory) => report.memory = Some(memory::measure(common, memory).await?),
+        Command::Cache(cache) => report.cache = Some(cache::measure(common, cache).await?),
         Command::All(all) => {
             report.start = Some(start::measure(common, &all.start).await?);
             report.upload = Some(upload::measure(common, &all.upload).await?);
             report.memory = Some(memory::measure(common, &all.memory).await?);
+            report.cache = Some(cache::measure(common, &all.cache).await?);
             report.load = Some(load::measure(common, &all.load).await?);
         }
     }

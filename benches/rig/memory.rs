@@ -1,12 +1,13 @@
-//! Resident memory of `skerry edge` while clients download a 100 MB asset over each protocol.
+//! Resident memory of `skerry edge` while clients download a 100 MB asset over each protocol, and of `skerry origin`, which takes its
+//! upload and fills the edge.
 //!
-//! Origin and edge are processes of their own, so that the figure is the edge's alone. The asset is larger than the memory tier, so
+//! Origin and edge are processes of their own, so that each figure is of one role alone. The asset is larger than the memory tier, so
 //! its slices come from the origin at first, and from disk and memory later; all of that is in the figure.
 
 use crate::assets::{self, Asset, Size};
 use crate::generator::{Plan, Running};
 use crate::options::{Common, Memory};
-use crate::report::{MemoryReport, ProtocolMemory};
+use crate::report::{MemoryReport, OriginMemory, ProtocolMemory};
 use crate::selection::{Concurrency, Protocol};
 use crate::servers::{self, Roles, Skerry};
 use crate::usage;
@@ -26,19 +27,23 @@ pub(crate) async fn measure(common: &Common, options: &Memory) -> anyhow::Result
     let skerry = Skerry::of(common)?;
     let folder = tempfile::tempdir_in(&common.folder)?;
     let memory_tier = options.memory_mib << 20;
-    let roles = Roles::start(&skerry, folder.path(), memory_tier).await?;
+    let roles = Roles::start(&skerry, folder.path(), memory_tier, &[]).await?;
     let (idle, _) = usage::resident_memory(roles.edge.process.pid())?;
+    let (origin_idle, _) = usage::resident_memory(roles.origin.pid())?;
 
     let [asset] = <[Asset; 1]>::try_from(assets::write_all(folder.path(), &[Size::Mib100])?)
         .map_err(|_| anyhow::anyhow!("one size is one asset"))?;
     servers::run(roles.put(&skerry, &asset.file, &asset.url_path()))?;
+    let (_, upload) = usage::resident_memory(roles.origin.pid())?;
 
     let mut protocols = Vec::new();
     for protocol in Protocol::ALL {
         protocols.push(stream(&roles, protocol, &asset, options).await?);
     }
+    let (_, fills) = usage::resident_memory(roles.origin.pid())?;
+    let origin = OriginMemory { idle: origin_idle, upload, fills };
     roles.stop().await?;
-    Ok(MemoryReport { clients: options.clients, memory_tier, idle, protocols })
+    Ok(MemoryReport { clients: options.clients, memory_tier, idle, protocols, origin })
 }
 
 /// Lets clients download, and reads memory meanwhile.

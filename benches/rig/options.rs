@@ -27,7 +27,9 @@ pub(crate) enum Command {
     Upload(Upload),
     /// Resident memory of `skerry edge` while clients stream 100 MB
     Memory(Memory),
-    /// All four, with their defaults where no option says otherwise
+    /// First byte of a miss, cost of disk hits, memory and restart of the cache of `skerry edge`
+    Cache(Cache),
+    /// All of them, with their defaults where no option says otherwise
     All(All),
 }
 
@@ -124,6 +126,20 @@ pub(crate) struct Memory {
     pub(crate) memory_mib: u64,
 }
 
+/// Options of `cache`.
+#[derive(Debug, Args)]
+pub(crate) struct Cache {
+    /// GiB on the edge's disk; the folder for temporary data takes twice that
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=64))]
+    pub(crate) gib: u64,
+    /// Misses whose first byte is measured
+    #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..=400))]
+    pub(crate) misses: u32,
+    /// Restarts that are measured
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=99))]
+    pub(crate) restarts: u32,
+}
+
 /// Options of `all`.
 #[derive(Debug, Args)]
 pub(crate) struct All {
@@ -135,6 +151,8 @@ pub(crate) struct All {
     pub(crate) upload: Upload,
     #[command(flatten)]
     pub(crate) memory: Memory,
+    #[command(flatten)]
+    pub(crate) cache: Cache,
 }
 
 /// A file of the workspace that this rig was built from.
@@ -149,7 +167,7 @@ mod tests {
 
     #[test]
     fn every_command_needs_no_more_than_its_name() {
-        for command in ["load", "start", "upload", "memory", "all"] {
+        for command in ["load", "start", "upload", "memory", "cache", "all"] {
             if let Err(error) = Options::try_parse_from(["rig", command]) {
                 panic!("rig {command}: {error}");
             }

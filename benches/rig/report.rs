@@ -15,6 +15,7 @@ pub(crate) struct Report {
     pub(crate) start: Option<StartReport>,
     pub(crate) upload: Option<UploadReport>,
     pub(crate) memory: Option<MemoryReport>,
+    pub(crate) cache: Option<CacheReport>,
 }
 
 /// Result of `load`.
@@ -82,9 +83,21 @@ pub(crate) struct UploadReport {
 pub(crate) struct MemoryReport {
     pub(crate) clients: u32,
     pub(crate) memory_tier: u64,
-    /// Before the first client.
+    /// Of the edge, before the first client.
     pub(crate) idle: u64,
     pub(crate) protocols: Vec<ProtocolMemory>,
+    pub(crate) origin: OriginMemory,
+}
+
+/// Memory of the origin: the most since it began (`VmHWM`), but for the first.
+#[derive(Debug)]
+pub(crate) struct OriginMemory {
+    /// `VmRSS` before the upload.
+    pub(crate) idle: u64,
+    /// When the upload had been acknowledged.
+    pub(crate) upload: u64,
+    /// When all clients were served, most of them from what the edge had filled.
+    pub(crate) fills: u64,
 }
 
 /// Memory while clients stream over one protocol.
@@ -99,6 +112,27 @@ pub(crate) struct ProtocolMemory {
     pub(crate) bytes: u64,
     pub(crate) errors: u64,
     pub(crate) first_error: Option<String>,
+}
+
+/// Result of `cache`.
+#[derive(Debug)]
+pub(crate) struct CacheReport {
+    /// Median time to the first byte of a miss of one slice.
+    pub(crate) miss_first_byte: Duration,
+    /// Median time to the same slice of a bare gRPC client.
+    pub(crate) bare_first_slice: Duration,
+    /// Bytes on disk when disk hits and restarts were measured.
+    pub(crate) disk_bytes: u64,
+    /// Seconds of CPU for a gigabyte of memory hits, TLS included.
+    pub(crate) memory_cost: f64,
+    /// The same of disk hits.
+    pub(crate) disk_cost: f64,
+    /// `VmHWM` of the edge after all of it.
+    pub(crate) resident: u64,
+    /// What it may be.
+    pub(crate) resident_bound: u64,
+    /// From the start of the process to the first byte from disk.
+    pub(crate) restarts: Vec<Duration>,
 }
 
 impl Report {

@@ -34,8 +34,8 @@ pub(crate) struct Server {
 /// Time for a peer to answer.
 const READY_TIME_MAX: Duration = Duration::from_secs(20);
 
-/// Bytes of a probe's answer that are read.
-const ANSWER_SIZE_MAX: u64 = 4096;
+/// Bytes of an admin listener's answer that are read.
+const ANSWER_SIZE_MAX: u64 = 1 << 20;
 
 /// Whether a program can be started at all.
 pub(crate) fn is_installed(program: &Path, argument: &str) -> bool {
@@ -66,11 +66,17 @@ async fn wait_until_ready(process: &mut Process, address: SocketAddr) -> anyhow:
 }
 
 async fn is_ready(address: SocketAddr) -> std::io::Result<bool> {
+    Ok(get(address, "/readyz").await?.starts_with("HTTP/1.1 200 "))
+}
+
+/// What an admin listener answers, head and content.
+async fn get(address: SocketAddr, path: &str) -> std::io::Result<String> {
     let mut stream = tokio::net::TcpStream::connect(address).await?;
-    stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();
     stream.take(ANSWER_SIZE_MAX).read_to_end(&mut answer).await?;
-    Ok(answer.starts_with(b"HTTP/1.1 200 "))
+    Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
 /// Waits until something accepts connections at `address`.

@@ -1,70 +1,53 @@
 //! The slice cache: memory in front of disk, and nothing that was not verified ever leaves it.
 //!
-//! Keys begin with the account, so that one account's fills tell another nothing. A value that was read from disk carries no proof;
-//! it gets one when somebody who knows the blob's hash has checked it, once for all who wait. The mark lives in the value in memory
-//! and never on disk.
+//! Keys begin with the account, so that one account's fills tell another nothing. What is read from disk carries no proof; it is
+//! checked against the blob's slice list before anybody sees it, and only what was proven enters memory. The mark lives in the value
+//! in memory and never on disk. Bytes that do not verify are dropped and counted, and the lookup goes on as if they were not there.
 //!
-//! What is inserted goes to memory at once and to disk later (see [`writer`]); whoever inserts never waits for the disk. This module
-//! is the only one that names foyer.
+//! What is inserted goes to memory at once, and to disk later if it is worth it ([`admission`], [`writer`]); whoever inserts never
+//! waits for the disk, and the edge goes on without one ([`disk`]). This module is the only one that names foyer.
 
+mod admission;
+mod disk;
 mod entry;
+mod figures;
 mod writer;
 
-pub use entry::{Account, AccountKey, SliceKey};
+pub use disk::{DISK_SIZE_MIN, DiskCondition};
+pub use entry::{Account, AccountKey, Asks, SliceKey};
 
 use crate::config::CacheConfig;
-use crate::metrics::Metrics;
+use crate::metrics::{IntegritySource, Metrics, SkipReason};
+use admission::Admission;
+use bytes::{Bytes, BytesMut};
+use disk::{Disk, Memory};
 use entry::{Cached, Proof};
-use foyer::{
-    BlockEngineConfig, DeviceBuilder, FsDeviceBuilder, HybridCache, HybridCacheBuilder, HybridCacheEntry,
-    HybridCachePolicy, PsyncIoEngineConfig, RecoverMode, S3FifoConfig, Source, Spawner,
-};
-use skerry_proto::slices::{SliceList, VerifiedSlice};
+use foyer::{CacheBuilder, S3FifoConfig};
+use skerry_proto::slices::{BlobId, SliceList, VerifiedSlice, VerifyError};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
 use writer::DiskWriter;
-
-/// foyer's block: a file, the unit of eviction. With the default of 16 MiB a terabyte would be 65,000 open files.
-const BLOCK_SIZE: usize = 64 << 20;
-
-/// The least disk that makes sense: one block to write, one clean, some to keep.
-const DISK_SIZE_MIN: u64 = 4 * BLOCK_SIZE as u64;
 
 /// Shards of the memory tier. Few, because each holds its share of the bytes, and a slice is large.
 const MEMORY_SHARDS: usize = 8;
 
-/// What foyer keeps for each entry beside the bytes, roughly; counted as weight so that small objects cannot outgrow the bound.
-const ENTRY_OVERHEAD: usize = 256;
+/// What memory keeps for each entry beside the bytes, roughly; counted as weight so that small objects cannot outgrow the bound.
+const ENTRY_OVERHEAD: usize = 512;
 
-/// Why the cache does not open.
-#[derive(Debug, thiserror::Error)]
-pub enum CacheError {
-    /// The disk tier cannot be opened.
-    #[error("the disk cache in {folder} cannot be opened: {source}")]
-    Disk {
-        /// Where it is.
-        folder: String,
-        /// Why.
-        source: foyer::Error,
-    },
-}
+/// Time for the disk tier to finish at a stop, after what waited is written.
+const CLOSE_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// Slices in memory and on disk.
 pub struct SliceCache {
-    tiers: HybridCache<SliceKey, Cached>,
+    memory: Memory,
+    disk: Disk,
     writer: DiskWriter,
+    admission: Mutex<Admission>,
     metrics: Arc<Metrics>,
-}
-
-/// What a lookup found.
-pub enum Found {
-    /// A slice that was verified.
-    Verified(VerifiedSlice, Tier),
-    /// Bytes that nobody has checked since they were read from disk; see [`SliceCache::confirm`].
-    Unverified(Unverified),
-    /// Nothing.
-    Missing,
+    stop: CancellationToken,
 }
 
 /// Where a slice was found.
@@ -76,87 +59,63 @@ pub enum Tier {
     Disk,
 }
 
-/// Bytes from disk that were not checked yet. They can only be checked, not sent.
-pub struct Unverified(Entry);
-
-type Entry = HybridCacheEntry<SliceKey, Cached>;
+/// Why a slice cannot be corrupted on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CorruptError {
+    /// The cache does not hold it.
+    #[error("the cache does not hold this slice; fetch it first")]
+    NotHeld,
+    /// There is no disk tier that takes writes.
+    #[error("the disk cache takes no writes now")]
+    NoDisk,
+}
 
 impl SliceCache {
-    /// Opens both tiers; the disk tier lies in `folder`. Reads and writes of the disk run on `runtime`.
-    ///
-    /// # Errors
-    /// [`CacheError::Disk`].
-    pub async fn open(
-        folder: &Path,
-        config: CacheConfig,
-        runtime: Handle,
-        metrics: Arc<Metrics>,
-    ) -> Result<Self, CacheError> {
-        let failed = |source| CacheError::Disk { folder: folder.display().to_string(), source };
-        let device = FsDeviceBuilder::new(folder)
-            .with_capacity(config.disk_size.max(DISK_SIZE_MIN) as usize)
-            .build()
-            .map_err(failed)?;
-        let pool = writer::pool_size(config.write_buffer_size);
-        let tiers = HybridCacheBuilder::new()
-            .with_name("slices")
-            .with_policy(HybridCachePolicy::WriteOnInsertion)
-            // Memory is on disk already, or is being written by `writer`.
-            .with_flush_on_close(false)
-            .memory(config.memory_size as usize)
+    /// A cache whose disk tier in `folder` is opened beside it, on `runtime`, where its reads and writes run too.
+    pub fn start(folder: &Path, config: CacheConfig, runtime: &Handle, metrics: Arc<Metrics>) -> Self {
+        let memory: Memory = CacheBuilder::new(config.memory_size as usize)
             .with_shards(MEMORY_SHARDS)
             .with_eviction_config(S3FifoConfig::default())
             .with_weighter(|_, value: &Cached| value.len() + ENTRY_OVERHEAD)
-            .storage()
-            .with_spawner(Spawner::from(runtime.clone()))
-            .with_io_engine_config(PsyncIoEngineConfig::new())
-            .with_recover_mode(RecoverMode::Quiet)
-            .with_engine_config(
-                BlockEngineConfig::new(device)
-                    .with_block_size(BLOCK_SIZE)
-                    .with_flushers(2)
-                    .with_buffer_pool_size(pool)
-                    .with_submit_queue_size_threshold(2 * pool),
-            )
-            .build()
-            .await
-            .map_err(failed)?;
-        let writer =
-            DiskWriter::start(tiers.clone(), config.write_buffer_size, &runtime, Arc::clone(&metrics));
-        Ok(Self { tiers, writer, metrics })
+            .build();
+        metrics.cache_memory_bytes_max.set(config.memory_size as f64);
+        metrics.cache_disk_bytes_max.set(config.disk_size as f64);
+        let stop = CancellationToken::new();
+        let disk =
+            Disk::start(folder, config, memory.clone(), runtime.clone(), Arc::clone(&metrics), stop.clone());
+        let writer = DiskWriter::start(
+            disk.clone(),
+            memory.clone(),
+            config.write_buffer_size,
+            runtime,
+            Arc::clone(&metrics),
+        );
+        let admission = Mutex::new(Admission::new(config.admission, config.write_rate_max, Instant::now()));
+        Self { memory, disk, writer, admission, metrics, stop }
     }
 
-    /// A verified slice from memory, without waiting. `None` says nothing about the disk.
+    /// A slice from memory, without waiting. `None` says nothing about the disk.
     pub fn in_memory(&self, key: &SliceKey) -> Option<VerifiedSlice> {
-        match self.tiers.memory().get(key)?.value().proof()? {
-            Proof::Slice(slice) => Some(slice.clone()),
-            Proof::List(_) => None,
+        let entry = self.memory.get(key)?;
+        let Some(Proof::Slice(slice)) = entry.value().proof() else { return None };
+        let slice = slice.clone();
+        if entry.value().ask() {
+            self.writer.write_later(entry);
         }
+        Some(slice)
     }
 
-    /// Looks in memory, then on disk.
-    pub async fn find(&self, key: &SliceKey) -> Found {
-        let Some(entry) = self.lookup(key).await else { return Found::Missing };
-        match entry.value().proof() {
-            Some(Proof::Slice(slice)) => Found::Verified(slice.clone(), tier(&entry)),
-            Some(Proof::List(_)) => Found::Missing,
-            None => Found::Unverified(Unverified(entry)),
+    /// A slice from memory, else from disk, checked.
+    pub async fn find(&self, key: &SliceKey, blob: BlobId) -> Option<(VerifiedSlice, Tier)> {
+        if let Some(slice) = self.in_memory(key) {
+            return Some((slice, Tier::Memory));
         }
-    }
-
-    /// Checks what was read from disk against the slice list of its blob. Whoever else holds the same bytes sees the proof too.
-    /// Bytes that do not verify are dropped from both tiers and counted.
-    pub fn confirm(
-        &self,
-        key: &SliceKey,
-        found: &Unverified,
-        list: &SliceList,
-    ) -> Option<(VerifiedSlice, Tier)> {
-        let Unverified(entry) = found;
-        match list.check(key.slice, entry.value().bytes().clone()) {
+        let bytes = self.disk.load(key).await?;
+        let list = self.slice_list(key.account, blob).await?;
+        match list.check(key.slice, bytes) {
             Ok(slice) => {
-                entry.value().prove(Proof::Slice(slice.clone()));
-                Some((slice, tier(entry)))
+                self.memory.insert(*key, Cached::proven(Proof::Slice(slice.clone()), Asks::Often));
+                Some((slice, Tier::Disk))
             }
             Err(error) => {
                 self.drop_corrupt(key, &error);
@@ -165,25 +124,22 @@ impl SliceCache {
         }
     }
 
-    /// The slice list that is kept for a blob; one that was read from disk is merged again.
-    pub async fn slice_list(
-        &self,
-        account: AccountKey,
-        blob: skerry_proto::slices::BlobId,
-    ) -> Option<SliceList> {
+    /// The slice list that is kept for a blob; one that is read from disk is merged again.
+    async fn slice_list(&self, account: AccountKey, blob: BlobId) -> Option<SliceList> {
         if let Some(list) = SliceList::trivial(blob) {
             return Some(list);
         }
         let key = SliceKey::list(account, blob.hash);
-        let entry = self.lookup(&key).await?;
-        match entry.value().proof() {
-            Some(Proof::List(list)) if list.blob() == blob => return Some(list.clone()),
-            Some(_) => return None,
-            None => {}
+        if let Some(entry) = self.memory.get(&key) {
+            return match entry.value().proof() {
+                Some(Proof::List(list)) if list.blob() == blob => Some(list.clone()),
+                _ => None,
+            };
         }
-        match SliceList::verify(blob, entry.value().bytes().clone()) {
+        let values = self.disk.load(&key).await?;
+        match SliceList::verify(blob, values) {
             Ok(list) => {
-                entry.value().prove(Proof::List(list.clone()));
+                self.memory.insert(key, Cached::proven(Proof::List(list.clone()), Asks::Often));
                 Some(list)
             }
             Err(error) => {
@@ -193,60 +149,101 @@ impl SliceCache {
         }
     }
 
-    /// Keeps a slice that was verified.
-    pub fn insert(&self, key: SliceKey, slice: &VerifiedSlice) {
-        self.keep(key, Cached::proven(slice.bytes().clone(), Proof::Slice(slice.clone())));
+    /// Keeps a slice that was verified, and that was asked for so often.
+    pub fn insert(&self, key: SliceKey, slice: &VerifiedSlice, asks: Asks) {
+        self.keep(key, Proof::Slice(slice.clone()), asks);
     }
 
-    /// Keeps a slice list that was verified.
+    /// Keeps a slice list that was verified. Each fill brings it again, so it may be there.
     pub fn insert_list(&self, account: AccountKey, list: &SliceList) {
-        if list.values().is_empty() {
-            return;
-        }
         let key = SliceKey::list(account, list.blob().hash);
-        self.keep(key, Cached::proven(list.values().clone(), Proof::List(list.clone())));
+        if !list.values().is_empty() && !self.memory.contains(&key) {
+            // Without it nothing of the blob can be read back from disk, so it goes where any slice of the blob may go.
+            self.keep(key, Proof::List(list.clone()), Asks::Often);
+        }
     }
 
     /// Whether the slice is probably held; may be wrong either way, and does not count as a use.
     pub fn may_hold(&self, key: &SliceKey) -> bool {
-        self.tiers.contains(key)
+        self.memory.contains(key) || self.disk.may_hold(key)
     }
 
     /// Bytes of slices in memory.
     pub fn memory_used(&self) -> usize {
-        self.tiers.memory().usage()
+        self.memory.usage()
+    }
+
+    /// Bytes of disk that hold something.
+    pub fn disk_used(&self) -> u64 {
+        self.disk.used()
+    }
+
+    /// What the disk tier can do now.
+    pub fn disk_condition(&self) -> DiskCondition {
+        self.disk.condition()
+    }
+
+    /// Replaces a slice on disk by one with a flipped bit, and drops it from memory: for operators who want to see it heal.
+    ///
+    /// # Errors
+    /// [`CorruptError`].
+    pub async fn corrupt(&self, key: &SliceKey, blob: BlobId) -> Result<(), CorruptError> {
+        let (slice, _) = self.find(key, blob).await.ok_or(CorruptError::NotHeld)?;
+        let store = self.disk.for_writing().await.ok_or(CorruptError::NoDisk)?;
+        // A cache of its own, so that wrong bytes never stand in the memory tier.
+        let aside: Memory = CacheBuilder::new(1).build();
+        store.enqueue(aside.insert(*key, Cached::unproven(flipped(slice.bytes()))).piece(), true);
+        store.wait().await;
+        self.memory.remove(key);
+        Ok(())
     }
 
     /// Writes what waits, and closes the disk tier.
     pub async fn close(&self) {
         self.writer.stop().await;
-        if let Err(error) = self.tiers.close().await {
-            tracing::warn!(%error, "the disk cache did not close cleanly");
+        if let Some(store) = self.disk.for_writing().await {
+            match tokio::time::timeout(CLOSE_TIME_MAX, store.close()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "the disk cache did not close cleanly"),
+                Err(_) => tracing::warn!("the disk cache did not close in time"),
+            }
+        }
+        self.stop.cancel();
+    }
+
+    fn keep(&self, key: SliceKey, proof: Proof, asks: Asks) {
+        let entry = self.memory.insert(key, Cached::proven(proof, asks));
+        let (size, has_room) = (entry.value().len(), self.disk.has_room());
+        let admitted = self.admission.lock().unwrap_or_else(PoisonError::into_inner).admits(
+            entry.hash(),
+            asks,
+            size,
+            has_room,
+            Instant::now(),
+        );
+        if admitted {
+            entry.value().settle();
+            self.writer.write_later(entry);
+        } else {
+            self.metrics.write_skipped(SkipReason::NotWorthIt);
         }
     }
 
-    fn keep(&self, key: SliceKey, value: Cached) {
-        let entry = self.tiers.memory().insert(key, value);
-        self.writer.write_later(entry);
-    }
-
-    async fn lookup(&self, key: &SliceKey) -> Option<Entry> {
-        // A disk that fails to answer is a miss; the fill heals it.
-        self.tiers.get(key).await.ok().flatten()
-    }
-
-    fn drop_corrupt(&self, key: &SliceKey, error: &skerry_proto::slices::VerifyError) {
-        self.tiers.remove(key);
-        self.metrics.integrity_failure(crate::metrics::IntegritySource::Disk);
+    fn drop_corrupt(&self, key: &SliceKey, error: &VerifyError) {
+        self.disk.delete(key);
+        self.metrics.integrity_failure(IntegritySource::Disk);
         tracing::warn!(hash = %key.hash, slice = key.slice, %error, "dropped bytes of the disk cache that do not verify");
     }
 }
 
-fn tier(entry: &Entry) -> Tier {
-    match entry.source() {
-        Source::Memory => Tier::Memory,
-        Source::Disk | Source::Outer => Tier::Disk,
+/// The same bytes but for one bit in the middle.
+fn flipped(bytes: &Bytes) -> Bytes {
+    let mut wrong = BytesMut::from(&bytes[..]);
+    let middle = wrong.len() / 2;
+    if let Some(byte) = wrong.get_mut(middle) {
+        *byte ^= 1;
     }
+    wrong.freeze()
 }
 
 impl std::fmt::Debug for SliceCache {

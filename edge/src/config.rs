@@ -1,17 +1,15 @@
 //! What an edge needs to know before it starts. Reading files, environment and flags is the program's task.
 
+use crate::network::Network;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use skerry_proto::join::JoinToken;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How an edge is set up.
 #[derive(Debug, Clone)]
 pub struct EdgeConfig {
-    /// Folder for everything that the edge keeps; made with mode 0700 where it is missing.
-    pub data: PathBuf,
     /// What people call this edge.
     pub name: String,
     /// Addresses of the HTTPS listeners, TCP and UDP. With port 0 the first one picks a free port, which the others then use too.
@@ -26,8 +24,15 @@ pub struct EdgeConfig {
     pub worker_count: usize,
     /// Memory and disk for slices.
     pub cache: CacheConfig,
+    /// Bounds on what is asked of upstreams.
+    pub fills: FillLimits,
     /// Bounds on what clients may take up.
     pub limits: ListenLimits,
+    /// How requests are answered.
+    pub serve: ServeConfig,
+    /// Whether what signatures are checked with is kept on disk, too: then a restarted edge need not wait for its origin, and a
+    /// stolen disk can sign.
+    pub secrets_on_disk: bool,
     /// How long the lease lasts after the ping that was answered; the same number as at the origin.
     pub lease: Duration,
     /// How long requests may take to finish at a stop.
@@ -62,41 +67,146 @@ impl std::fmt::Debug for ServerIdentity {
 pub struct CacheConfig {
     /// Bytes of slices in memory.
     pub memory_size: u64,
-    /// Bytes on disk.
+    /// Bytes on disk; at least [`crate::cache::DISK_SIZE_MIN`].
     pub disk_size: u64,
     /// Bytes on their way to disk.
     pub write_buffer_size: u64,
+    /// Bytes a second that are written to disk for what was asked for once.
+    pub write_rate_max: u64,
+    /// What goes to disk.
+    pub admission: AdmissionPolicy,
+}
+
+/// What is worth a write to disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AdmissionPolicy {
+    /// Everything, whatever it pushes out.
+    All,
+    /// Everything while there is room and the write rate allows it; beyond that, what was asked for twice.
+    Room,
+    /// Only what was asked for twice.
+    Twice,
+}
+
+/// Bounds on what is asked of upstreams.
+#[derive(Debug, Clone, Copy)]
+pub struct FillLimits {
+    /// Fills under way in all.
+    pub fill_count_max: usize,
+    /// Fills under way for one client: an IPv4 address, or an IPv6 network of 64 bits.
+    pub client_fill_count_max: usize,
+    /// How long a fill waits for its turn.
+    pub wait_time_max: Duration,
+    /// After a fill that failed, the time in which nobody is asked for that blob again.
+    pub retry_pause: Duration,
 }
 
 /// Bounds on what clients may take up.
 #[derive(Debug, Clone, Copy)]
 pub struct ListenLimits {
-    /// Connections in all, TCP and QUIC together.
-    pub connection_count_max: usize,
+    /// What all clients together may take up.
+    pub all: QuotaLimits,
+    /// What one address may take up: an IPv4 address, or an IPv6 /64.
+    pub address: QuotaLimits,
     /// Streams that one HTTP/2 or HTTP/3 connection may have open.
     pub stream_count_max: u32,
+    /// Bytes of a request target.
+    pub target_size_max: usize,
+    /// Bytes of the head of a request.
+    pub head_size_max: usize,
+    /// Credit of a connection for HTTP/2 frames that are no requests, and for requests that are taken back.
+    pub frame_credit_max: u64,
     /// Time for a TLS handshake.
     pub handshake_time_max: Duration,
     /// Time for the head of a request.
     pub head_time_max: Duration,
     /// Time without a request after which a connection is closed.
     pub idle_time_max: Duration,
+    /// Bytes in a second that a client must take of what it asked for.
+    pub rate_min: u64,
+    /// How long a client may fall behind that.
+    pub rate_time_max: Duration,
+}
+
+/// Bounds on what may be taken up at once.
+#[derive(Debug, Clone, Copy)]
+pub struct QuotaLimits {
+    /// Connections, TCP and QUIC together.
+    pub connection_count_max: u64,
+    /// Requests whose responses are under way.
+    pub request_count_max: u64,
+    /// Bytes that those responses may hold: of each its rest, but no more than a slice.
+    pub byte_count_max: u64,
+}
+
+/// How requests are answered.
+#[derive(Debug, Clone)]
+pub struct ServeConfig {
+    /// For how long browsers are to use HTTPS alone for a host that they have seen (RFC 6797); not said where it is `None`.
+    pub hsts: Option<Duration>,
+    /// Tokens of signed URLs that are remembered once they were verified.
+    pub token_count_max: usize,
+    /// Proxies before this edge: what they say of scheme, host and port counts.
+    pub trusted_peers: Vec<Network>,
+}
+
+impl Default for ServeConfig {
+    fn default() -> Self {
+        Self { hsts: None, token_count_max: 1000, trusted_peers: Vec::new() }
+    }
 }
 
 impl Default for ListenLimits {
     fn default() -> Self {
         Self {
-            connection_count_max: 10_000,
+            all: QuotaLimits {
+                connection_count_max: 10_000,
+                request_count_max: 20_000,
+                // 8,192 large responses.
+                byte_count_max: 2 << 30,
+            },
+            // Hundreds of people may share one address of a network operator; one liar fills a tenth of the slots.
+            address: QuotaLimits {
+                connection_count_max: 1024,
+                request_count_max: 4096,
+                byte_count_max: 512 << 20,
+            },
             stream_count_max: 128,
+            // RFC 9112 §3 asks for 8,000 at least.
+            target_size_max: 8 << 10,
+            // Enough for a signed URL and the cookies of an unlucky neighbour on the same host name.
+            head_size_max: 16 << 10,
+            // A page that is left takes back a few hundred requests at once.
+            frame_credit_max: 4096,
             handshake_time_max: Duration::from_secs(10),
             head_time_max: Duration::from_secs(10),
             idle_time_max: Duration::from_secs(75),
+            // The worst of modems.
+            rate_min: 1 << 10,
+            rate_time_max: Duration::from_secs(30),
         }
     }
 }
 
 impl Default for CacheConfig {
     fn default() -> Self {
-        Self { memory_size: 256 << 20, disk_size: 10 << 30, write_buffer_size: 32 << 20 }
+        Self {
+            memory_size: 256 << 20,
+            disk_size: 10 << 30,
+            write_buffer_size: 32 << 20,
+            write_rate_max: 100 << 20,
+            admission: AdmissionPolicy::Room,
+        }
+    }
+}
+
+impl Default for FillLimits {
+    fn default() -> Self {
+        Self {
+            fill_count_max: 128,
+            client_fill_count_max: 32,
+            wait_time_max: Duration::from_secs(10),
+            retry_pause: Duration::from_secs(2),
+        }
     }
 }

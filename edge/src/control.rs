@@ -4,19 +4,28 @@
 //! one held; a revision is acknowledged only when everything that it names is verified, on disk, and shown by every worker.
 
 mod apply;
+mod asset;
+mod backoff;
 mod channel;
 mod environment;
 mod identity;
 mod lease;
+mod pages;
+mod rules;
+mod secrets;
 mod state;
 #[cfg(test)]
 pub(crate) mod testing;
 mod watch;
 
 pub(crate) use apply::Applier;
+pub use asset::{Activity, Asset, Coding, Form, Modified, Representation};
+pub(crate) use backoff::Backoff;
 pub use channel::OriginChannel;
-pub use environment::{Asset, Environment, Environments, Representation};
+pub use environment::{Environment, Environments};
 pub use identity::{Identity, IdentityError, enrol, renew};
 pub use lease::Lease;
+pub use rules::{Fit, Rules};
+pub use secrets::Secrets;
 pub use state::{StateError, StateFolder};
 pub use watch::{Watcher, WatcherStatus};

@@ -1,8 +1,15 @@
 //! Slices for those who serve: from the cache, else from an upstream, one fill for each slice however many wait.
 //!
-//! A lookup that memory cannot answer moves to the multi-threaded runtime: disk, verification and fills never hold up a worker.
+//! A lookup that memory cannot answer moves to the multi-threaded runtime: disk, verification and fills never hold up a worker. What
+//! was started goes on without whoever started it as long as somebody awaits any of it, and ends soon after nobody does. Nobody who
+//! is slow holds it up: slices go to the cache, and to those who wait at that moment.
+//!
+//! Fills are bounded in all and for each client. Who waits for a turn too long is turned away, and a blob that could not be had is
+//! not asked for again for a moment.
 
+mod clients;
 mod coalesce;
+mod failures;
 mod flight;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -12,25 +19,27 @@ mod upstream;
 
 pub use upstream::{OriginUpstream, SliceStream, Upstream, UpstreamError};
 
-use crate::cache::{Account, Found, SliceCache, SliceKey, Tier};
-use crate::metrics::{CacheResult, Metrics};
+use crate::cache::{Account, CorruptError, DiskCondition, SliceCache, SliceKey, Tier};
+use crate::config::FillLimits;
+use crate::metrics::{CacheResult, FillBound, Metrics};
 use bytes::{Bytes, BytesMut};
+use clients::{Client, Clients, Turn};
 use coalesce::{Claim, Flights, Ticket};
-use flight::Flight;
+use failures::Failures;
+use flight::{Flight, Sink};
 use skerry_proto::slices::{BlobId, SliceList, VerifiedSlice};
-use std::ops::Range;
-use std::sync::Arc;
+use std::net::IpAddr;
+use std::sync::{Arc, Weak};
+use std::time::Instant;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 /// Slices that one fill asks for at most. With the next fill asked for at half of it, a sequential reader has 2 to 4 MiB ahead.
 const FILL_SLICES_MAX: u64 = 16;
 
 /// How far before the end of what is asked for the next fill is asked for.
 const READ_AHEAD: u64 = FILL_SLICES_MAX / 2;
-
-/// Fills under way at most; further ones wait their turn.
-const FILLS_MAX: usize = 128;
 
 /// Why a slice cannot be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -47,6 +56,9 @@ pub enum FillError {
     /// What came does not verify.
     #[error("what the upstream sent does not verify")]
     Integrity,
+    /// Too many fills are under way, in all or for this client.
+    #[error("too many fills are under way")]
+    Busy,
 }
 
 /// Where slices come from.
@@ -60,8 +72,22 @@ struct Shared {
     cache: SliceCache,
     upstream: Box<dyn Upstream>,
     flights: Flights,
-    permits: Semaphore,
+    limits: FillLimits,
+    turns: Semaphore,
+    clients: Clients,
+    failures: Failures,
     metrics: Arc<Metrics>,
+}
+
+/// A blob that one client reads. What is fetched ahead for it stops when it is dropped.
+#[derive(Clone)]
+pub struct SliceReader {
+    slices: Arc<Slices>,
+    account: Account,
+    blob: BlobId,
+    client: Client,
+    /// Shared by the clones; fills hold it weakly.
+    presence: Arc<()>,
 }
 
 impl Slices {
@@ -69,51 +95,34 @@ impl Slices {
     pub fn new(
         cache: SliceCache,
         upstream: Box<dyn Upstream>,
+        limits: FillLimits,
         runtime: Handle,
         metrics: Arc<Metrics>,
     ) -> Self {
+        metrics.fills_in_flight_max.set(limits.fill_count_max as f64);
+        metrics.client_fills_in_flight_max.set(limits.client_fill_count_max as f64);
         let shared = Shared {
             cache,
             upstream,
             flights: Flights::default(),
-            permits: Semaphore::new(FILLS_MAX),
+            limits,
+            turns: Semaphore::new(limits.fill_count_max),
+            clients: Clients::new(limits.client_fill_count_max),
+            failures: Failures::new(limits.retry_pause),
             metrics,
         };
         Self { shared: Arc::new(shared), runtime }
     }
 
-    /// A slice from memory, without waiting.
-    pub fn in_memory(&self, account: &Account, blob: &BlobId, index: u64) -> Option<VerifiedSlice> {
-        self.shared.cache.in_memory(&SliceKey { account: account.key, hash: blob.hash, slice: index })
-    }
-
-    /// A slice from wherever it can be had, and where that was. A fill takes those after it along, but none from `until` on. A caller
-    /// that goes away cancels nobody's fill.
-    ///
-    /// # Errors
-    /// Any [`FillError`].
-    pub async fn get(
-        &self,
-        account: &Account,
-        blob: BlobId,
-        index: u64,
-        until: u64,
-    ) -> Result<(VerifiedSlice, CacheResult), FillError> {
-        let (shared, account) = (Arc::clone(&self.shared), account.clone());
-        // A panic there is a bug; the client sees a failed fill.
-        let task = self.runtime.spawn(async move { shared.get(&account, blob, index..until).await });
-        task.await.unwrap_or(Err(FillError::Unavailable))
-    }
-
-    /// Starts to fetch what a sequential reader that has reached slice `index`, and stops before `until`, will want next.
-    pub fn read_ahead(&self, account: &Account, blob: BlobId, index: u64, until: u64) {
-        let from = index + READ_AHEAD;
-        if !index.is_multiple_of(READ_AHEAD) || from >= until {
-            return;
+    /// Reads a blob for the client at `peer`.
+    pub fn reader(self: &Arc<Self>, account: &Account, blob: BlobId, peer: IpAddr) -> SliceReader {
+        SliceReader {
+            slices: Arc::clone(self),
+            account: account.clone(),
+            blob,
+            client: peer.into(),
+            presence: Arc::default(),
         }
-        let ahead = from..until.min(from + READ_AHEAD);
-        let (shared, account) = (Arc::clone(&self.shared), account.clone());
-        self.runtime.spawn(async move { shared.start_fill(&account, blob, ahead) });
     }
 
     /// A whole small blob, such as a manifest, verified. It is not cached as slices.
@@ -125,18 +134,43 @@ impl Slices {
             return Err(FillError::Integrity);
         }
         let flight = Flight::new(&*self.shared.upstream, &self.shared.metrics, account_sid, blob);
-        let mut bytes = BytesMut::with_capacity(blob.size as usize);
-        flight.run(0, blob.slice_count(), |_| (), |_, slice| bytes.extend_from_slice(slice.bytes())).await?;
+        let mut document = Document(BytesMut::with_capacity(blob.size as usize));
+        flight.run(0, blob.slice_count(), &mut document).await?;
+        let bytes = document.0.freeze();
         // A blob without bytes has no slice that could be checked.
         if bytes.is_empty() && BlobId::of(&[]) != blob {
             return Err(FillError::Integrity);
         }
-        Ok(bytes.freeze())
+        Ok(bytes)
     }
 
-    /// Bytes of slices in memory.
-    pub fn memory_used(&self) -> usize {
-        self.shared.cache.memory_used()
+    /// Corrupts the first slice of a blob in the disk cache: for operators who want to see it heal.
+    ///
+    /// # Errors
+    /// [`CorruptError`].
+    pub async fn corrupt(&self, account: &Account, blob: BlobId) -> Result<(), CorruptError> {
+        let key = SliceKey { account: account.key, hash: blob.hash, slice: 0 };
+        self.shared.cache.corrupt(&key, blob).await
+    }
+
+    /// What the disk tier of the cache can do now.
+    pub fn disk_condition(&self) -> DiskCondition {
+        self.shared.cache.disk_condition()
+    }
+
+    /// Takes the figures that nobody pushes.
+    pub fn measure(&self) {
+        let Shared { cache, metrics, clients, .. } = &*self.shared;
+        metrics.cache_memory_bytes.set(cache.memory_used() as f64);
+        metrics.cache_disk_bytes.set(cache.disk_used() as f64);
+        metrics.client_fills_in_flight.set(clients.busiest() as f64);
+        let (readable, writable) = match cache.disk_condition() {
+            DiskCondition::Healthy => (1.0, 1.0),
+            DiskCondition::ReadOnly => (1.0, 0.0),
+            DiskCondition::Opening | DiskCondition::Away => (0.0, 0.0),
+        };
+        metrics.cache_disk_readable.set(readable);
+        metrics.cache_disk_writable.set(writable);
     }
 
     /// Writes what waits for the disk, and closes the cache.
@@ -145,77 +179,168 @@ impl Slices {
     }
 }
 
+impl SliceReader {
+    /// A slice from memory, without waiting.
+    pub fn in_memory(&self, index: u64) -> Option<VerifiedSlice> {
+        self.slices.shared.cache.in_memory(&self.key(index))
+    }
+
+    /// A slice from wherever it can be had, and where that was. A fill takes those after it along, but none from `until` on.
+    /// A caller that goes away cancels nobody's fill.
+    ///
+    /// # Errors
+    /// Any [`FillError`].
+    pub async fn get(&self, index: u64, until: u64) -> Result<(VerifiedSlice, CacheResult), FillError> {
+        let (key, shared) = (self.key(index), &self.slices.shared);
+        if let Some(waiter) = shared.flights.find(&key) {
+            return waiter.outcome().await;
+        }
+        // Who must ask an upstream for it waits for a turn first, so that nobody else waits for that too.
+        let turn = if shared.cache.may_hold(&key) { None } else { Some(shared.turn_of(self.client).await?) };
+        match shared.flights.join(key, || shared.cache.in_memory(&key)) {
+            Ticket::Here(slice) => Ok((slice, CacheResult::Memory)),
+            Ticket::Wait(waiter) => waiter.outcome().await,
+            Ticket::Fetch(waiter, claim) => {
+                self.start(claim, until, turn);
+                waiter.outcome().await
+            }
+        }
+    }
+
+    /// Starts to fetch what a sequential reader that has reached slice `index`, and stops before `until`, will want next.
+    pub fn read_ahead(&self, index: u64, until: u64) {
+        let from = index + READ_AHEAD;
+        if !index.is_multiple_of(READ_AHEAD) || from >= until {
+            return;
+        }
+        let shared = &self.slices.shared;
+        let ahead = from..until.min(from + READ_AHEAD);
+        let end = ahead.end;
+        let missing = ahead.map(|slice| self.key(slice)).find(|key| !shared.cache.may_hold(key));
+        let Some(key) = missing else { return };
+        // A client whose turns are all taken gets nothing ahead.
+        let Some(turn) = shared.clients.turn_now(self.client) else { return };
+        if let Ticket::Fetch(_, claim) = shared.flights.join(key, || shared.cache.in_memory(&key)) {
+            self.start(claim, end, Some(turn));
+        }
+    }
+
+    fn key(&self, slice: u64) -> SliceKey {
+        SliceKey { account: self.account.key, hash: self.blob.hash, slice }
+    }
+
+    /// Fetches what was claimed and what comes after it up to before `until`, whoever goes on waiting.
+    fn start(&self, claim: Claim, until: u64, turn: Option<Turn>) {
+        let fetch = Fetch {
+            shared: Arc::clone(&self.slices.shared),
+            account: self.account.clone(),
+            blob: self.blob,
+            claim,
+            reader: Arc::downgrade(&self.presence),
+        };
+        let client = self.client;
+        self.slices.runtime.spawn(fetch.run(until, client, turn));
+    }
+}
+
 impl Shared {
-    async fn get(
-        self: Arc<Self>,
-        account: &Account,
-        blob: BlobId,
-        wanted: Range<u64>,
-    ) -> Result<(VerifiedSlice, CacheResult), FillError> {
-        let key = SliceKey { account: account.key, hash: blob.hash, slice: wanted.start };
-        if let Some((slice, tier)) = self.held(&key, blob).await {
-            let result = match tier {
+    async fn turn_of(&self, client: Client) -> Result<Turn, FillError> {
+        timeout(self.limits.wait_time_max, self.clients.turn(client)).await.map_err(|_| {
+            self.metrics.fill_refused(FillBound::Client);
+            FillError::Busy
+        })
+    }
+}
+
+/// One claim on its way.
+struct Fetch {
+    shared: Arc<Shared>,
+    account: Account,
+    blob: BlobId,
+    claim: Claim,
+    reader: Weak<()>,
+}
+
+impl Fetch {
+    /// The disk first, then an upstream.
+    async fn run(mut self, until: u64, client: Client, turn: Option<Turn>) {
+        let Some(index) = self.claim.first() else { return };
+        let key = SliceKey { account: self.account.key, hash: self.blob.hash, slice: index };
+        if let Some((slice, tier)) = self.shared.cache.find(&key, self.blob).await {
+            let from = match tier {
                 Tier::Memory => CacheResult::Memory,
                 Tier::Disk => CacheResult::Disk,
             };
-            return Ok((slice, result));
+            return self.claim.deliver(slice, from);
         }
-        let run_max = wanted.end.saturating_sub(wanted.start).clamp(1, FILL_SLICES_MAX);
-        let waiter = match self.join(key, run_max) {
-            Ticket::Here(slice) => return Ok((slice, CacheResult::Memory)),
-            Ticket::Wait(waiter) => waiter,
-            Ticket::Fetch(waiter, claim) => {
-                self.fetch(account, blob, claim);
-                waiter
-            }
+        if let Err(error) = self.fill(index, until, client, turn).await {
+            self.claim.fail(error);
+        }
+    }
+
+    async fn fill(
+        &mut self,
+        index: u64,
+        until: u64,
+        client: Client,
+        turn: Option<Turn>,
+    ) -> Result<(), FillError> {
+        let shared = Arc::clone(&self.shared);
+        let (account, hash) = (self.account.clone(), self.blob.hash);
+        if let Some(error) = shared.failures.recall(account.key, hash, Instant::now()) {
+            shared.metrics.fill_failures_recalled.increment(1);
+            return Err(error);
+        }
+        let _turn = match turn {
+            Some(turn) => turn,
+            // The disk seemed to hold it.
+            None => shared.turn_of(client).await?,
         };
-        waiter.outcome().await.map(|slice| (slice, CacheResult::Miss))
-    }
-
-    /// From memory or disk; what comes from disk is checked here.
-    async fn held(&self, key: &SliceKey, blob: BlobId) -> Option<(VerifiedSlice, Tier)> {
-        match self.cache.find(key).await {
-            Found::Verified(slice, tier) => Some((slice, tier)),
-            Found::Missing => None,
-            Found::Unverified(found) => {
-                let list = self.cache.slice_list(key.account, blob).await?;
-                self.cache.confirm(key, &found, &list)
-            }
+        let Ok(Ok(_permit)) = timeout(shared.limits.wait_time_max, shared.turns.acquire()).await else {
+            shared.metrics.fill_refused(FillBound::All);
+            return Err(FillError::Busy);
+        };
+        let count_max = until.saturating_sub(index).clamp(1, FILL_SLICES_MAX);
+        self.claim.extend(count_max, |key| !shared.cache.may_hold(key));
+        let count = self.claim.count();
+        let flight = Flight::new(&*shared.upstream, &shared.metrics, &account.sid, self.blob);
+        let result = flight.run(index, count, self).await;
+        match result {
+            Ok(()) => shared.failures.forget(account.key, hash),
+            Err(error) => shared.failures.remember(account.key, hash, error, Instant::now()),
         }
+        result
+    }
+}
+
+impl Sink for Fetch {
+    fn list(&mut self, list: &SliceList) {
+        self.shared.cache.insert_list(self.account.key, list);
     }
 
-    /// Fetches the first run of slices in a range that is neither held nor on its way.
-    fn start_fill(self: &Arc<Self>, account: &Account, blob: BlobId, ahead: Range<u64>) {
-        let end = ahead.end;
-        let missing = ahead
-            .map(|slice| SliceKey { account: account.key, hash: blob.hash, slice })
-            .find(|key| !self.cache.may_hold(key));
-        let Some(key) = missing else { return };
-        if let Ticket::Fetch(_, claim) = self.join(key, end - key.slice) {
-            self.fetch(account, blob, claim);
-        }
+    fn slice(&mut self, index: u64, slice: VerifiedSlice) {
+        let key = SliceKey { account: self.account.key, hash: self.blob.hash, slice: index };
+        self.shared.cache.insert(key, &slice, self.claim.asks());
+        self.claim.deliver(slice, CacheResult::Miss);
     }
 
-    fn join(&self, key: SliceKey, run_max: u64) -> Ticket {
-        self.flights.join(key, run_max, || self.cache.in_memory(&key), |key| !self.cache.may_hold(key))
+    fn wants_more(&mut self) -> bool {
+        self.reader.strong_count() > 0 || !self.claim.abandon()
+    }
+}
+
+/// A document that is gathered.
+struct Document(BytesMut);
+
+impl Sink for Document {
+    fn list(&mut self, _: &SliceList) {}
+
+    fn slice(&mut self, _: u64, slice: VerifiedSlice) {
+        self.0.extend_from_slice(slice.bytes());
     }
 
-    /// Fetches what was claimed, whoever goes on waiting.
-    fn fetch(self: &Arc<Self>, account: &Account, blob: BlobId, mut claim: Claim) {
-        let (shared, account) = (Arc::clone(self), account.clone());
-        tokio::spawn(async move {
-            let (Ok(_permit), Some(first)) = (shared.permits.acquire().await, claim.first()) else { return };
-            let flight = Flight::new(&*shared.upstream, &shared.metrics, &account.sid, blob);
-            let count = claim.count();
-            let on_list = |list: &SliceList| shared.cache.insert_list(account.key, list);
-            let on_slice = |slice: u64, verified: VerifiedSlice| {
-                shared.cache.insert(SliceKey { account: account.key, hash: blob.hash, slice }, &verified);
-                claim.deliver(verified);
-            };
-            if let Err(error) = flight.run(first, count, on_list, on_slice).await {
-                claim.fail(error);
-            }
-        });
+    fn wants_more(&mut self) -> bool {
+        true
     }
 }
 

@@ -8,14 +8,14 @@
 //! - [`cache`]: slices in memory and on disk
 //! - [`fill`]: what the cache misses, from an upstream
 //! - [`control`]: identity, the watch stream, and what each domain shows
-//! - [`metrics`]: every figure of an edge
+//! - [`network`], [`metrics`]: networks of peers, every figure of an edge
 
 pub mod cache;
 pub mod config;
 pub mod control;
 pub mod fill;
-pub mod folder;
 pub mod listen;
 pub mod metrics;
+pub mod network;
 pub mod run;
 pub mod serve;

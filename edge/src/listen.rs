@@ -8,17 +8,25 @@
 //!
 //! - `sockets`: addresses to bound sockets, a port in use told
 //! - `tls`: the TLS configurations
-//! - `slots`: the bound on connections
+//! - `quota`: the bounds on connections, requests and bytes, in all and for each address
 //! - `worker`: one thread, one runtime, and its life
-//! - `tcp`, `http`, `idle`: HTTP/1.1 and HTTP/2, and when a connection ends
+//! - `tcp`, `http`, `gather`: HTTP/1.1 and HTTP/2
+//! - `idle`, `pace`: when a connection or a stream ends
+//! - `framing`, `guard`: HTTP/1.1 requests of two readings, refused
+//! - `frames`, `credit`: floods of HTTP/2 frames, cut off
 //! - `quic`, `steer`, `h3`: HTTP/3
 
+mod credit;
+mod frames;
+mod framing;
 mod gather;
+mod guard;
 mod h3;
 mod http;
 mod idle;
+mod pace;
 mod quic;
-mod slots;
+mod quota;
 mod sockets;
 mod steer;
 mod tcp;
@@ -28,12 +36,13 @@ mod tls;
 mod worker;
 
 use crate::config::{EdgeConfig, ListenLimits};
-use crate::metrics::Metrics;
-use crate::serve::{Body, Protocol, Site};
+use crate::metrics::{CutOff, Metrics};
+use crate::serve::{Body, Connection, Excess, Site};
 use ::http::Response;
 use ::http::request::Parts;
 use bytes::Bytes;
-use slots::Slots;
+use http_body::Body as _;
+use quota::{Flight, Quotas, Slot};
 use sockets::BoundAddress;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -113,15 +122,55 @@ trait Respond: Send + Sync + 'static {
     fn respond(
         &self,
         request: &Parts,
-        protocol: Protocol,
+        connection: &Connection,
     ) -> impl Future<Output = Response<Self::Body>> + Send;
+
+    /// Answers a request that is past a bound of the listeners, without a look at what it asks for.
+    fn refuse(&self, request: &Parts, connection: &Connection, excess: Excess) -> Response<Self::Body>;
 }
 
 impl Respond for Site {
     type Body = Body;
 
-    fn respond(&self, request: &Parts, protocol: Protocol) -> impl Future<Output = Response<Body>> + Send {
-        Self::respond(self, request, protocol)
+    fn respond(
+        &self,
+        request: &Parts,
+        connection: &Connection,
+    ) -> impl Future<Output = Response<Body>> + Send {
+        Self::respond(self, request, connection)
+    }
+
+    fn refuse(&self, request: &Parts, connection: &Connection, excess: Excess) -> Response<Body> {
+        Self::refuse(self, request, connection, excess)
+    }
+}
+
+/// The other side of a connection.
+#[derive(Debug)]
+struct Client {
+    connection: Connection,
+    slot: Arc<Slot>,
+}
+
+impl Client {
+    /// Answers a request of this client, within the bounds on targets and on what is in flight. The flight lasts as long as the
+    /// response is under way.
+    async fn answer<R: Respond>(
+        &self,
+        request: &Parts,
+        shared: &Shared<R>,
+    ) -> (Response<R::Body>, Option<Flight>) {
+        let target_size = request.uri.path_and_query().map_or(0, |target| target.as_str().len());
+        if target_size > shared.limits.target_size_max {
+            shared.metrics.cut_off(CutOff::TargetTooLong);
+            return (shared.site.refuse(request, &self.connection, Excess::Target), None);
+        }
+        let Some(mut flight) = self.slot.begin() else {
+            return (shared.site.refuse(request, &self.connection, Excess::InFlight), None);
+        };
+        let response = shared.site.respond(request, &self.connection).await;
+        flight.settle(response.body().size_hint().upper().unwrap_or(u64::MAX));
+        (response, Some(flight))
     }
 }
 
@@ -132,7 +181,7 @@ struct Shared<R> {
     quic: quic::QuicConfig,
     limits: ListenLimits,
     drain_time_max: Duration,
-    slots: Slots,
+    quotas: Quotas,
     metrics: Arc<Metrics>,
     stop: CancellationToken,
 }
@@ -198,13 +247,16 @@ impl BoundListeners {
     ) -> Result<Listeners, ListenError> {
         // A child, so that a worker that does not start ends the others without stopping the edge.
         let stop = stop.child_token();
+        let quotas = Quotas::new(&self.limits, &self.metrics);
+        self.metrics.target_bytes_max.set(self.limits.target_size_max as f64);
+        self.metrics.head_bytes_max.set(self.limits.head_size_max as f64);
         let shared = Arc::new(Shared {
             site,
             tls: self.tls.tcp,
             quic: quic::QuicConfig::new(self.tls.quic, &self.limits).map_err(ListenError::Tls)?,
             limits: self.limits,
             drain_time_max: self.drain_time_max,
-            slots: Slots::new(self.limits.connection_count_max, &self.metrics),
+            quotas: quotas.clone(),
             metrics: self.metrics,
             stop: stop.clone(),
         });
@@ -212,7 +264,7 @@ impl BoundListeners {
         let workers =
             worker::start(self.worker_count, self.addresses, &shared).map_err(ListenError::Worker)?;
         guard.disarm();
-        Ok(Listeners { workers })
+        Ok(Listeners { workers, usage: Usage(quotas) })
     }
 }
 
@@ -220,9 +272,26 @@ impl BoundListeners {
 #[derive(Debug)]
 pub struct Listeners {
     workers: Vec<JoinHandle<()>>,
+    usage: Usage,
+}
+
+/// What clients take up, to be reported now and then.
+#[derive(Debug, Clone)]
+pub struct Usage(Quotas);
+
+impl Usage {
+    /// Sets the figures of what is in flight, and of the busiest address.
+    pub fn report(&self) {
+        self.0.report();
+    }
 }
 
 impl Listeners {
+    /// What clients take up.
+    pub fn usage(&self) -> Usage {
+        self.usage.clone()
+    }
+
     /// Waits until every worker has ended.
     pub async fn stopped(self) {
         let joined = tokio::task::spawn_blocking(move || {

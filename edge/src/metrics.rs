@@ -9,6 +9,7 @@ use metrics::{
     histogram,
 };
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use skerry_proto::signed_url::TokenError;
 
 /// Buckets of durations, seconds: a memory hit takes microseconds, a large download minutes.
 const DURATION_BUCKETS: [f64; 16] =
@@ -53,6 +54,101 @@ pub enum IntegritySource {
     Document,
 }
 
+/// Why a slice is not written to disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SkipReason {
+    /// It was asked for once, and there is no room or no budget for such.
+    NotWorthIt,
+    /// Too much waited to be written.
+    QueueFull,
+    /// The disk did not keep it.
+    DiskFailed,
+    /// The disk takes no writes.
+    DiskAway,
+}
+
+/// What was done with the disk of the cache when it failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DiskOperation {
+    /// Opening it.
+    Open,
+    /// Reading.
+    Read,
+    /// Writing.
+    Write,
+}
+
+/// Which bound turned a fill away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FillBound {
+    /// Fills of all clients.
+    All,
+    /// Fills of one client.
+    Client,
+}
+
+/// What a signature came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignatureResult {
+    /// It let its sender in.
+    Valid,
+    /// Of somebody else, or of something else.
+    Wrong,
+    /// Not to be read.
+    Malformed,
+    /// What it is checked with is not here yet.
+    NoSecrets,
+}
+
+/// What a request for a protected asset showed, and what that came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccessResult {
+    /// Nothing.
+    Missing,
+    /// `X-Twilio-Signature`.
+    Signature(SignatureResult),
+    /// The token of a signed URL.
+    Token(Result<(), TokenError>),
+}
+
+/// What a client was cut off for, or refused by the listeners.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CutOff {
+    /// An HTTP/1.1 request that is malformed or has two readings, or a malformed HTTP/2 frame.
+    Malformed,
+    /// A request target past the bound.
+    TargetTooLong,
+    /// The head of an HTTP/1.1 request past the bound.
+    HeadTooLarge,
+    /// A head that did not come to its end in time.
+    Head,
+    /// Too many frames that are no requests, or requests taken back.
+    Flood,
+    /// A response that was taken too slowly.
+    Slow,
+}
+
+/// Figures of a bound.
+#[derive(Debug)]
+pub struct BoundFigures {
+    /// What is in use; for an address, of the busiest one.
+    pub used: Gauge,
+    /// The bound.
+    pub max: Gauge,
+    /// What was refused because the bound was reached.
+    pub refused: Counter,
+}
+
+impl BoundFigures {
+    fn register(name: &str, what: &str, unit: Unit) -> Self {
+        let (max, refused) = (format!("{name}_max"), format!("{name}_refused_total"));
+        describe_gauge!(name.to_owned(), unit, what.to_owned());
+        describe_gauge!(max.clone(), unit, format!("Bound on that: {what}"));
+        describe_counter!(refused.clone(), format!("Refused at the bound: {what}"));
+        Self { used: gauge!(name.to_owned()), max: gauge!(max), refused: counter!(refused) }
+    }
+}
+
 /// Handles to the figures of one edge.
 pub struct Metrics {
     handle: PrometheusHandle,
@@ -61,12 +157,31 @@ pub struct Metrics {
     request_duration: [Histogram; 3],
     time_to_first_byte: [Histogram; 3],
     handshakes: [Counter; 5],
+    cut_offs: [Counter; 6],
     /// Open connections, TCP and QUIC.
-    pub connections: Gauge,
-    /// Bound of [`Self::connections`].
-    pub connections_max: Gauge,
-    /// Connections refused because the bound was reached.
-    pub connections_refused: Counter,
+    pub connections: BoundFigures,
+    /// Those of one address.
+    pub address_connections: BoundFigures,
+    /// Requests whose responses are under way.
+    pub requests_in_flight: BoundFigures,
+    /// Those of one address.
+    pub address_requests_in_flight: BoundFigures,
+    /// Bytes that those responses may hold.
+    pub bytes_in_flight: BoundFigures,
+    /// Those of one address.
+    pub address_bytes_in_flight: BoundFigures,
+    /// Bound of the bytes in the path and query of a request.
+    pub target_bytes_max: Gauge,
+    /// Bound of the bytes in the head of a request.
+    pub head_bytes_max: Gauge,
+    access_missing: Counter,
+    access_signatures: [Counter; 4],
+    access_tokens_valid: Counter,
+    access_tokens_refused: [Counter; TokenError::ALL.len()],
+    /// Tokens of signed URLs that are remembered.
+    pub tokens: Gauge,
+    /// Bound of [`Self::tokens`].
+    pub tokens_max: Gauge,
     /// Slices that came from an upstream and verified.
     pub fill_slices: Counter,
     /// Their bytes.
@@ -75,15 +190,42 @@ pub struct Metrics {
     pub fill_errors: Counter,
     /// Fills under way.
     pub fills_in_flight: Gauge,
+    /// Bound of [`Self::fills_in_flight`].
+    pub fills_in_flight_max: Gauge,
+    /// Most fills that one client has under way.
+    pub client_fills_in_flight: Gauge,
+    /// Bound of [`Self::client_fills_in_flight`].
+    pub client_fills_in_flight_max: Gauge,
+    fill_refusals: [Counter; 2],
+    /// Fills that were stopped because nobody awaited them any more.
+    pub fills_abandoned: Counter,
+    /// Requests answered by the failure of a fill that was a moment ago.
+    pub fill_failures_recalled: Counter,
     /// Duration of fills, seconds.
     pub fill_duration: Histogram,
     integrity_failures: [Counter; 3],
     /// Bytes of slices in memory.
     pub cache_memory_bytes: Gauge,
+    /// Bound of [`Self::cache_memory_bytes`].
+    pub cache_memory_bytes_max: Gauge,
+    /// Bytes of disk that hold slices.
+    pub cache_disk_bytes: Gauge,
+    /// Bound of [`Self::cache_disk_bytes`].
+    pub cache_disk_bytes_max: Gauge,
+    /// Bytes of slices that were written to disk.
+    pub cache_disk_written_bytes: Counter,
+    /// 1 while the disk tier can be read.
+    pub cache_disk_readable: Gauge,
+    /// 1 while the disk tier can be written.
+    pub cache_disk_writable: Gauge,
+    cache_disk_errors: [Counter; 3],
+    /// Slices that the cache library dropped because a buffer of its own was full.
+    pub cache_disk_overflows: Counter,
     /// Bytes that wait to be written to disk.
     pub cache_write_pending_bytes: Gauge,
-    /// Slices that were not written to disk because too many waited.
-    pub cache_write_skipped: Counter,
+    /// Bound of [`Self::cache_write_pending_bytes`].
+    pub cache_write_pending_bytes_max: Gauge,
+    cache_write_skipped: [Counter; 4],
     /// Newest revision that this edge shows.
     pub watch_revision: Gauge,
     /// Epoch of that revision.
@@ -135,9 +277,40 @@ impl Metrics {
         self.handshakes[outcome as usize].increment(1);
     }
 
+    /// Counts what a request for a protected asset showed.
+    pub fn access(&self, result: AccessResult) {
+        match result {
+            AccessResult::Missing => &self.access_missing,
+            AccessResult::Signature(result) => &self.access_signatures[result as usize],
+            AccessResult::Token(Ok(())) => &self.access_tokens_valid,
+            AccessResult::Token(Err(error)) => &self.access_tokens_refused[error as usize],
+        }
+        .increment(1);
+    }
+
+    /// Counts a client that was cut off.
+    pub fn cut_off(&self, reason: CutOff) {
+        self.cut_offs[reason as usize].increment(1);
+    }
+
     /// Counts bytes that did not verify, and so were dropped.
     pub fn integrity_failure(&self, source: IntegritySource) {
         self.integrity_failures[source as usize].increment(1);
+    }
+
+    /// Counts a slice that is not written to disk.
+    pub fn write_skipped(&self, reason: SkipReason) {
+        self.cache_write_skipped[reason as usize].increment(1);
+    }
+
+    /// Counts a failure of the cache's disk.
+    pub fn disk_error(&self, operation: DiskOperation) {
+        self.cache_disk_errors[operation as usize].increment(1);
+    }
+
+    /// Counts a fill that was turned away at a bound.
+    pub fn fill_refused(&self, bound: FillBound) {
+        self.fill_refusals[bound as usize].increment(1);
     }
 
     #[expect(clippy::too_many_lines, reason = "one line for each figure, in one place")]
@@ -158,9 +331,22 @@ impl Metrics {
             "From the head of a request to the head of its response"
         );
         describe_counter!("skerry_edge_handshakes_total", "TLS and QUIC handshakes by outcome");
-        describe_gauge!("skerry_edge_connections", "Open client connections");
-        describe_gauge!("skerry_edge_connections_max", "Bound on open client connections");
-        describe_counter!("skerry_edge_connections_refused_total", "Connections refused at the bound");
+        describe_counter!(
+            "skerry_edge_cut_offs_total",
+            "Clients cut off or refused by the listeners, by reason"
+        );
+        describe_gauge!(
+            "skerry_edge_target_bytes_max",
+            Unit::Bytes,
+            "Bound on the path and query of a request"
+        );
+        describe_gauge!("skerry_edge_head_bytes_max", Unit::Bytes, "Bound on the head of a request");
+        describe_counter!(
+            "skerry_edge_access_total",
+            "What requests for protected assets showed, by scheme and result"
+        );
+        describe_gauge!("skerry_edge_tokens", "Verified tokens of signed URLs that are remembered");
+        describe_gauge!("skerry_edge_tokens_max", "Bound on remembered tokens of signed URLs");
         describe_counter!("skerry_edge_fill_slices_total", "Slices received from an upstream and verified");
         describe_counter!(
             "skerry_edge_fill_bytes_total",
@@ -169,6 +355,21 @@ impl Metrics {
         );
         describe_counter!("skerry_edge_fill_errors_total", "Fills that failed");
         describe_gauge!("skerry_edge_fills_in_flight", "Fills under way");
+        describe_gauge!("skerry_edge_fills_in_flight_max", "Bound on fills under way");
+        describe_gauge!("skerry_edge_client_fills_in_flight", "Most fills under way for one client");
+        describe_gauge!("skerry_edge_client_fills_in_flight_max", "Bound on fills under way for one client");
+        describe_counter!(
+            "skerry_edge_fill_refusals_total",
+            "Fills that waited for their turn in vain, by bound"
+        );
+        describe_counter!(
+            "skerry_edge_fills_abandoned_total",
+            "Fills stopped because nobody awaited them any more"
+        );
+        describe_counter!(
+            "skerry_edge_fill_failures_recalled_total",
+            "Lookups answered by a fill of the same blob that failed a moment ago"
+        );
         describe_histogram!("skerry_edge_fill_duration_seconds", Unit::Seconds, "Duration of fills");
         describe_counter!(
             "skerry_edge_integrity_failures_total",
@@ -176,9 +377,33 @@ impl Metrics {
         );
         describe_gauge!("skerry_edge_cache_memory_bytes", Unit::Bytes, "Slices held in memory");
         describe_gauge!("skerry_edge_cache_write_pending_bytes", Unit::Bytes, "Slices on their way to disk");
+        describe_gauge!(
+            "skerry_edge_cache_write_pending_bytes_max",
+            Unit::Bytes,
+            "Bound on slices on their way"
+        );
+        describe_counter!("skerry_edge_cache_write_skipped_total", "Slices kept in memory only, by reason");
+        describe_gauge!("skerry_edge_cache_memory_bytes_max", Unit::Bytes, "Bound on slices held in memory");
+        describe_gauge!(
+            "skerry_edge_cache_disk_bytes",
+            Unit::Bytes,
+            "Disk that holds slices, in whole blocks"
+        );
+        describe_gauge!("skerry_edge_cache_disk_bytes_max", Unit::Bytes, "Bound on disk that holds slices");
         describe_counter!(
-            "skerry_edge_cache_write_skipped_total",
-            "Slices kept in memory only, because too many waited for the disk"
+            "skerry_edge_cache_disk_written_bytes_total",
+            Unit::Bytes,
+            "Slices written to disk"
+        );
+        describe_gauge!("skerry_edge_cache_disk_readable", "1 while the disk cache can be read");
+        describe_gauge!("skerry_edge_cache_disk_writable", "1 while the disk cache can be written");
+        describe_counter!(
+            "skerry_edge_cache_disk_errors_total",
+            "Failures of the cache's disk, by operation"
+        );
+        describe_counter!(
+            "skerry_edge_cache_disk_overflows_total",
+            "Slices that the cache library dropped because a buffer was full"
         );
         describe_gauge!("skerry_edge_watch_revision", "Newest revision that this edge shows");
         describe_gauge!("skerry_edge_watch_epoch", "Epoch of the newest revision");
@@ -196,6 +421,8 @@ impl Metrics {
         describe_gauge!("skerry_build_info", "Constant 1, with the version as a label");
         gauge!("skerry_build_info", "version" => env!("CARGO_PKG_VERSION"), "role" => "edge").set(1.0);
 
+        let access =
+            |scheme, result| counter!("skerry_edge_access_total", "scheme" => scheme, "result" => result);
         const PROTOCOLS: [&str; 3] = ["h1", "h2", "h3"];
         const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
         const CACHE: [&str; 4] = ["none", "memory", "disk", "miss"];
@@ -213,19 +440,71 @@ impl Metrics {
             time_to_first_byte: PROTOCOLS.map(|protocol| histogram!("skerry_edge_time_to_first_byte_seconds", "protocol" => protocol)),
             handshakes: ["tls13", "tls12", "quic", "failed", "timed_out"]
                 .map(|outcome| counter!("skerry_edge_handshakes_total", "outcome" => outcome)),
-            connections: gauge!("skerry_edge_connections"),
-            connections_max: gauge!("skerry_edge_connections_max"),
-            connections_refused: counter!("skerry_edge_connections_refused_total"),
+            cut_offs: ["malformed", "target_too_long", "head_too_large", "head_timeout", "flood", "slow"]
+                .map(|reason| counter!("skerry_edge_cut_offs_total", "reason" => reason)),
+            connections: BoundFigures::register("skerry_edge_connections", "open client connections", Unit::Count),
+            address_connections: BoundFigures::register(
+                "skerry_edge_address_connections",
+                "open client connections of one address; in use: of the busiest",
+                Unit::Count,
+            ),
+            requests_in_flight: BoundFigures::register(
+                "skerry_edge_requests_in_flight",
+                "requests whose responses are under way",
+                Unit::Count,
+            ),
+            address_requests_in_flight: BoundFigures::register(
+                "skerry_edge_address_requests_in_flight",
+                "requests of one address whose responses are under way; in use: of the busiest",
+                Unit::Count,
+            ),
+            bytes_in_flight: BoundFigures::register(
+                "skerry_edge_bytes_in_flight",
+                "bytes that responses under way may hold",
+                Unit::Bytes,
+            ),
+            address_bytes_in_flight: BoundFigures::register(
+                "skerry_edge_address_bytes_in_flight",
+                "bytes that responses under way to one address may hold; in use: of the busiest",
+                Unit::Bytes,
+            ),
+            target_bytes_max: gauge!("skerry_edge_target_bytes_max"),
+            head_bytes_max: gauge!("skerry_edge_head_bytes_max"),
+            access_missing: access("none", "missing"),
+            access_signatures: ["valid", "signature_wrong", "signature_malformed", "secrets_unknown"]
+                .map(|result| access("signature", result)),
+            access_tokens_valid: access("token", "valid"),
+            access_tokens_refused: TokenError::ALL.map(|error| access("token", error.code())),
+            tokens: gauge!("skerry_edge_tokens"),
+            tokens_max: gauge!("skerry_edge_tokens_max"),
             fill_slices: counter!("skerry_edge_fill_slices_total"),
             fill_bytes: counter!("skerry_edge_fill_bytes_total"),
             fill_errors: counter!("skerry_edge_fill_errors_total"),
             fills_in_flight: gauge!("skerry_edge_fills_in_flight"),
+            fills_in_flight_max: gauge!("skerry_edge_fills_in_flight_max"),
+            client_fills_in_flight: gauge!("skerry_edge_client_fills_in_flight"),
+            client_fills_in_flight_max: gauge!("skerry_edge_client_fills_in_flight_max"),
+            fill_refusals: ["all", "client"]
+                .map(|bound| counter!("skerry_edge_fill_refusals_total", "bound" => bound)),
+            fills_abandoned: counter!("skerry_edge_fills_abandoned_total"),
+            fill_failures_recalled: counter!("skerry_edge_fill_failures_recalled_total"),
             fill_duration: histogram!("skerry_edge_fill_duration_seconds"),
             integrity_failures: ["disk", "upstream", "document"]
                 .map(|source| counter!("skerry_edge_integrity_failures_total", "source" => source)),
             cache_memory_bytes: gauge!("skerry_edge_cache_memory_bytes"),
             cache_write_pending_bytes: gauge!("skerry_edge_cache_write_pending_bytes"),
-            cache_write_skipped: counter!("skerry_edge_cache_write_skipped_total"),
+            cache_write_pending_bytes_max: gauge!("skerry_edge_cache_write_pending_bytes_max"),
+            cache_write_skipped: ["not_worth_it", "queue_full", "disk_failed", "disk_away"]
+                .map(|reason| counter!("skerry_edge_cache_write_skipped_total", "reason" => reason)),
+            cache_memory_bytes_max: gauge!("skerry_edge_cache_memory_bytes_max"),
+            cache_disk_bytes: gauge!("skerry_edge_cache_disk_bytes"),
+            cache_disk_bytes_max: gauge!("skerry_edge_cache_disk_bytes_max"),
+            cache_disk_written_bytes: counter!("skerry_edge_cache_disk_written_bytes_total"),
+            cache_disk_readable: gauge!("skerry_edge_cache_disk_readable"),
+            cache_disk_writable: gauge!("skerry_edge_cache_disk_writable"),
+            cache_disk_errors: ["open", "read", "write"]
+                .map(|operation| counter!("skerry_edge_cache_disk_errors_total", "operation" => operation)),
+            cache_disk_overflows: counter!("skerry_edge_cache_disk_overflows_total"),
             watch_revision: gauge!("skerry_edge_watch_revision"),
             watch_epoch: gauge!("skerry_edge_watch_epoch"),
             watch_connected: gauge!("skerry_edge_watch_connected"),

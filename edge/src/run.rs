@@ -3,19 +3,20 @@
 //! All sockets are bound before anything is served. An edge that was enrolled once starts without its origin, and serves what is on
 //! its disk. At a stop the listeners finish first, then the origin is told, then the cache is flushed.
 
-use crate::cache::{CacheError, SliceCache};
+use crate::cache::{CorruptError, DiskCondition, SliceCache};
 use crate::config::{EdgeConfig, OriginAddress};
 use crate::control::{
-    Applier, Environments, Identity, IdentityError, Lease, OriginChannel, StateError, StateFolder, Watcher,
-    WatcherStatus, enrol, renew,
+    Applier, Backoff, Environments, Identity, IdentityError, Lease, OriginChannel, Secrets, StateError,
+    StateFolder, Watcher, WatcherStatus, enrol, renew,
 };
 use crate::fill::{OriginUpstream, Slices};
-use crate::folder::{DataFolder, FolderError};
-use crate::listen::{BoundListeners, ListenError};
+use crate::listen::{BoundListeners, ListenError, Usage};
 use crate::metrics::Metrics;
 use crate::serve::Site;
 use metrics_exporter_prometheus::{BuildError, PrometheusHandle};
+use skerry_folder::{DataFolder, FolderError};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::runtime::Handle;
@@ -28,9 +29,6 @@ const UPKEEP: Duration = Duration::from_secs(5);
 
 /// How often the certificate is looked at.
 const RENEWAL_CHECK: Duration = Duration::from_secs(600);
-
-/// Between tries to enrol while the origin is away.
-const ENROL_PAUSE: Duration = Duration::from_millis(500);
 
 /// An edge whose data folder is locked and whose sockets are bound; nothing is accepted yet.
 #[derive(Debug)]
@@ -46,6 +44,7 @@ pub struct Edge {
 pub struct RunningEdge {
     status: watch::Receiver<WatcherStatus>,
     environments: Arc<Environments>,
+    slices: Arc<Slices>,
     stop: CancellationToken,
     ended: JoinHandle<()>,
 }
@@ -65,9 +64,6 @@ pub enum EdgeError {
     /// What was kept cannot be used.
     #[error(transparent)]
     State(#[from] StateError),
-    /// The cache does not open.
-    #[error(transparent)]
-    Cache(#[from] CacheError),
     /// The figures cannot be set up.
     #[error("the metrics cannot be set up: {0}")]
     Metrics(#[from] BuildError),
@@ -82,13 +78,23 @@ pub enum EdgeError {
     Panicked,
 }
 
+/// Why a fault cannot be made on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum FaultError {
+    /// No such domain or path is shown.
+    #[error("this edge shows no such domain, or nothing at that path")]
+    NoSuchAsset,
+    /// The cache cannot be corrupted there.
+    #[error(transparent)]
+    Cache(#[from] CorruptError),
+}
+
 impl Edge {
-    /// Locks the data folder and binds all sockets.
+    /// Binds all sockets. A new folder goes again with this value, unless the edge starts.
     ///
     /// # Errors
-    /// [`EdgeError::Folder`], [`EdgeError::Metrics`] and [`EdgeError::Listen`].
-    pub fn bind(config: EdgeConfig) -> Result<Self, EdgeError> {
-        let folder = DataFolder::take(&config.data)?;
+    /// [`EdgeError::Metrics`] and [`EdgeError::Listen`].
+    pub fn bind(config: EdgeConfig, folder: DataFolder) -> Result<Self, EdgeError> {
         let metrics = Arc::new(Metrics::new(&config.name)?);
         let listeners = BoundListeners::bind(&config, Arc::clone(&metrics))?;
         Ok(Self { config, folder, listeners, metrics })
@@ -104,7 +110,7 @@ impl Edge {
         self.metrics.handle()
     }
 
-    /// Enrols if need be, opens the cache, starts serving what is on disk, and follows the origin. Must be called on the
+    /// Enrols if need be, starts serving what is on disk, and follows the origin. Must be called on the
     /// multi-threaded runtime, which carries all that may wait. When `stop` is cancelled the edge drains and ends.
     ///
     /// # Errors
@@ -116,7 +122,7 @@ impl Edge {
     ) -> Result<RunningEdge, EdgeError> {
         let Self { config, folder, listeners, metrics } = self;
         let identity = tokio::select! {
-            identity = identity(&config, &origin) => identity?,
+            identity = identity(&folder, &config.name, &origin) => identity?,
             () = stop.cancelled() => return Err(EdgeError::Stopped),
         };
         // Two connections, so that the bytes of fills never stand before the origin's word.
@@ -124,22 +130,18 @@ impl Edge {
         let fills = OriginChannel::new(&origin.url, &identity)?;
 
         let runtime = Handle::current();
-        let cache = SliceCache::open(
-            &folder.path().join("cache"),
-            config.cache,
-            runtime.clone(),
-            Arc::clone(&metrics),
-        )
-        .await?;
+        let cache = SliceCache::start(&folder.inner("cache")?, config.cache, &runtime, Arc::clone(&metrics));
         let upstream = Box::new(OriginUpstream::new(fills.clone()));
-        let slices = Arc::new(Slices::new(cache, upstream, runtime, Arc::clone(&metrics)));
+        let slices = Arc::new(Slices::new(cache, upstream, config.fills, runtime, Arc::clone(&metrics)));
         let lease = Arc::new(Lease::load(folder.path().join("lease"), config.lease));
         let environments = Arc::new(Environments::default());
+        let secrets = Arc::new(Secrets::load(folder.path().join("secrets"), config.secrets_on_disk)?);
         let applier = Applier {
             keys: identity.keys.clone(),
-            state: StateFolder::open(folder.path().join("state"))?,
+            state: StateFolder::open(folder.inner("state")?)?,
             slices: Arc::clone(&slices),
             environments: Arc::clone(&environments),
+            secrets: Arc::clone(&secrets),
             metrics: Arc::clone(&metrics),
         };
         let watcher =
@@ -151,18 +153,28 @@ impl Edge {
             Arc::clone(&environments),
             Arc::clone(&slices),
             Arc::clone(&lease),
+            secrets,
             Arc::clone(&metrics),
             port,
             config.fallback_domain.as_deref(),
+            &config.serve,
         );
         let serving = listeners.serve(Arc::new(site), stop.clone())?;
 
         let status = watcher.status();
+        let shown = Arc::clone(&slices);
         let ending = CancellationToken::new();
         let mut tasks = JoinSet::new();
         tasks.spawn(watcher.run(ending.clone()));
-        tasks.spawn(upkeep(Arc::clone(&metrics), Arc::clone(&lease), Arc::clone(&slices), ending.clone()));
-        tasks.spawn(keep_certified(config, identity, control, fills, ending.clone()));
+        let usage = serving.usage();
+        tasks.spawn(upkeep(
+            Arc::clone(&metrics),
+            Arc::clone(&lease),
+            Arc::clone(&slices),
+            usage,
+            ending.clone(),
+        ));
+        tasks.spawn(keep_certified(folder.path().to_owned(), identity, control, fills, ending.clone()));
         let ended = tokio::spawn(async move {
             serving.stopped().await;
             ending.cancel();
@@ -170,28 +182,69 @@ impl Edge {
             slices.close().await;
             drop(folder);
         });
-        Ok(RunningEdge { status, environments, stop, ended })
+        Ok(RunningEdge { status, environments, slices: shown, stop, ended })
     }
 }
 
 impl RunningEdge {
     /// Resolves when the edge shows what the origin said.
-    pub async fn ready(&self) {
-        // An error means that the edge has ended; whoever waits sees that elsewhere.
-        let _ = self.status.clone().wait_for(|status| status.current).await;
+    pub fn ready(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut status = self.status.clone();
+        async move {
+            // An error means that the edge has ended; whoever waits sees that elsewhere.
+            let _ = status.wait_for(|status| status.current).await;
+        }
     }
 
     /// Why this edge should get no traffic now; empty when it should. The origin may be away: an edge that holds what it shows is
-    /// ready.
+    /// ready, as soon as it has found that out.
     pub fn not_ready(&self) -> Vec<&'static str> {
         let mut reasons = Vec::new();
         if self.stop.is_cancelled() {
             reasons.push("draining");
         }
-        if !self.status.borrow().current && self.environments.count() == 0 {
+        let status = *self.status.borrow();
+        if !status.current && self.environments.count() == 0 {
             reasons.push("nothing heard from the origin yet, and nothing kept");
+        } else if !status.current && !status.was_current && !status.origin_is_away {
+            reasons.push("asking the origin what changed while this edge was stopped");
         }
         reasons
+    }
+
+    /// What is wrong with an edge that serves all the same.
+    pub fn degraded(&self) -> Vec<&'static str> {
+        let mut faults = Vec::new();
+        match self.slices.disk_condition() {
+            DiskCondition::Healthy => {}
+            DiskCondition::Opening => faults.push("the disk cache is being opened"),
+            DiskCondition::ReadOnly => faults.push("the disk cache takes no writes"),
+            DiskCondition::Away => faults.push("the disk cache cannot be used; serving from memory"),
+        }
+        if !self.status.borrow().current {
+            faults.push("the origin cannot be followed; serving what is held");
+        }
+        faults
+    }
+
+    /// Corrupts the first slice of what a domain shows at a path, in the disk cache: for operators who want to see it heal.
+    ///
+    /// # Errors
+    /// [`FaultError`].
+    pub fn corrupt(
+        &self,
+        domain: &str,
+        path: &str,
+    ) -> impl Future<Output = Result<(), FaultError>> + Send + use<> {
+        let found = self.environments.find(domain).and_then(|environment| {
+            let asset = environment.asset(path)?;
+            Some((environment.account.clone(), asset.representations.first()?.blob))
+        });
+        let slices = Arc::clone(&self.slices);
+        async move {
+            let (account, blob) = found.ok_or(FaultError::NoSuchAsset)?;
+            Ok(slices.corrupt(&account, blob).await?)
+        }
     }
 
     /// Waits until the edge has drained and ended.
@@ -204,27 +257,41 @@ impl RunningEdge {
 }
 
 /// The identity on disk, else a new one for the join token. Waits for an origin that is away.
-async fn identity(config: &EdgeConfig, origin: &OriginAddress) -> Result<Identity, EdgeError> {
-    if let Some(identity) = Identity::load(&config.data)? {
+async fn identity(folder: &DataFolder, name: &str, origin: &OriginAddress) -> Result<Identity, EdgeError> {
+    if let Some(identity) = Identity::load(folder.path())? {
         return Ok(identity);
     }
     let token = origin.join_token.as_ref().ok_or(IdentityError::NoJoinToken)?;
+    // The token is used up here.
+    folder.keep();
+    let (mut backoff, mut logged) = (Backoff::new(), String::new());
     loop {
-        match enrol(&config.data, &origin.url, token, &config.name).await {
+        match enrol(folder.path(), &origin.url, token, name).await {
             Ok(identity) => {
                 tracing::info!(edge_id = identity.edge_id, origin = origin.url, "enrolled");
                 return Ok(identity);
             }
             Err(error) if error.is_transient() => {
-                tracing::warn!(%error, origin = origin.url, "cannot enrol yet");
-                tokio::time::sleep(ENROL_PAUSE).await;
+                // It may be away for hours: once for each reason is enough.
+                let reason = error.to_string();
+                if reason != logged {
+                    tracing::warn!(%error, origin = origin.url, "cannot enrol yet; trying again until it works");
+                    logged = reason;
+                }
+                tokio::time::sleep(backoff.pause()).await;
             }
             Err(error) => return Err(error.into()),
         }
     }
 }
 
-async fn upkeep(metrics: Arc<Metrics>, lease: Arc<Lease>, slices: Arc<Slices>, stop: CancellationToken) {
+async fn upkeep(
+    metrics: Arc<Metrics>,
+    lease: Arc<Lease>,
+    slices: Arc<Slices>,
+    usage: Usage,
+    stop: CancellationToken,
+) {
     let mut ticks = tokio::time::interval(UPKEEP);
     loop {
         tokio::select! {
@@ -232,14 +299,15 @@ async fn upkeep(metrics: Arc<Metrics>, lease: Arc<Lease>, slices: Arc<Slices>, s
             () = stop.cancelled() => return,
         }
         metrics.handle().run_upkeep();
-        metrics.cache_memory_bytes.set(slices.memory_used() as f64);
+        usage.report();
+        slices.measure();
         metrics.lease_remaining.set(lease.remaining() as f64 / 1000.0);
     }
 }
 
 /// Renews the certificate when two thirds of its life are over.
 async fn keep_certified(
-    config: EdgeConfig,
+    folder: PathBuf,
     mut identity: Identity,
     control: OriginChannel,
     fills: OriginChannel,
@@ -254,7 +322,7 @@ async fn keep_certified(
         if !identity.wants_renewal(SystemTime::now()) {
             continue;
         }
-        let renewed = renew(&config.data, &control, &identity).await;
+        let renewed = renew(&folder, &control, &identity).await;
         match renewed {
             Ok(renewed) => {
                 let replaced = control.replace(&renewed).and_then(|()| fills.replace(&renewed));

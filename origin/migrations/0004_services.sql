@@ -70,6 +70,10 @@ CREATE TABLE function_versions (
 ) STRICT;
 CREATE INDEX function_versions_by_function ON function_versions (function_sid);
 
+-- What names builds goes while they are made anew, and comes again below.
+DROP VIEW accounts_showing_protected;
+DROP TRIGGER build_versions_has_protected;
+
 -- A build has a manifest when it is completed. A deleted one stays where deployments have it.
 CREATE TABLE new_builds (
     sid           TEXT PRIMARY KEY,
@@ -82,13 +86,27 @@ CREATE TABLE new_builds (
     is_deleted    INTEGER NOT NULL DEFAULT 0 CHECK (is_deleted IN (0, 1)),
     created_at    INTEGER NOT NULL,
     updated_at    INTEGER NOT NULL,
+    has_protected INTEGER NOT NULL DEFAULT 0 CHECK (has_protected IN (0, 1)),
     CHECK ((status = 'completed') = (manifest_hash IS NOT NULL)),
     CHECK ((status = 'failed') = (failure IS NOT NULL))
 ) STRICT;
-INSERT INTO new_builds (sid, service_sid, status, manifest_hash, created_at, updated_at)
-SELECT sid, service_sid, 'completed', manifest_hash, created_at, created_at FROM builds ORDER BY rowid;
+INSERT INTO new_builds (sid, service_sid, status, manifest_hash, created_at, updated_at, has_protected)
+SELECT sid, service_sid, 'completed', manifest_hash, created_at, created_at, has_protected FROM builds ORDER BY rowid;
 DROP TABLE builds;
 ALTER TABLE new_builds RENAME TO builds;
+
+CREATE TRIGGER build_versions_has_protected AFTER INSERT ON build_versions
+WHEN (SELECT visibility FROM asset_versions WHERE number = NEW.version_number) = 'protected'
+BEGIN
+    UPDATE builds SET has_protected = 1 WHERE sid = NEW.build_sid;
+END;
+
+CREATE VIEW accounts_showing_protected AS
+    SELECT DISTINCT account_sid FROM services
+    JOIN environments ON environments.service_sid = services.sid
+    JOIN builds ON builds.sid = live_build_sid
+    WHERE has_protected;
+
 CREATE INDEX builds_by_service ON builds (service_sid) WHERE is_deleted = 0;
 CREATE INDEX builds_unfinished ON builds (sid) WHERE status = 'building';
 

@@ -30,6 +30,7 @@ pub(crate) use listen::{acceptor, serve};
 
 use crate::blobs::BlobStore;
 use crate::catalogue::{BuildDetails, Catalogue, Content, EnvironmentDetails, Kind, ServiceDetails};
+use crate::credentials::Credentials;
 use crate::metrics::Metrics;
 use crate::publish::Publisher;
 use axum::routing::get;
@@ -43,6 +44,7 @@ use tokio_util::task::TaskTracker;
 #[derive(Debug, Clone)]
 pub(crate) struct Api {
     pub(crate) publisher: Publisher,
+    pub(crate) credentials: Credentials,
     pub(crate) catalogue: Catalogue,
     pub(crate) blobs: BlobStore,
     pub(crate) metrics: Arc<Metrics>,

@@ -4,7 +4,7 @@
 //! - A blob is there wholly or not at all. Bytes go to a temporary file, which is renamed when all of them are durable.
 //! - When [`BlobStore`] answers that it holds a blob, that outlives a power cut: the file was fsynced, then renamed, then every
 //!   folder on the way to it was fsynced.
-//! - A blob is stored once, however often it arrives, and never changed.
+//! - A blob is stored once, however often it arrives, and never changed. Each arrival is followed by the same writes and syncs.
 //! - No async worker hashes, reads or writes.
 //!
 //! It does not know who may have a blob, nor which are in use: that is the catalogue's.
@@ -19,24 +19,23 @@ mod upload;
 pub(crate) use read::BlobReader;
 pub(crate) use upload::BlobUpload;
 
-use crate::folder::sync_folder;
 use bytes::Bytes;
+use skerry_folder::sync_folder;
 use skerry_proto::hash::Hash;
 use skerry_proto::slices::BlobId;
-use std::collections::HashSet;
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::ops::RangeInclusive;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use temporary::TemporaryBlob;
 
 /// Why a blob was not stored, or cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum BlobError {
     /// The disk is full.
-    #[error("no space left on the origin's disk")]
+    #[error("no space left on the origin's disk; free some there, then try again")]
     NoSpace,
     /// The system refuses to read or write.
     #[error("the blob store cannot read or write")]
@@ -92,8 +91,6 @@ pub(crate) struct BlobStore {
 #[derive(Debug)]
 struct Shared {
     root: PathBuf,
-    /// Folders whose own entries were made durable by this process: at most 65,536 pairs of bytes.
-    durable_folders: Mutex<HashSet<[u8; 2]>>,
 }
 
 impl BlobStore {
@@ -111,7 +108,7 @@ impl BlobStore {
             _ => make_folder(&temporary)?,
         }
         sync_folder(&root)?;
-        Ok(Self { shared: Arc::new(Shared { root, durable_folders: Mutex::default() }) })
+        Ok(Self { shared: Arc::new(Shared { root }) })
     }
 
     /// Begins to store a blob of `announced` bytes.
@@ -153,29 +150,18 @@ impl BlobStore {
 
     /// Makes a temporary blob durable under its name. This is the order that durability hangs on: fsync the files, rename them,
     /// fsync the folders.
+    ///
+    /// A blob that is there already is replaced by its like. Less work for it would be an answer sooner, and tell one account
+    /// which bytes another has.
     fn keep(&self, temporary: TemporaryBlob) -> Result<StoredBlob, BlobError> {
         let finished = temporary.finish();
-        let (id, stored) = (finished.id(), finished.stored());
-        if !self.holds(id)? {
-            let durable = finished.sync(&self.temporary_folder())?;
-            self.make_folders(&id.hash)?;
-            durable.rename_to(&self.path(&id.hash))?;
-        }
-        // Also for a blob that was there: whoever stored it may not have come this far.
-        self.sync_folders(&id.hash)?;
+        let stored = finished.stored();
+        let hash = stored.id.hash;
+        let durable = finished.sync(&self.temporary_folder())?;
+        self.make_folders(&hash)?;
+        durable.rename_to(&self.path(&hash))?;
+        self.sync_folders(&hash)?;
         Ok(stored)
-    }
-
-    /// Whether a blob and its slice list are there, as far as their lengths tell.
-    fn holds(&self, id: BlobId) -> io::Result<bool> {
-        let path = self.path(&id.hash);
-        let has_size = |path: &Path, size: u64| match fs::metadata(path) {
-            Ok(metadata) => Ok(metadata.is_file() && metadata.len() == size),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(error),
-        };
-        let list_len = id.slice_list_len();
-        Ok(has_size(&path, id.size)? && (list_len == 0 || has_size(&slice_list_path(&path), list_len)?))
     }
 
     fn make_folders(&self, hash: &Hash) -> io::Result<()> {
@@ -184,18 +170,15 @@ impl BlobStore {
         make_folder(&inner)
     }
 
-    /// Makes the folder of a blob durable, and where this process did not yet do that, those that it is in.
+    /// Makes the folder of a blob durable, and those that it is in.
+    ///
+    /// Also where they were before: each of these waits for the disk, and fewer of them would tell that a blob of such a hash is
+    /// there already.
     fn sync_folders(&self, hash: &Hash) -> io::Result<()> {
         let (outer, inner) = self.folders(hash);
         sync_folder(&inner)?;
-        let [first, second, ..] = *hash.as_bytes();
-        let durable = || self.shared.durable_folders.lock().unwrap_or_else(PoisonError::into_inner);
-        if !durable().contains(&[first, second]) {
-            sync_folder(&outer)?;
-            sync_folder(&self.shared.root)?;
-            durable().insert([first, second]);
-        }
-        Ok(())
+        sync_folder(&outer)?;
+        sync_folder(&self.shared.root)
     }
 
     fn folders(&self, hash: &Hash) -> (PathBuf, PathBuf) {
@@ -240,6 +223,7 @@ async fn blocking<T: Send + 'static>(
 mod tests {
     use super::*;
     use skerry_proto::slices::{SLICE_SIZE, SliceList};
+    use std::os::unix::fs::MetadataExt;
 
     fn sample(size: usize) -> Bytes {
         (0..size).map(|i| (i * 31 + i / 251) as u8).collect()
@@ -299,6 +283,24 @@ mod tests {
         let in_memory = store.clone();
         let again = blocking(move || in_memory.store(&bytes)).await.expect("stores");
         assert_eq!((again, files(folder.path())), (first, before));
+    }
+
+    #[tokio::test]
+    async fn bytes_that_are_there_already_cost_the_same_work_again() {
+        let (_folder, store) = store();
+        let bytes = sample(3 * SLICE_SIZE);
+        let stored = upload(&store, &bytes, bytes.len() as u64).await.expect("stores");
+        let inodes = || {
+            let blob = store.path(&stored.id.hash);
+            [slice_list_path(&blob), blob].map(|path| fs::metadata(path).expect("there").ino())
+        };
+        // Held open, so that the numbers of the first files are not given out again.
+        let _reader = store.open_blob(stored.id).await.expect("opens");
+        let _list = fs::File::open(slice_list_path(&store.path(&stored.id.hash))).expect("opens");
+        let before = inodes();
+        upload(&store, &bytes, bytes.len() as u64).await.expect("stores");
+        let after = inodes();
+        assert!(before.iter().zip(after).all(|(before, after)| *before != after), "{before:?} {after:?}");
     }
 
     #[tokio::test]

@@ -11,6 +11,8 @@
 mod accounts;
 mod assets;
 mod builds;
+mod bundle;
+mod credentials;
 mod deploy;
 mod derived;
 mod edges;
@@ -22,6 +24,7 @@ mod resources;
 pub(crate) use accounts::{AccountRows, EnvironmentRow, ServiceRow};
 pub(crate) use assets::{AssetVersion, NewVersion};
 pub(crate) use builds::{BuildDocuments, NewBuild};
+pub(crate) use credentials::{CredentialChange, CredentialRows, token_midstates, token_name};
 pub(crate) use deploy::{DeployOutcome, Document, NewDeployment};
 pub(crate) use derived::{Derivation, Derived};
 pub(crate) use edges::JoinOutcome;
@@ -37,12 +40,14 @@ use crate::secret::{NoRandomness, random};
 use skerry_proto::hash::Hash;
 use skerry_proto::pointer::Version;
 use skerry_proto::slices::BlobId;
+use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{ConnectOptions, Connection, Sqlite, Transaction};
 use std::collections::VecDeque;
 use std::fs::OpenOptions;
+use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -62,7 +67,7 @@ pub enum CatalogueError {
     #[error("the catalogue was changed by a newer skerry; use that one")]
     Newer,
     /// The disk is full.
-    #[error("no space left on the origin's disk")]
+    #[error("no space left on the origin's disk; free some there, then try again")]
     NoSpace,
     /// Too many operations wait for it.
     #[error("the catalogue is overloaded")]
@@ -72,10 +77,10 @@ pub enum CatalogueError {
     Sql(#[source] sqlx::Error),
     /// A migration failed.
     #[error("the catalogue cannot be brought up to date")]
-    Migrate(#[source] sqlx::migrate::MigrateError),
+    Migrate(#[source] MigrateError),
     /// Its file cannot be made.
     #[error("the catalogue cannot be made")]
-    Create(#[source] std::io::Error),
+    Create(#[source] io::Error),
     /// A value is not what this program writes.
     #[error("the catalogue is damaged: {0}")]
     Damaged(&'static str),
@@ -84,17 +89,36 @@ pub enum CatalogueError {
     NoRandomness(#[from] NoRandomness),
 }
 
+impl CatalogueError {
+    fn of_create(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::NoSpace,
+            _ => Self::Create(error),
+        }
+    }
+
+    fn of_migration(error: MigrateError) -> Self {
+        match error {
+            MigrateError::VersionMissing(_) => Self::Newer,
+            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => error.into(),
+            other => Self::Migrate(other),
+        }
+    }
+}
+
 impl From<sqlx::Error> for CatalogueError {
     fn from(error: sqlx::Error) -> Self {
         // Primary result codes of SQLite; the extended ones carry them in their low byte.
         const SQLITE_FULL: i64 = 13;
+        // The index of the journal could not grow; only for files does SQLITE_FULL say so.
+        const SQLITE_IOERR_SHMSIZE: i64 = 10 | 19 << 8;
         let code = match &error {
             sqlx::Error::Database(database) => database.code().and_then(|code| code.parse::<i64>().ok()),
             sqlx::Error::PoolTimedOut => return Self::Busy,
             _ => None,
         };
         match code {
-            Some(code) if code & 0xff == SQLITE_FULL => Self::NoSpace,
+            Some(code) if code & 0xff == SQLITE_FULL || code == SQLITE_IOERR_SHMSIZE => Self::NoSpace,
             _ => Self::Sql(error),
         }
     }
@@ -132,7 +156,7 @@ impl Catalogue {
             .append(true)
             .mode(0o600)
             .open(&file)
-            .map_err(CatalogueError::Create)?;
+            .map_err(CatalogueError::of_create)?;
         let options = SqliteConnectOptions::new()
             .filename(&file)
             .journal_mode(SqliteJournalMode::Wal)
@@ -252,10 +276,7 @@ impl Catalogue {
 /// so they are looked at when all is done (the procedure of SQLite's documentation of ALTER TABLE, section 7).
 async fn migrate(options: &SqliteConnectOptions) -> Result<(), CatalogueError> {
     let mut connection = options.clone().foreign_keys(false).connect().await?;
-    sqlx::migrate!("./migrations").run(&mut connection).await.map_err(|error| match error {
-        sqlx::migrate::MigrateError::VersionMissing(_) => CatalogueError::Newer,
-        other => CatalogueError::Migrate(other),
-    })?;
+    sqlx::migrate!("./migrations").run(&mut connection).await.map_err(CatalogueError::of_migration)?;
     let broken: Vec<sqlx::sqlite::SqliteRow> =
         sqlx::query("PRAGMA foreign_key_check").fetch_all(&mut connection).await?;
     connection.close().await?;

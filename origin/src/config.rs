@@ -23,6 +23,8 @@ pub struct OriginConfig {
     pub public_port: u16,
     /// What a service may hold.
     pub limits: Limits,
+    /// How often a stranger may fail to prove who they are.
+    pub auth: AuthLimits,
     /// How long an edge's lease lasts; the same number as at the edges.
     pub lease: Duration,
 }
@@ -73,6 +75,33 @@ impl Default for Limits {
             served_count_max: 500,
             private_size_max: 5_242_880,
             private_count_max: 10,
+        }
+    }
+}
+
+/// How often a stranger may fail to prove who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AuthLimits {
+    /// Failures of one address with one account.
+    pub failure_count_max: u32,
+    /// Failures of one address with all accounts.
+    pub address_failure_count_max: u32,
+    /// Time after which one failure is forgiven.
+    pub recovery: Duration,
+    /// Addresses, alone and with accounts, that are remembered.
+    pub entry_count_max: usize,
+}
+
+impl Default for AuthLimits {
+    fn default() -> Self {
+        Self {
+            // A person who mistypes, or a script that goes on with a revoked token.
+            failure_count_max: 10,
+            // A company behind one address.
+            address_failure_count_max: 100,
+            recovery: Duration::from_secs(6),
+            // About a megabyte.
+            entry_count_max: 10_000,
         }
     }
 }

@@ -171,6 +171,27 @@ impl Edges {
         Ok(session)
     }
 
+    /// Notes that every edge that is not in `staying` stopped, as if it had said goodbye: nobody need wait for it.
+    ///
+    /// # Errors
+    /// Any [`CatalogueError`].
+    pub(crate) async fn left_but(&self, staying: &[String]) -> Result<(), CatalogueError> {
+        let gone: Vec<String> = {
+            let mut edges = self.lock();
+            let gone = edges.iter_mut().filter(|(id, edge)| !edge.has_left && !staying.contains(id));
+            gone.map(|(id, edge)| {
+                edge.has_left = true;
+                id.clone()
+            })
+            .collect()
+        };
+        for id in &gone {
+            self.shared.catalogue.note_left(id).await?;
+        }
+        self.shared.changed.send_replace(());
+        Ok(())
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Edge>> {
         self.shared.edges.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -7,6 +7,7 @@ mod caller;
 mod enrol;
 mod fill;
 mod gate;
+mod keys;
 mod operator;
 mod publish;
 mod status;
@@ -15,6 +16,7 @@ mod watch;
 
 use crate::blobs::BlobStore;
 use crate::catalogue::Catalogue;
+use crate::credentials::Credentials;
 use crate::edges::Edges;
 use crate::metrics::Metrics;
 use crate::publish::Publisher;
@@ -23,6 +25,7 @@ use gate::Gate;
 use skerry_proto::authority::{Identity, pem};
 use skerry_proto::wire::enrol_server::EnrolServer;
 use skerry_proto::wire::fill_server::FillServer;
+use skerry_proto::wire::keys_server::KeysServer;
 use skerry_proto::wire::operator_server::OperatorServer;
 use skerry_proto::wire::publish_server::PublishServer;
 use skerry_proto::wire::watch_server::WatchServer;
@@ -90,6 +93,7 @@ impl Connected for Connection {
 #[derive(Debug, Clone)]
 pub(crate) struct Services {
     pub(crate) publisher: Publisher,
+    pub(crate) credentials: Credentials,
     pub(crate) catalogue: Catalogue,
     pub(crate) blobs: BlobStore,
     pub(crate) edges: Edges,
@@ -106,6 +110,7 @@ impl Services {
     /// Puts the services together.
     pub(crate) fn new(
         publisher: Publisher,
+        credentials: Credentials,
         catalogue: Catalogue,
         blobs: BlobStore,
         edges: Edges,
@@ -113,6 +118,7 @@ impl Services {
     ) -> Self {
         Self {
             publisher,
+            credentials,
             catalogue,
             blobs,
             edges,
@@ -166,6 +172,10 @@ pub(crate) async fn serve(
             services.clone(),
             PublishServer::new(publish::PublishService(services.clone()))
                 .max_decoding_message_size(LIST_REQUEST_MAX),
+        ))
+        .add_service(Gate::new(
+            services.clone(),
+            KeysServer::new(keys::KeysService(services.clone())).max_decoding_message_size(SMALL_REQUEST_MAX),
         ))
         .add_service(Gate::new(
             services.clone(),

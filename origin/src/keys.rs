@@ -3,9 +3,9 @@
 //! They are made together, once. A catalogue without its keys is an error, never a reason to make new ones: every edge would
 //! refuse what they sign. Everything here blocks: call it off the async workers.
 
-use crate::folder::{sync_folder, write_durably};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+use skerry_folder::{Readers, sync_folder, write};
 use skerry_proto::authority::{Authority, AuthorityError, Identity, pem};
 use skerry_proto::signature::{KeySet, SignatureError, SigningKey};
 use std::fs::{self, DirBuilder};
@@ -68,18 +68,19 @@ impl Keys {
         let authority = Authority::generate("Skerry cluster authority", now)?;
         let signing = pem("PRIVATE KEY", &SigningKey::generate()?);
         let unfinished = data.join("keys.new");
-        let write = || {
+        let keep = |name: &str, bytes: &[u8]| write(&unfinished.join(name), bytes, Readers::Owner);
+        let all = || {
             match fs::remove_dir_all(&unfinished) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => DirBuilder::new().mode(0o700).create(&unfinished)?,
             }
-            write_durably(&unfinished, AUTHORITY_CERTIFICATE, authority.certificate_pem().as_bytes())?;
-            write_durably(&unfinished, AUTHORITY_KEY, authority.key_pem().as_bytes())?;
-            write_durably(&unfinished, SIGNING_KEY, signing.as_bytes())?;
+            keep(AUTHORITY_CERTIFICATE, authority.certificate_pem().as_bytes())?;
+            keep(AUTHORITY_KEY, authority.key_pem().as_bytes())?;
+            keep(SIGNING_KEY, signing.as_bytes())?;
             fs::rename(&unfinished, data.join(FOLDER))?;
             sync_folder(data)
         };
-        write().map_err(|source| KeysError::Io { path: data.join(FOLDER), source })
+        all().map_err(|source| KeysError::Io { path: data.join(FOLDER), source })
     }
 
     /// Reads the keys of the data folder.

@@ -3,12 +3,13 @@
 //! In reading order:
 //!
 //! - `config`, `run`: how an origin is set up, and its life: open, bind, serve, stop
-//! - `folder`, `keys`, `secret`, `sid`, `metrics`: the data folder, the cluster's keys, secrets, identifiers, figures
+//! - `keys`, `secret`, `sid`, `metrics`: the cluster's keys, secrets, identifiers, figures
 //! - `blobs`, `catalogue`: the bytes, and everything else that is known; `coding`: compressing them
+//! - `credentials`, `throttle`: who accounts are, what they sign with, and how often a stranger may guess
 //! - `publish`: what accounts may do with them; `edges`: who serves them
 //! - `grpc`, `api`: how all of it is called; `sockets`, `basic`, `cause`: what both need
 //!
-//! Dependencies point one way: `grpc`, `api` → `publish`, `edges` → `blobs`, `catalogue` → `skerry_proto`.
+//! Dependencies point one way: `grpc`, `api` → `publish`, `credentials`, `edges` → `blobs`, `catalogue` → `skerry_proto`.
 
 mod api;
 mod basic;
@@ -17,8 +18,8 @@ mod catalogue;
 mod cause;
 mod coding;
 mod config;
+mod credentials;
 mod edges;
-mod folder;
 mod grpc;
 mod keys;
 mod metrics;
@@ -29,12 +30,12 @@ mod sid;
 mod sockets;
 #[cfg(test)]
 mod tests;
+mod throttle;
 
 pub use api::ApiError;
 pub use blobs::BlobError;
 pub use catalogue::CatalogueError;
-pub use config::{ApiCertificate, ApiConfig, Limits, OriginConfig};
-pub use folder::FolderError;
+pub use config::{ApiCertificate, ApiConfig, AuthLimits, Limits, OriginConfig};
 pub use grpc::ServeError;
 pub use keys::KeysError;
 pub use publish::NewAccount;

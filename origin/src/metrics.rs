@@ -41,6 +41,8 @@ pub(crate) enum AuthFailure {
     Operator,
     /// An unknown, used or expired join token.
     JoinToken,
+    /// Too many wrong tokens before.
+    TooMany,
 }
 
 /// Handles to the figures of one origin.
@@ -49,7 +51,7 @@ pub(crate) struct Metrics {
     uploads: [Counter; 4],
     upload_bytes: Counter,
     upload_duration: Histogram,
-    auth_failures: [Counter; 5],
+    auth_failures: [Counter; 6],
     api_requests: [Counter; 4],
     coded: [[Counter; 2]; 3],
     revision: Gauge,
@@ -73,6 +75,10 @@ pub(crate) struct Metrics {
     pub(crate) fill_bytes: Counter,
     /// Fills that failed at the origin.
     pub(crate) fill_errors: Counter,
+    /// Addresses with wrong tokens that are remembered.
+    pub(crate) auth_entries: Gauge,
+    /// Bound of [`Self::auth_entries`].
+    pub(crate) auth_entries_max: Gauge,
     /// Blobs that are stored.
     pub(crate) blobs: Gauge,
     /// Their bytes.
@@ -158,7 +164,7 @@ impl Metrics {
                 .map(|outcome| counter!("skerry_origin_uploads_total", "outcome" => outcome)),
             upload_bytes: counter!("skerry_origin_upload_bytes_total"),
             upload_duration: histogram!("skerry_origin_upload_duration_seconds"),
-            auth_failures: ["certificate", "expelled", "token", "operator", "join_token"]
+            auth_failures: ["certificate", "expelled", "token", "operator", "join_token", "too_many"]
                 .map(|kind| counter!("skerry_origin_grpc_auth_failures_total", "kind" => kind)),
             api_requests: ["2xx", "3xx", "4xx", "5xx"]
                 .map(|class| counter!("skerry_origin_api_requests_total", "class" => class)),
@@ -175,6 +181,8 @@ impl Metrics {
             fills: counter!("skerry_origin_fills_total"),
             fill_bytes: counter!("skerry_origin_fill_bytes_total"),
             fill_errors: counter!("skerry_origin_fill_errors_total"),
+            auth_entries: gauge!("skerry_origin_auth_entries"),
+            auth_entries_max: gauge!("skerry_origin_auth_entries_max"),
             blobs: gauge!("skerry_origin_blobs"),
             blob_bytes: gauge!("skerry_origin_blob_bytes"),
             connections: gauge!("skerry_origin_grpc_connections"),
@@ -210,6 +218,8 @@ fn describe() {
     describe_counter!("skerry_origin_fills_total", "Fills that edges asked for");
     describe_counter!("skerry_origin_fill_bytes_total", Unit::Bytes, "Bytes of slices handed to edges");
     describe_counter!("skerry_origin_fill_errors_total", "Fills that failed at the origin");
+    describe_gauge!("skerry_origin_auth_entries", "Addresses with wrong tokens that are remembered");
+    describe_gauge!("skerry_origin_auth_entries_max", "Bound on remembered addresses with wrong tokens");
     describe_gauge!("skerry_origin_blobs", "Blobs that are stored");
     describe_gauge!("skerry_origin_blob_bytes", Unit::Bytes, "Bytes of the blobs that are stored");
     describe_gauge!("skerry_origin_grpc_connections", "Open gRPC connections");

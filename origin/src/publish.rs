@@ -10,6 +10,7 @@
 
 mod account;
 mod build;
+mod bundle;
 mod check;
 mod commit;
 mod content_type;
@@ -29,9 +30,9 @@ mod site_file;
 mod upload;
 mod variables;
 
-pub(crate) use account::Caller;
 pub use account::NewAccount;
 pub(crate) use build::Chosen;
+pub(crate) use bundle::{Bundle, BundleOf};
 pub(crate) use check::Planned;
 pub(crate) use commit::Changes;
 pub(crate) use deploy::{Deployed, Wanted};
@@ -44,7 +45,7 @@ pub(crate) use upload::UploadHead;
 use crate::blobs::{BlobError, BlobStore};
 use crate::catalogue::{Catalogue, CatalogueError, EnvironmentRow};
 use crate::config::Limits;
-use crate::keys::Keys;
+use crate::keys::{Keys, KeysError};
 use crate::metrics::Metrics;
 use crate::secret::NoRandomness;
 use crate::sid::{AccountSid, ServiceSid};
@@ -143,6 +144,9 @@ pub(crate) enum PublishError {
     /// A compressor gave up.
     #[error("an asset cannot be compressed")]
     Coding(#[source] std::io::Error),
+    /// The cluster's keys.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
     /// No identifiers can be made.
     #[error(transparent)]
     NoRandomness(#[from] NoRandomness),

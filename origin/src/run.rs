@@ -2,18 +2,22 @@
 
 use crate::api::{self, Api, ApiError, Hosts};
 use crate::blobs::{BlobError, BlobStore};
-use crate::catalogue::{Catalogue, CatalogueError};
+use crate::catalogue::{Actor, Catalogue, CatalogueError};
 use crate::config::OriginConfig;
+use crate::credentials::{CredentialError, Credentials};
 use crate::edges::{Edges, EnrolError};
-use crate::folder::{Folder, FolderError};
 use crate::grpc::{self, ServeError, Services};
 use crate::keys::{Keys, KeysError};
 use crate::metrics::Metrics;
 use crate::publish::{Naming, NewAccount, PublishError, Publisher};
+use crate::sid::AccountSid;
 use crate::sockets::{self, BoundSockets, ListenError};
+use crate::throttle::Throttle;
 use metrics_exporter_prometheus::PrometheusHandle;
+use skerry_folder::{DataFolder, FolderError};
 use skerry_proto::authority::{Authority, AuthorityError, Identity};
 use skerry_proto::join::JoinToken;
+use skerry_proto::signed_url::key::PublicKey;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -34,7 +38,7 @@ const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Origin {
     config: OriginConfig,
-    folder: Folder,
+    folder: DataFolder,
     keys: Arc<Keys>,
     services: Services,
 }
@@ -59,7 +63,7 @@ pub struct OriginAddresses {
 /// Why an origin does not start, or stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum OriginError {
-    /// The data folder is locked, not writable, or of a newer version.
+    /// The data folder cannot be used.
     #[error(transparent)]
     Folder(#[from] FolderError),
     /// The keys of the cluster cannot be used.
@@ -103,7 +107,8 @@ pub enum OriginError {
 }
 
 impl Origin {
-    /// Locks the data folder, opens and migrates the catalogue, loads keys; makes all of them in a new folder.
+    /// Locks the data folder, opens and migrates the catalogue, loads keys; makes all of them in a new folder. A new folder goes
+    /// again with this value, unless an account was made or the origin was served.
     ///
     /// # Errors
     /// Any [`OriginError`] but those of listening and serving.
@@ -128,7 +133,11 @@ impl Origin {
             naming,
             Arc::clone(&metrics),
         );
-        let services = Services::new(publisher, catalogue, blobs, edges, metrics);
+        metrics.auth_entries_max.set(config.auth.entry_count_max as f64);
+        let throttle = Throttle::new(config.auth);
+        let credentials =
+            Credentials::new(catalogue.clone(), Arc::clone(&keys), Arc::clone(&metrics), throttle);
+        let services = Services::new(publisher, credentials, catalogue, blobs, edges, metrics);
         Ok(Self { config, folder, keys, services })
     }
 
@@ -145,11 +154,38 @@ impl Origin {
     /// # Errors
     /// [`OriginError::Catalogue`], [`OriginError::NoDomain`], [`OriginError::NoRandomness`].
     pub async fn create_account(&self, friendly_name: &str) -> Result<NewAccount, OriginError> {
-        let made = self.services.publisher.create_account(friendly_name).await;
+        self.create_account_below(&self.config.base_domain, friendly_name).await
+    }
+
+    /// Makes an account whose environment is named below another domain than the configured one.
+    ///
+    /// # Errors
+    /// As [`Self::create_account`].
+    pub async fn create_account_below(
+        &self,
+        base_domain: &str,
+        friendly_name: &str,
+    ) -> Result<NewAccount, OriginError> {
+        self.folder.keep();
+        let made = self.services.publisher.create_account_below(base_domain, friendly_name).await;
         made.map_err(|error| match error {
             PublishError::Catalogue(error) => error.into(),
             PublishError::NoRandomness(error) => error.into(),
-            PublishError::Busy => OriginError::NoDomain(self.config.base_domain.clone()),
+            PublishError::Busy => OriginError::NoDomain(base_domain.to_owned()),
+            _ => OriginError::Stopping,
+        })
+    }
+
+    /// Adds the public half of a key for signed URLs to an account that exists.
+    ///
+    /// # Errors
+    /// [`OriginError::Catalogue`].
+    pub async fn add_url_key(&self, account_sid: &str, key: PublicKey) -> Result<(), OriginError> {
+        let actor = Actor::origin(AccountSid::from(account_sid.to_owned()));
+        let added = self.services.credentials.add_url_key(&actor, key).await;
+        added.map(drop).map_err(|error| match error {
+            CredentialError::Catalogue(error) => error.into(),
+            // A new account has no such key yet.
             _ => OriginError::Stopping,
         })
     }
@@ -171,6 +207,15 @@ impl Origin {
         })
     }
 
+    /// Notes that no enrolled edge runs but those with these ids: a development server knows which edges it runs, also after one
+    /// that was killed and could not say goodbye for more of them.
+    ///
+    /// # Errors
+    /// [`OriginError::Catalogue`].
+    pub async fn only_edges(&self, ids: &[String]) -> Result<(), OriginError> {
+        Ok(self.services.edges.left_but(ids).await?)
+    }
+
     /// Tells publishers this port from now on, in place of the configured one: a development server knows it only when its edges
     /// are bound, which needs the origin's authority first.
     pub fn set_public_port(&self, port: u16) {
@@ -190,6 +235,7 @@ impl Origin {
     /// Ends an origin that is not to serve: folds the catalogue's journal, and frees the data folder.
     pub async fn close(self) {
         self.services.publisher.finish().await;
+        self.services.credentials.finish().await;
         self.services.catalogue.close().await;
         drop(self.folder);
     }
@@ -199,12 +245,13 @@ impl Origin {
     /// # Errors
     /// [`OriginError::Listen`].
     pub async fn bind(self) -> Result<BoundOrigin, OriginError> {
-        let sockets = sockets::bind("gRPC", &self.config.grpc_addresses)?;
-        let api = match &self.config.api.addresses[..] {
-            [] => None,
-            addresses => Some(sockets::bind("API", addresses)?),
-        };
-        Ok(BoundOrigin { origin: self, sockets, api })
+        match self.sockets() {
+            Ok((sockets, api)) => Ok(BoundOrigin { origin: self, sockets, api }),
+            Err(error) => {
+                self.close().await;
+                Err(error.into())
+            }
+        }
     }
 }
 
@@ -214,28 +261,13 @@ impl BoundOrigin {
         OriginAddresses { grpc: self.sockets.address(), api: self.api.as_ref().map(BoundSockets::address) }
     }
 
-    /// Makes an account, as [`Origin::create_account`] does.
-    ///
-    /// # Errors
-    /// As there.
-    pub async fn create_account(&self, friendly_name: &str) -> Result<NewAccount, OriginError> {
-        self.origin.create_account(friendly_name).await
-    }
-
-    /// Makes a join token, as [`Origin::create_join_token`] does.
-    ///
-    /// # Errors
-    /// As there.
-    pub async fn create_join_token(&self, valid: Duration) -> Result<JoinToken, OriginError> {
-        self.origin.create_join_token(valid).await
-    }
-
     /// Serves until `stop` is cancelled, then finishes what is under way within a deadline.
     ///
     /// # Errors
     /// [`OriginError::Certificate`], [`OriginError::Serve`].
     pub async fn serve(self, stop: CancellationToken) -> Result<(), OriginError> {
         let Self { origin, sockets, api } = self;
+        origin.folder.keep();
         let identity = origin.identity()?;
         let authority = origin.authority().certificate().clone();
         let services = origin.services.clone();
@@ -268,10 +300,20 @@ impl BoundOrigin {
 }
 
 impl Origin {
+    fn sockets(&self) -> Result<(BoundSockets, Option<BoundSockets>), ListenError> {
+        let grpc = sockets::bind("gRPC", &self.config.grpc_addresses)?;
+        let api = match &self.config.api.addresses[..] {
+            [] => None,
+            addresses => Some(sockets::bind("API", addresses)?),
+        };
+        Ok((grpc, api))
+    }
+
     fn api(&self) -> Api {
-        let Services { publisher, catalogue, blobs, metrics, tasks, .. } = self.services.clone();
+        let Services { publisher, credentials, catalogue, blobs, metrics, tasks, .. } = self.services.clone();
         Api {
             publisher,
+            credentials,
             catalogue,
             blobs,
             metrics,
@@ -288,8 +330,8 @@ impl Origin {
 }
 
 /// Everything on disk but the catalogue. Blocks.
-fn prepare(data: &std::path::Path) -> Result<(Folder, Keys, BlobStore), OriginError> {
-    let folder = Folder::open(data)?;
+fn prepare(data: &std::path::Path) -> Result<(DataFolder, Keys, BlobStore), OriginError> {
+    let folder = DataFolder::take(data)?;
     if !Keys::exist(data) {
         if data.join("catalogue.sqlite").exists() {
             return Err(OriginError::KeysMissing);
@@ -309,6 +351,7 @@ async fn upkeep(services: &Services) {
     loop {
         ticks.tick().await;
         handle.run_upkeep();
+        services.metrics.auth_entries.set(services.credentials.throttle().entries() as f64);
         if let Ok((count, bytes)) = services.catalogue.blob_totals().await {
             services.metrics.blobs.set(count as f64);
             services.metrics.blob_bytes.set(bytes as f64);

@@ -60,6 +60,8 @@ sids! {
     DeploymentSid = "ZD";
     /// A variable of an environment.
     VariableSid = "ZV";
+    /// A shared key for signatures.
+    SignatureKeyId = "YS";
     /// An edge.
     EdgeId = "ED";
 }

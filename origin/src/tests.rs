@@ -1,11 +1,12 @@
 //! The whole origin in one process, called over TLS as edges and publishers call it.
 
 mod edges;
+mod keys;
 mod publishing;
 mod site;
 mod stopping;
 
-use crate::{Limits, NewAccount, Origin, OriginConfig, OriginError};
+use crate::{AuthLimits, Limits, NewAccount, Origin, OriginConfig, OriginError};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -15,6 +16,7 @@ use skerry_proto::hash::Hash;
 use skerry_proto::pointer::Pointer;
 use skerry_proto::signature::KeySet;
 use skerry_proto::slices::{BlobId, SLICE_SIZE, SliceList};
+use skerry_proto::twilio::Secret;
 use skerry_proto::wire::enrol_client::EnrolClient;
 use skerry_proto::wire::fill_client::FillClient;
 use skerry_proto::wire::operator_client::OperatorClient;
@@ -25,6 +27,7 @@ use skerry_proto::wire::{
     UploadResponse, Visibility, WatchRequest, WatchResponse, fill_response, upload_request, watch_request,
     watch_response,
 };
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -69,6 +72,7 @@ fn config(folder: &Path) -> OriginConfig {
         base_domain: "localhost".into(),
         public_port: 8443,
         limits: Limits { served_size_max: 4 << 20, served_count_max: 3, ..Limits::default() },
+        auth: AuthLimits::default(),
         lease: Duration::from_secs(10),
     }
 }
@@ -234,7 +238,7 @@ impl Served {
         tx.send(message(watch_request::Kind::Hello(hello))).await.expect("room");
         let mut client = WatchClient::new(self.channel(Some(edge)).await);
         let answers = client.watch(ReceiverStream::new(rx)).await?.into_inner();
-        Ok(Watching { tx, answers })
+        Ok(Watching { tx, answers, secrets: BTreeMap::new() })
     }
 
     fn pointer(&self, signed: Option<&wire::SignedPointer>) -> Pointer {
@@ -251,6 +255,8 @@ impl Served {
 struct Watching {
     tx: mpsc::Sender<WatchRequest>,
     answers: Streaming<WatchResponse>,
+    /// Secrets that came so far, by account.
+    secrets: BTreeMap<String, Vec<Secret>>,
 }
 
 impl Watching {
@@ -258,8 +264,18 @@ impl Watching {
         self.tx.send(message(kind)).await.expect("the stream is up");
     }
 
+    /// The next message but secrets, which are kept.
     async fn next(&mut self) -> watch_response::Kind {
-        self.answers.message().await.expect("no error").expect("no end").kind.expect("known")
+        loop {
+            let message = self.answers.message().await.expect("no error").expect("no end");
+            let watch_response::Kind::Secrets(secrets) = message.kind.clone().expect("known") else {
+                return message.kind.expect("known");
+            };
+            for account in secrets.accounts {
+                let read = account.secrets.iter().map(Secret::try_from).collect::<Result<_, _>>();
+                self.secrets.insert(account.account_sid, read.expect("midstates"));
+            }
+        }
     }
 
     async fn snapshot(&mut self) -> wire::Snapshot {

@@ -8,20 +8,28 @@
 //! - [`document`]: the frame of every stored or sent format
 //! - [`paging`], [`manifest`], [`rules`], [`history`]: what a build shows
 //! - [`signature`], [`pointer`]: what an environment shows, and the proof
+//! - [`hmac`], [`twilio`], [`signed_url`]: who may fetch what is protected
+//! - [`bundle`]: the private assets of a build, and the proof
 //! - [`authority`], [`join`]: certificates, and how a machine becomes an edge
+//! - [`recent`]: a bounded map, for those who remember
 //! - [`wire`]: the code generated from `skerry/v1/*.proto`
 
 pub mod authority;
+pub mod bundle;
 pub mod document;
 pub mod hash;
 pub mod history;
+pub mod hmac;
 pub mod join;
 pub mod manifest;
 pub mod paging;
 pub mod path;
 pub mod pointer;
+pub mod recent;
 pub mod rules;
 pub mod signature;
+pub mod signed_url;
 pub mod slices;
+pub mod twilio;
 pub mod visibility;
 pub mod wire;

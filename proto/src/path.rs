@@ -11,7 +11,7 @@ use std::str::FromStr;
 pub const PATH_CHARS_MAX: usize = 255;
 
 /// Everything but `pchar` and `/` (RFC 3986 §3.3). `%` itself is encoded, so that decoding once gives the stored path back.
-const NOT_PCHAR: AsciiSet = NON_ALPHANUMERIC
+pub const NOT_PCHAR: AsciiSet = NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')

@@ -6,6 +6,7 @@
 use crate::document::{self, DocumentError};
 use crate::manifest::blob_from_wire;
 use crate::signature::{Context, KeySet, SignatureError, SigningKey};
+use crate::signed_url::key::{Algorithm, PublicKey};
 use crate::slices::BlobId;
 use crate::wire;
 use bytes::Bytes;
@@ -81,7 +82,12 @@ pub struct Pointer {
     pub modified_floor: i64,
     /// When it was signed; Unix seconds.
     pub issued_at: i64,
+    /// Whose signed URLs open protected assets; at most [`URL_KEYS_MAX`].
+    pub url_keys: Vec<PublicKey>,
 }
+
+/// Keys for signed URLs in a pointer at most: every service of an account may have its own, and each its successor.
+pub const URL_KEYS_MAX: usize = 16;
 
 /// Why a signed pointer is not taken.
 #[derive(Debug, thiserror::Error)]
@@ -144,6 +150,7 @@ impl Pointer {
             modified_floor: self.modified_floor,
             issued_at: self.issued_at,
             serving: Some(self.serving.into()),
+            url_keys: self.url_keys.iter().map(Into::into).collect(),
         }
     }
 
@@ -155,6 +162,9 @@ impl Pointer {
             && pointer.domain.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.'));
         if !domain_fits {
             return Err(DocumentError::Rule("a domain is a lower-case host name"));
+        }
+        if pointer.url_keys.len() > URL_KEYS_MAX {
+            return Err(DocumentError::Rule("a pointer has at most sixteen keys for signed URLs"));
         }
         Ok(Self {
             cluster_id: pointer.cluster_id[..]
@@ -176,12 +186,39 @@ impl Pointer {
             environment_sid: pointer.environment_sid,
             modified_floor: pointer.modified_floor,
             issued_at: pointer.issued_at,
+            url_keys: pointer.url_keys.iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
         })
     }
 }
 
 /// Bytes in a host name at most (RFC 1035 §2.3.4, without the trailing dot).
 pub const DOMAIN_LEN_MAX: usize = 253;
+
+impl From<&PublicKey> for wire::UrlKey {
+    fn from(key: &PublicKey) -> Self {
+        let algorithm = match key.algorithm() {
+            Algorithm::Ed25519 => wire::UrlAlgorithm::Ed25519,
+            Algorithm::Es256 => wire::UrlAlgorithm::Es256,
+        };
+        Self { algorithm: algorithm.into(), public_key: Bytes::copy_from_slice(key.as_bytes()) }
+    }
+}
+
+impl TryFrom<&wire::UrlKey> for PublicKey {
+    type Error = DocumentError;
+
+    fn try_from(key: &wire::UrlKey) -> Result<Self, DocumentError> {
+        let algorithm = match key.algorithm() {
+            wire::UrlAlgorithm::Ed25519 => Algorithm::Ed25519,
+            wire::UrlAlgorithm::Es256 => Algorithm::Es256,
+            wire::UrlAlgorithm::Unspecified => {
+                return Err(DocumentError::Rule("a key for signed URLs has an algorithm"));
+            }
+        };
+        Self::new(algorithm, &key.public_key)
+            .map_err(|_| DocumentError::Rule("a key for signed URLs is of its algorithm"))
+    }
+}
 
 impl From<AccessRules> for wire::AccessRules {
     fn from(rules: AccessRules) -> Self {
@@ -249,6 +286,7 @@ mod tests {
             serving: ServingRules { post_as_get: true, untrusted_uploads: false },
             modified_floor: 0,
             issued_at: 1_700_000_000,
+            url_keys: vec![PublicKey::new(Algorithm::Ed25519, &[1; 32]).expect("a key")],
         }
     }
 

@@ -227,7 +227,10 @@ impl Redirect {
         let is_path = self.to.starts_with('/') && !self.to.starts_with("//");
         let is_url = ["https://", "http://"].iter().any(|scheme| {
             self.to.strip_prefix(scheme).is_some_and(|rest| {
-                rest.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'[')
+                let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+                // What a client asks for must not say to which host it is sent.
+                !authority.contains(SPLAT)
+                    && rest.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'[')
             })
         });
         if !visible || self.to.len() > TARGET_LEN_MAX || !(is_path || is_url) {
@@ -364,6 +367,9 @@ mod tests {
             assert_eq!(checked("/a", to, found), Err(InvalidRedirect::To), "{to:?}");
         }
         assert_eq!(checked("/a", "/:splat", found), Err(InvalidRedirect::Splat));
+        for host in ["https://a.example:splat", "https://a:splat/x", "https://a.:splat?x"] {
+            assert_eq!(checked("/a/*", host, found), Err(InvalidRedirect::To), "{host}");
+        }
     }
 
     #[test]

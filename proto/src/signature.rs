@@ -16,12 +16,15 @@ pub const PUBLIC_KEY_LEN: usize = 32;
 pub enum Context {
     /// A [`crate::pointer::Pointer`].
     Pointer,
+    /// A [`crate::bundle::Contents`].
+    Bundle,
 }
 
 impl Context {
     const fn prefix(self) -> &'static [u8] {
         match self {
             Self::Pointer => b"skerry pointer v1\0",
+            Self::Bundle => b"skerry bundle v1\0",
         }
     }
 }

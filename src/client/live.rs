@@ -2,7 +2,7 @@
 
 use super::Client;
 use crate::failure::Failure;
-use crate::output;
+use crate::output::{self, plain};
 use skerry_proto::pointer::Version;
 use skerry_proto::wire;
 
@@ -37,9 +37,9 @@ impl LiveEdge {
 pub(crate) async fn wait_live(client: &Client, version: Version) -> Result<Vec<LiveEdge>, Failure> {
     let edges = watch_live(client, version, |edge| {
         if edge.live {
-            output::note(format_args!("live on {} after {} ms", edge.name, edge.milliseconds));
+            output::note(format_args!("live on {} after {} ms", plain(&edge.name), edge.milliseconds));
         } else {
-            output::note(format_args!("{} may still serve what was before", edge.name));
+            output::note(format_args!("{} may still serve what was before", plain(&edge.name)));
         }
     });
     let edges = edges.await?;
@@ -87,9 +87,12 @@ pub(crate) fn all_live(edges: &[LiveEdge]) -> Result<(), Failure> {
     if late == 0 {
         return Ok(());
     }
+    let all = match edges.len() {
+        1 => "the only edge".to_owned(),
+        count => format!("{late} of {count} edges"),
+    };
     let message = format!(
-        "published, but {late} of {} edges did not show it within {WAIT_SECONDS} s; they do as soon as the origin reaches them",
-        edges.len()
+        "published, but {all} did not show it within {WAIT_SECONDS} s; an edge does as soon as it reaches the origin"
     );
     Err(Failure::not_live(message))
 }

@@ -15,6 +15,9 @@ pub(crate) const RUNNING_FILE: &str = "running.json";
 /// In the folder of `skerry dev`: its first account.
 pub(crate) const CREDENTIALS_FILE: &str = "credentials.json";
 
+/// In the folder of `skerry dev`: the private key that signs URLs.
+pub(crate) const URL_KEY_FILE: &str = "url-key.pem";
+
 /// In the folder of `skerry dev`: the certificate that clients trust.
 pub(crate) const CA_FILE: &str = "ca.pem";
 
@@ -85,6 +88,15 @@ pub(crate) struct RunningEdge {
     pub(crate) admin: String,
 }
 
+/// What a `skerry dev` on this machine shows where a request names no known host.
+#[derive(Debug, Clone)]
+pub(crate) struct DevSite {
+    /// HTTPS of its first edge.
+    pub(crate) https: String,
+    /// Domain of the environment that is shown there.
+    pub(crate) domain: String,
+}
+
 /// An origin, and who asks it about what.
 #[derive(Debug, Clone)]
 pub(crate) struct Place {
@@ -98,8 +110,8 @@ pub(crate) struct Place {
     pub(crate) service: String,
     /// Empty where there is only one.
     pub(crate) environment: String,
-    /// HTTPS of the first edge of a `skerry dev` on this machine.
-    pub(crate) dev_https: Option<String>,
+    /// Where the origin is that of a `skerry dev` on this machine.
+    pub(crate) dev_site: Option<DevSite>,
 }
 
 /// Finds origin and credentials.
@@ -107,13 +119,10 @@ pub(crate) struct Place {
 /// # Errors
 /// What is missing, and how to say it.
 pub(super) fn place(options: &OriginOptions, environment: &Environment) -> Result<Place, Failure> {
-    let given = |option: &Option<String>, variable: &str| {
-        option.clone().or_else(|| environment.value(variable).map(str::to_owned))
-    };
     let running = running(&options.data)?;
-    let (grpc, dev_https) = match (given(&options.grpc, "SKERRY_GRPC"), running) {
+    let (grpc, dev_site) = match (given(options.grpc.as_deref(), environment, "SKERRY_GRPC"), running) {
         (Some(grpc), _) => (grpc, None),
-        (None, Some(running)) => (running.grpc, running.edges.into_iter().next().map(|edge| edge.https)),
+        (None, Some(running)) => (running.grpc.clone(), dev_site(running, &options.data)?),
         (None, None) => return Err(no_origin(&options.data)),
     };
     let grpc = https_url(grpc)?;
@@ -123,12 +132,33 @@ pub(super) fn place(options: &OriginOptions, environment: &Environment) -> Resul
     })?;
     let ca_pem = fs::read_to_string(&ca)
         .map_err(|error| Failure::usage(format!("cannot read the certificate {}: {error}", ca.display())))?;
-    let sid = given(&options.account_sid, "SKERRY_ACCOUNT_SID");
-    let token = given(&options.auth_token, "SKERRY_AUTH_TOKEN");
-    let (credentials, credentials_from) = credentials(sid, token, &options.data)?;
+    let (credentials, credentials_from) = account(options, environment)?;
     let service = options.service.clone().unwrap_or_default();
     let environment = options.environment.clone().unwrap_or_default();
-    Ok(Place { grpc, ca_pem, credentials, credentials_from, service, environment, dev_https })
+    Ok(Place { grpc, ca_pem, credentials, credentials_from, service, environment, dev_site })
+}
+
+fn dev_site(running: Running, data: &Path) -> Result<Option<DevSite>, Failure> {
+    let first: Option<Credentials> = read_json(&data.join(CREDENTIALS_FILE))?;
+    let edge = running.edges.into_iter().next();
+    Ok(edge.zip(first).map(|(edge, first)| DevSite { https: edge.https, domain: first.domain_name }))
+}
+
+/// The account that asks, and where it was found.
+///
+/// # Errors
+/// What is missing, and how to say it.
+pub(crate) fn account(
+    options: &OriginOptions,
+    environment: &Environment,
+) -> Result<(Credentials, String), Failure> {
+    let sid = given(options.account_sid.as_deref(), environment, "SKERRY_ACCOUNT_SID");
+    let token = given(options.auth_token.as_deref(), environment, "SKERRY_AUTH_TOKEN");
+    credentials(sid, token, &options.data)
+}
+
+fn given(option: Option<&str>, environment: &Environment, variable: &str) -> Option<String> {
+    option.or_else(|| environment.value(variable)).map(str::to_owned)
 }
 
 /// File of the authority that was named, or that a data folder has.
@@ -229,7 +259,10 @@ mod tests {
         };
         let write = |name: &str, text: String| fs::write(folder.path().join(name), text).expect("writes");
         write(RUNNING_FILE, serde_json::to_string(&running).expect("JSON"));
-        write(CREDENTIALS_FILE, r#"{"account_sid":"AC1","auth_token":"t1"}"#.into());
+        write(
+            CREDENTIALS_FILE,
+            r#"{"account_sid":"AC1","auth_token":"t1","domain_name":"default-1.localhost"}"#.into(),
+        );
         write(CA_FILE, "PEM".into());
         folder
     }
@@ -246,7 +279,11 @@ mod tests {
             (place.grpc.as_str(), place.credentials.auth_token.as_str()),
             ("https://127.0.0.1:2", "t1")
         );
-        assert_eq!((place.ca_pem.as_str(), place.dev_https.as_deref()), ("PEM", Some("https://127.0.0.1:4")));
+        let site = place.dev_site.expect("it runs here");
+        assert_eq!(
+            (place.ca_pem.as_str(), site.https.as_str(), site.domain.as_str()),
+            ("PEM", "https://127.0.0.1:4", "default-1.localhost")
+        );
     }
 
     #[test]
@@ -264,7 +301,7 @@ mod tests {
             (place.credentials.account_sid.as_str(), place.credentials.auth_token.as_str()),
             ("AC3", "t2")
         );
-        assert_eq!(place.dev_https, None);
+        assert!(place.dev_site.is_none());
     }
 
     #[test]

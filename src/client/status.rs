@@ -71,7 +71,7 @@ mod tests {
             credentials_from: "skerry-data/credentials.json".into(),
             service: String::new(),
             environment: String::new(),
-            dev_https: None,
+            dev_site: None,
         }
     }
 

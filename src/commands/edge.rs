@@ -1,6 +1,7 @@
 //! `skerry edge`: the role as a process of its own.
 
 use crate::admin::{self, Admin};
+use crate::admin_socket::AdminSocket;
 use crate::certificate;
 use crate::config::{self, ConfigOptions, EdgeSettings};
 use crate::environment::Environment;
@@ -9,11 +10,14 @@ use crate::listener;
 use crate::shutdown;
 use crate::slot::EdgeSlot;
 use skerry_edge::config::{EdgeConfig, OriginAddress};
-use skerry_edge::run::Edge;
+use skerry_edge::listen::ListenError;
+use skerry_edge::run::{Edge, EdgeError};
+use skerry_folder::DataFolder;
 use skerry_proto::join::JoinToken;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// How it is set up.
@@ -34,29 +38,33 @@ pub(crate) async fn run(options: Options, environment: &Environment) -> Result<(
     let stop = shutdown::on_signal()?;
     let origin = OriginAddress { url: settings.origin_url.clone(), join_token: join_token(&settings)? };
     let admin_addresses = settings.admin_addresses.clone();
+    let (data, faults) = (settings.data.clone(), settings.faults);
+    // Before anything is written: an edge that cannot start leaves nothing behind.
+    let listeners = listener::bind(&admin_addresses, "admin of the edge, admin.addresses").await?;
     let bound = tokio::task::spawn_blocking(move || bind(settings)).await;
     let edge = bound.map_err(|_| Failure::new("binding ended unexpectedly"))??;
-    let listeners = listener::bind(&admin_addresses, "admin of the edge, admin.addresses").await?;
     tracing::info!(https = %edge.address(), origin = origin.url, "edge listens on TCP and UDP");
     for listener in &listeners {
         tracing::info!(admin = %listener.address(), "admin listens");
     }
     let slot = EdgeSlot::starting();
     let pages_end = CancellationToken::new();
-    let probed = slot.clone();
-    let page = Admin { metrics: edge.metrics(), not_ready: Box::new(move || probed.not_ready()) };
-    let pages = tokio::spawn(admin::serve(listeners, page, pages_end.clone()));
+    let mut pages = JoinSet::new();
+    pages.spawn(admin::serve(listeners, Admin::of_edge(edge.metrics(), &slot), pages_end.clone()));
+    if let Some(socket) = AdminSocket::bind(&data, faults) {
+        pages.spawn(socket.serve(slot.clone(), pages_end.clone()));
+    }
     let result = serve(edge, origin, &slot, &stop).await;
     pages_end.cancel();
-    let _ = pages.await;
+    while pages.join_next().await.is_some() {}
     result
 }
 
 /// Blocks.
 fn bind(settings: EdgeSettings) -> Result<Edge, Failure> {
-    let identity = Arc::new(certificate::of_edge(&settings, SystemTime::now())?);
+    let folder = DataFolder::take(&settings.data).map_err(|error| Failure::of(&error))?;
+    let identity = Arc::new(certificate::of_edge(&settings, &folder, SystemTime::now())?);
     let config = EdgeConfig {
-        data: settings.data,
         name: settings.name,
         https_addresses: settings.https_addresses,
         identity,
@@ -64,11 +72,22 @@ fn bind(settings: EdgeSettings) -> Result<Edge, Failure> {
         fallback_domain: None,
         worker_count: settings.worker_count,
         cache: settings.cache,
+        fills: settings.fills,
         limits: settings.limits,
+        serve: settings.serve,
+        secrets_on_disk: settings.secrets_on_disk,
         lease: settings.lease,
         drain_time_max: settings.drain_time_max,
     };
-    Edge::bind(config).map_err(|error| Failure::of(&error))
+    Edge::bind(config, folder).map_err(|error| {
+        let failure = Failure::of(&error);
+        match error {
+            EdgeError::Listen(ListenError::AddressInUse { .. } | ListenError::Bind { .. }) => {
+                failure.hint("stop what listens there, or set other addresses with https.addresses")
+            }
+            _ => failure,
+        }
+    })
 }
 
 async fn serve(
@@ -84,11 +103,12 @@ async fn serve(
         Err(error) => return Err(Failure::of(&error)),
     };
     tracing::info!("edge serves what it holds");
+    let ready = running.ready();
+    slot.running(running);
     tokio::select! {
-        () = running.ready() => tracing::info!("edge is ready: it shows what the origin says"),
+        () = ready => tracing::info!("edge is ready: it shows what the origin says"),
         () = stop.cancelled() => {}
     }
-    slot.running(running);
     stop.cancelled().await;
     if let Some(running) = slot.take() {
         running.stopped().await.map_err(|error| Failure::of(&error))?;

@@ -3,7 +3,7 @@
 use crate::client::{Client, OriginOptions};
 use crate::environment::Environment;
 use crate::failure::Failure;
-use crate::output;
+use crate::output::{self, plain};
 use serde_json::{Value, json};
 use skerry_proto::wire;
 
@@ -38,12 +38,17 @@ pub(crate) async fn run(options: Options, environment: &Environment) -> Result<(
             (true, true) => "current",
             (true, false) => "behind",
         };
-        let wire::Edge { name, edge_id, acked_revision, version, .. } = edge;
+        let wire::Edge { edge_id, acked_revision, .. } = edge;
+        let (name, version) = (plain(&edge.name), plain(&edge.version));
         output::line(format_args!(
             "{name:20}  {state:8}  revision {acked_revision:<8}  {version:10}  {edge_id}"
         ))?;
     }
-    output::note(format_args!("{} edges; newest revision {}", listed.edges.len(), listed.revision));
+    let count = match listed.edges.len() {
+        1 => "1 edge".to_owned(),
+        count => format!("{count} edges"),
+    };
+    output::note(format_args!("{count}; newest revision {}", listed.revision));
     Ok(())
 }
 

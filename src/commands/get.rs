@@ -4,8 +4,7 @@ use crate::client::{Client, OriginOptions, Progress, trusted_certificate};
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::fetch::{self, Protocol, Target, Trust};
-use crate::files;
-use crate::output;
+use crate::output::{self, plain};
 use bytes::Bytes;
 use skerry_proto::hash::Hash;
 use skerry_proto::path::AssetPath;
@@ -120,8 +119,10 @@ async fn from_origin(path: &AssetPath, options: &Options, environment: &Environm
     progress.finish();
     let hash = asset.blob.as_ref().and_then(|blob| Hash::try_from(&blob.hash[..]).ok());
     if hash != Some(hasher.finish().id.hash) {
+        let path = plain(path.as_str());
         return Err(Failure::new(format!(
-            "{path}: the bytes that came are not those of its hash; nothing was written"
+            "{path}: the bytes that came are not those of its hash; {}",
+            sink.given_up()
         )));
     }
     sink.finish()
@@ -138,8 +139,17 @@ async fn hashed(mut hasher: SliceHasher, bytes: Bytes) -> Result<SliceHasher, Fa
 
 /// Where the bytes go. A file appears under its name only when it is whole.
 enum Sink {
-    Standard,
-    File { file: File, temporary: PathBuf, path: PathBuf, is_whole: bool },
+    /// Standard output, a device, a pipe: what is written is gone, and the name must stay what it is.
+    Stream {
+        to: Box<dyn Write + Send>,
+        name: String,
+    },
+    File {
+        file: File,
+        temporary: PathBuf,
+        path: PathBuf,
+        is_whole: bool,
+    },
 }
 
 impl Sink {
@@ -148,40 +158,59 @@ impl Sink {
             if io::stdout().is_terminal() && !is_text {
                 return Err(Failure::usage("this is not text; write it to a file with -o FILE"));
             }
-            return Ok(Self::Standard);
+            return Ok(Self::standard());
         };
         if path == Path::new("-") {
-            return Ok(Self::Standard);
+            return Ok(Self::standard());
         }
         if path.is_dir() {
             return Err(Failure::usage(format!("{} is a folder; name a file with -o", path.display())));
         }
-        let temporary = files::beside(path);
+        // A rename would put a file in the place of a link; what it leads to is meant.
+        let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        if path.exists() && !path.is_file() {
+            let name = plain(&path.to_string_lossy());
+            let to = File::options().write(true).open(path);
+            let to = to.map_err(|error| Failure::new(format!("cannot write {name}: {error}")))?;
+            return Ok(Self::Stream { to: Box::new(to), name });
+        }
+        let temporary = skerry_folder::beside(path);
         let file = File::create(&temporary)
             .map_err(|error| Failure::new(format!("cannot write {}: {error}", path.display())))?;
         Ok(Self::File { file, temporary, path: path.to_owned(), is_whole: false })
     }
 
+    fn standard() -> Self {
+        Self::Stream { to: Box::new(io::stdout()), name: "standard output".into() }
+    }
+
     fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         match self {
-            Self::Standard => io::stdout()
-                .lock()
-                .write_all(bytes)
-                .map_err(|error| Failure::new(format!("standard output: {error}"))),
+            Self::Stream { to, name } => {
+                to.write_all(bytes).map_err(|error| Failure::new(format!("cannot write {name}: {error}")))
+            }
             Self::File { file, path, .. } => file
                 .write_all(bytes)
                 .map_err(|error| Failure::new(format!("cannot write {}: {error}", path.display()))),
         }
     }
 
+    /// What becomes of the bytes that came, when they are not those that were wanted.
+    const fn given_up(&self) -> &'static str {
+        match self {
+            Self::Stream { .. } => "use nothing of what was written",
+            Self::File { .. } => "no file was written",
+        }
+    }
+
     fn finish(mut self) -> Result<(), Failure> {
         match &mut self {
-            Self::Standard => io::stdout().lock().flush().map_err(Failure::from),
+            Self::Stream { to, .. } => to.flush().map_err(Failure::from),
             Self::File { temporary, path, is_whole, .. } => {
                 fs::rename(&*temporary, &*path)
                     .map_err(|error| Failure::new(format!("cannot write {}: {error}", path.display())))?;
                 *is_whole = true;
-                output::note(format_args!("wrote {}", path.display()));
+                output::note(format_args!("wrote {}", plain(&path.to_string_lossy())));
                 Ok(())
             }
         }

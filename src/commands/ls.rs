@@ -3,7 +3,7 @@
 use crate::client::{Client, OriginOptions};
 use crate::environment::Environment;
 use crate::failure::Failure;
-use crate::output;
+use crate::output::{self, plain};
 use serde_json::{Value, json};
 use skerry_proto::hash::Hash;
 use skerry_proto::visibility::Visibility;
@@ -26,7 +26,7 @@ pub(crate) struct Options {
 /// Runs the command.
 pub(crate) async fn run(options: Options, environment: &Environment) -> Result<(), Failure> {
     let client = Client::connect(&options.origin, environment).await?;
-    let listed = client.list().await?;
+    let listed = client.list(client.target()).await?;
     if options.json {
         return output::json(&json!({
             "build_sid": listed.build_sid,
@@ -38,11 +38,12 @@ pub(crate) async fn run(options: Options, environment: &Environment) -> Result<(
         output::note("nothing is live; publish something with: skerry put FILE");
         return Ok(());
     }
-    let path_len = listed.assets.iter().map(|asset| asset.path.chars().count()).max().unwrap_or(0).min(60);
-    for asset in &listed.assets {
+    let paths: Vec<_> = listed.assets.iter().map(|asset| plain(&asset.path)).collect();
+    let path_len = paths.iter().map(|path| path.chars().count()).max().unwrap_or(0).min(60);
+    for (asset, path) in listed.assets.iter().zip(&paths) {
         let size = asset.blob.as_ref().map_or(0, |blob| blob.size);
-        let (path, visibility) = (&asset.path, visibility(asset));
-        output::line(format_args!("{path:path_len$}  {visibility:9}  {size:>11}  {}", asset.content_type))?;
+        let (visibility, content_type) = (visibility(asset), plain(&asset.content_type));
+        output::line(format_args!("{path:path_len$}  {visibility:9}  {size:>11}  {content_type}"))?;
     }
     output::note(format_args!("live at {}", listed.public_url));
     Ok(())

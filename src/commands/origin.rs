@@ -5,11 +5,12 @@ use crate::certificate;
 use crate::config::{self, ConfigOptions, OriginSettings};
 use crate::environment::Environment;
 use crate::failure::Failure;
-use crate::files::{self, Readers};
+use crate::files;
 use crate::listener;
 use crate::output;
 use crate::shutdown;
 use serde_json::json;
+use skerry_folder::Readers;
 use skerry_origin::{NewAccount, Origin};
 use skerry_proto::authority::pem;
 use std::path::{Path, PathBuf};
@@ -82,6 +83,8 @@ async fn serve(mut settings: OriginSettings) -> Result<(), Failure> {
     let stop = shutdown::on_signal()?;
     settings.role.api.certificate = certificate::of_api(&settings)?;
     let data = settings.role.data.clone();
+    // Before anything is written: an origin that cannot start leaves nothing behind.
+    let listeners = listener::bind(&settings.admin_addresses, "admin of the origin, admin.addresses").await?;
     let origin = Origin::open(settings.role).await.map_err(|error| Failure::of(&error))?;
     if origin.is_new().await.map_err(|error| Failure::of(&error))? {
         tracing::warn!(
@@ -90,8 +93,8 @@ async fn serve(mut settings: OriginSettings) -> Result<(), Failure> {
     }
     write_authority(&origin, &data).await?;
     let metrics = origin.metrics();
-    let listeners = listener::bind(&settings.admin_addresses, "admin of the origin, admin.addresses").await?;
-    let origin = origin.bind().await.map_err(|error| Failure::of(&error))?;
+    let hint = "other addresses are set with grpc.addresses and api.addresses";
+    let origin = origin.bind().await.map_err(|error| Failure::of(&error).hint(hint))?;
     tracing::info!(grpc = %origin.addresses().grpc, data = %data.display(), "origin listens");
     if let Some(api) = origin.addresses().api {
         tracing::info!(%api, "API listens");
@@ -104,7 +107,7 @@ async fn serve(mut settings: OriginSettings) -> Result<(), Failure> {
     let pages_end = CancellationToken::new();
     let pages = tokio::spawn(admin::serve(
         listeners,
-        Admin { metrics, not_ready: Box::new(not_ready) },
+        Admin { metrics, not_ready: Box::new(not_ready), degraded: Box::new(Vec::new) },
         pages_end.clone(),
     ));
     tracing::info!("origin is ready");

@@ -5,7 +5,7 @@ use crate::client::{
 };
 use crate::environment::Environment;
 use crate::failure::Failure;
-use crate::output;
+use crate::output::{self, plain};
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use serde_json::{Value, json};
 use skerry_proto::visibility::Visibility;
@@ -75,7 +75,7 @@ impl From<VisibilityOption> for Visibility {
 pub(crate) async fn run(options: Options, environment: &Environment) -> Result<(), Failure> {
     let plan = planned(&options).await?;
     for skipped in &plan.skipped {
-        output::note(format_args!("skipped {} (--hidden takes it along)", skipped.display()));
+        output::note(format_args!("skipped {} (--hidden takes it along)", plain(&skipped.to_string_lossy())));
     }
     if plan.files.is_empty() {
         return Err(
@@ -88,7 +88,7 @@ pub(crate) async fn run(options: Options, environment: &Environment) -> Result<(
     if !now_public.is_empty() && !options.yes {
         let message = format!(
             "nothing was sent: these are private now and would become public:\n  {}",
-            now_public.join("\n  ")
+            now_public.iter().map(|path| plain(path)).collect::<Vec<_>>().join("\n  ")
         );
         return Err(Failure::new(message).hint("if that is meant, say --yes"));
     }
@@ -123,16 +123,18 @@ async fn planned(options: &Options) -> Result<Plan, Failure> {
 }
 
 fn print(client: &Client, published: &Published) -> Result<(), Failure> {
+    // A name under localhost is not resolved everywhere; the address of a development server works as it is, but shows one
+    // environment only.
+    let site = client.place().dev_site.as_ref().filter(|site| site.domain == published.commit.domain);
     for asset in &published.assets {
-        match published.url(asset) {
-            Some(url) => output::line(url)?,
-            None => output::line(format_args!("{} (private: no URL)", asset.file.path))?,
+        let Some(url) = published.url(asset) else {
+            output::line(format_args!("{} (private: no URL)", plain(asset.file.path.as_str())))?;
+            continue;
+        };
+        output::line(url)?;
+        if let Some(site) = site {
+            output::line(format_args!("{}{}", site.https, asset.file.path.to_url_path()))?;
         }
-    }
-    // A name under localhost is not resolved everywhere; the address of a development server works as it is.
-    let first = published.assets.iter().find(|asset| published.url(asset).is_some());
-    if let (Some(https), Some(asset)) = (&client.place().dev_https, first) {
-        output::line(format_args!("{https}{}", asset.file.path.to_url_path()))?;
     }
     Ok(())
 }

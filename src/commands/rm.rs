@@ -3,7 +3,7 @@
 use crate::client::{self, Client, LiveEdge, OriginOptions};
 use crate::environment::Environment;
 use crate::failure::Failure;
-use crate::output;
+use crate::output::{self, plain};
 use serde_json::json;
 use skerry_proto::path::AssetPath;
 
@@ -44,7 +44,7 @@ pub(crate) async fn run(options: Options, environment: &Environment) -> Result<(
     let committed = client.commit(Vec::new(), options.paths.clone()).await?;
     if !options.json {
         for path in &options.paths {
-            output::line(format_args!("removed {path}"))?;
+            output::line(format_args!("removed {}", plain(path)))?;
         }
     }
     let edges = if options.wait {

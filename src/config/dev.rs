@@ -30,7 +30,7 @@ const ORIGIN: Table<OriginSettings> = Table {
         ("api.certificate", API),
         ("api.key", API),
         ("insecure", API),
-        ("base_domain", "skerry dev gives names under localhost"),
+        ("base_domain", "skerry dev gives names under localhost and skerry.localhost"),
         ("public_port", "skerry dev uses the port of --https"),
         ("admin.addresses", "use --origin-admin ADDR"),
     ],

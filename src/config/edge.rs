@@ -5,7 +5,8 @@ use super::value::{self, ADDRESSES, COUNT, SECONDS, put};
 use super::{ConfigOptions, Setting, Shape, Table, load_role};
 use crate::environment::Environment;
 use crate::failure::Failure;
-use skerry_edge::config::{CacheConfig, ListenLimits};
+use skerry_edge::cache::DISK_SIZE_MIN;
+use skerry_edge::config::{AdmissionPolicy, CacheConfig, FillLimits, ListenLimits, ServeConfig};
 use skerry_proto::join::JoinToken;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -31,7 +32,11 @@ pub(crate) struct EdgeSettings {
     pub(crate) admin_addresses: Vec<SocketAddr>,
     pub(crate) worker_count: usize,
     pub(crate) cache: CacheConfig,
+    pub(crate) fills: FillLimits,
+    pub(crate) faults: bool,
     pub(crate) limits: ListenLimits,
+    pub(crate) serve: ServeConfig,
+    pub(crate) secrets_on_disk: bool,
     pub(crate) lease: Duration,
     pub(crate) drain_time_max: Duration,
 }
@@ -53,7 +58,11 @@ impl EdgeSettings {
             admin_addresses: Vec::new(),
             worker_count: 1,
             cache: CacheConfig::default(),
+            fills: FillLimits::default(),
+            faults: false,
             limits: ListenLimits::default(),
+            serve: ServeConfig::default(),
+            secrets_on_disk: false,
             lease: Duration::from_secs(10),
             drain_time_max: Duration::from_secs(30),
         }
@@ -89,8 +98,11 @@ pub(super) const VARIABLES: &str = "SKERRY_EDGE_";
 /// A slice list and some slices must fit.
 const MEMORY_SIZE_MIN: u64 = 4 << 20;
 
-/// One block of the disk cache, which is a file and the unit of eviction, and one to write while it is evicted.
-const DISK_SIZE_MIN: u64 = 128 << 20;
+/// Counts that are more than any machine has room for, but no more than add up.
+const COUNTS: std::ops::RangeInclusive<u64> = 1..=100_000_000;
+
+/// Four slices a second; with less hardly anything would ever be written.
+const WRITE_RATE_MIN: u64 = 1 << 20;
 
 /// Every setting of an edge.
 pub(super) const SETTINGS: &[Setting<EdgeSettings>] = &[
@@ -157,6 +169,34 @@ pub(super) const SETTINGS: &[Setting<EdgeSettings>] = &[
         },
     },
     Setting {
+        name: "https.hsts_max_age",
+        default: "0",
+        shape: Shape::Number,
+        accepts: "seconds, such as 31536000 for a year; 0 to say nothing",
+        doc: "Seconds for which browsers are to use HTTPS alone for a host that they have seen (HSTS). Only when all of a host is on HTTPS for good.",
+        set: |to, text| {
+            let seconds: u32 = value::number(text, 0..=u32::MAX)?;
+            to.serve.hsts = (seconds > 0).then(|| Duration::from_secs(seconds.into()));
+            Some(())
+        },
+    },
+    Setting {
+        name: "trusted_peers",
+        default: "",
+        shape: Shape::List,
+        accepts: "networks, such as 10.0.0.0/8 or ::1; empty for none",
+        doc: "Proxies before this edge. What they say with X-Forwarded-Proto, -Host and -Port counts for signatures; nobody else's word does.",
+        set: |to, text| put(&mut to.serve.trusted_peers, value::networks(text)),
+    },
+    Setting {
+        name: "secrets_on_disk",
+        default: "false",
+        shape: Shape::Text,
+        accepts: "true or false",
+        doc: "Whether what X-Twilio-Signature is checked with is kept on disk, too. Then a restarted edge need not wait for its origin, and a stolen disk can sign.",
+        set: |to, text| put(&mut to.secrets_on_disk, text.parse().ok()),
+    },
+    Setting {
         name: "origin.url",
         default: "",
         shape: Shape::Text,
@@ -190,6 +230,14 @@ pub(super) const SETTINGS: &[Setting<EdgeSettings>] = &[
         accepts: ADDRESSES,
         doc: "Addresses of /metrics, /livez and /readyz, plain HTTP, readable by whoever reaches them.",
         set: |to, text| put(&mut to.admin_addresses, value::addresses(text)),
+    },
+    Setting {
+        name: "admin.faults",
+        default: "false",
+        shape: Shape::Text,
+        accepts: "true or false",
+        doc: "Whether `skerry fault` may damage this edge's cache on purpose, over the admin socket in the data folder.",
+        set: |to, text| put(&mut to.faults, text.parse().ok()),
     },
     Setting {
         name: "workers",
@@ -239,12 +287,146 @@ pub(super) const SETTINGS: &[Setting<EdgeSettings>] = &[
         },
     },
     Setting {
+        name: "cache.write_rate_max",
+        default: "100MiB",
+        shape: Shape::Text,
+        accepts: "bytes a second, such as 20MiB; at least 1MiB",
+        doc: "Bytes a second that are written to disk for what was asked for once; ten seconds' worth may come at once.",
+        set: |to, text| {
+            let rate = value::size(text).filter(|rate| *rate >= WRITE_RATE_MIN)?;
+            put(&mut to.cache.write_rate_max, Some(rate))
+        },
+    },
+    Setting {
+        name: "cache.admission",
+        default: "room",
+        shape: Shape::Text,
+        accepts: "room, twice or all",
+        doc: "What goes to disk. room: everything while there is room and cache.write_rate_max lasts, beyond that what was asked for twice. twice: only that. all: everything, whatever it pushes out.",
+        set: |to, text| {
+            let policy = match text {
+                "room" => AdmissionPolicy::Room,
+                "twice" => AdmissionPolicy::Twice,
+                "all" => AdmissionPolicy::All,
+                _ => return None,
+            };
+            put(&mut to.cache.admission, Some(policy))
+        },
+    },
+    Setting {
+        name: "limits.fill_count_max",
+        default: "128",
+        shape: Shape::Number,
+        accepts: COUNT,
+        doc: "Fills from the origin under way in all.",
+        set: |to, text| put(&mut to.fills.fill_count_max, value::number(text, 1..=100_000)),
+    },
+    Setting {
+        name: "limits.client_fill_count_max",
+        default: "32",
+        shape: Shape::Number,
+        accepts: COUNT,
+        doc: "Fills from the origin under way for one client: an IPv4 address, or an IPv6 network of 64 bits.",
+        set: |to, text| put(&mut to.fills.client_fill_count_max, value::number(text, 1..=100_000)),
+    },
+    Setting {
+        name: "limits.fill_wait_seconds_max",
+        default: "10",
+        shape: Shape::Number,
+        accepts: SECONDS,
+        doc: "Seconds that a fill waits for its turn, before its clients are answered with 503.",
+        set: |to, text| put(&mut to.fills.wait_time_max, value::seconds(text)),
+    },
+    Setting {
+        name: "limits.fill_retry_seconds",
+        default: "2",
+        shape: Shape::Number,
+        accepts: "whole seconds, from 0 to 3600",
+        doc: "Seconds after a failed fill in which the origin is not asked for that blob again.",
+        set: |to, text| {
+            let seconds = value::number(text, 0..=3600).map(Duration::from_secs);
+            put(&mut to.fills.retry_pause, seconds)
+        },
+    },
+    Setting {
+        name: "limits.token_count_max",
+        default: "1000",
+        shape: Shape::Number,
+        accepts: COUNT,
+        doc: "Tokens of signed URLs that are remembered once they were verified, some kilobytes each.",
+        set: |to, text| put(&mut to.serve.token_count_max, value::number(text, 1..=10_000_000)),
+    },
+    Setting {
         name: "limits.connection_count_max",
         default: "10000",
         shape: Shape::Number,
         accepts: COUNT,
         doc: "Connections in all, TCP and QUIC together.",
-        set: |to, text| put(&mut to.limits.connection_count_max, value::number(text, 1..=100_000_000)),
+        set: |to, text| put(&mut to.limits.all.connection_count_max, value::number(text, COUNTS)),
+    },
+    Setting {
+        name: "limits.request_count_max",
+        default: "20000",
+        shape: Shape::Number,
+        accepts: COUNT,
+        doc: "Requests under way in all; one more is answered with 503.",
+        set: |to, text| put(&mut to.limits.all.request_count_max, value::number(text, COUNTS)),
+    },
+    Setting {
+        name: "limits.in_flight_size_max",
+        default: "2GiB",
+        shape: Shape::Text,
+        accepts: "bytes, such as 1GiB; at least 1MiB",
+        doc: "Bytes that responses under way may hold in all, 256 KiB each at most; past it requests are answered with 503.",
+        set: |to, text| put(&mut to.limits.all.byte_count_max, in_flight_size(text)),
+    },
+    Setting {
+        name: "limits.address.connection_count_max",
+        default: "1024",
+        shape: Shape::Number,
+        accepts: COUNT,
+        doc: "Connections of one client address: an IPv4 address, or an IPv6 /64.",
+        set: |to, text| put(&mut to.limits.address.connection_count_max, value::number(text, COUNTS)),
+    },
+    Setting {
+        name: "limits.address.request_count_max",
+        default: "4096",
+        shape: Shape::Number,
+        accepts: COUNT,
+        doc: "Requests under way of one client address; one more is answered with 503.",
+        set: |to, text| put(&mut to.limits.address.request_count_max, value::number(text, COUNTS)),
+    },
+    Setting {
+        name: "limits.address.in_flight_size_max",
+        default: "512MiB",
+        shape: Shape::Text,
+        accepts: "bytes, such as 256MiB; at least 1MiB",
+        doc: "Bytes that responses under way to one client address may hold; past it requests are answered with 503.",
+        set: |to, text| put(&mut to.limits.address.byte_count_max, in_flight_size(text)),
+    },
+    Setting {
+        name: "limits.target_size_max",
+        default: "8KiB",
+        shape: Shape::Text,
+        accepts: "bytes, such as 8KiB; from 255 to 1MiB",
+        doc: "Bytes of a request target; a longer one is answered with 414.",
+        set: |to, text| put(&mut to.limits.target_size_max, head_size(text)),
+    },
+    Setting {
+        name: "limits.head_size_max",
+        default: "16KiB",
+        shape: Shape::Text,
+        accepts: "bytes, such as 16KiB; from 255 to 1MiB",
+        doc: "Bytes of the head of a request; a larger one is answered with 431.",
+        set: |to, text| put(&mut to.limits.head_size_max, head_size(text)),
+    },
+    Setting {
+        name: "limits.frame_credit_max",
+        default: "4096",
+        shape: Shape::Number,
+        accepts: COUNT,
+        doc: "How many HTTP/2 frames that are no requests a connection may send at once, and HTTP/2 and HTTP/3 requests taken back; requests, bytes sent and time give credit again.",
+        set: |to, text| put(&mut to.limits.frame_credit_max, value::number(text, 1..=100_000_000)),
     },
     Setting {
         name: "limits.stream_count_max",
@@ -279,6 +461,22 @@ pub(super) const SETTINGS: &[Setting<EdgeSettings>] = &[
         set: |to, text| put(&mut to.limits.idle_time_max, value::seconds(text)),
     },
     Setting {
+        name: "limits.rate_min",
+        default: "1KiB",
+        shape: Shape::Text,
+        accepts: "bytes, such as 1KiB; at least 1",
+        doc: "Bytes in a second that a client must take of what it asked for; a slower one is dropped.",
+        set: |to, text| put(&mut to.limits.rate_min, value::size(text).filter(|size| *size > 0)),
+    },
+    Setting {
+        name: "limits.rate_seconds",
+        default: "30",
+        shape: Shape::Number,
+        accepts: SECONDS,
+        doc: "Seconds that a client may fall behind limits.rate_min.",
+        set: |to, text| put(&mut to.limits.rate_time_max, value::seconds(text)),
+    },
+    Setting {
         name: "lease_seconds",
         default: "10",
         shape: Shape::Number,
@@ -296,6 +494,17 @@ pub(super) const SETTINGS: &[Setting<EdgeSettings>] = &[
     },
 ];
 
+/// Some slices must fit.
+fn in_flight_size(text: &str) -> Option<u64> {
+    value::size(text).filter(|size| *size >= 1 << 20)
+}
+
+/// The longest path of an asset must fit; what is read before a verdict is bounded by the other end.
+fn head_size(text: &str) -> Option<usize> {
+    let size = value::size(text).filter(|size| (255..=1 << 20).contains(size))?;
+    usize::try_from(size).ok()
+}
+
 /// `https://host[:port]`, without a path; or empty.
 fn origin_url(text: &str) -> Option<String> {
     if text.is_empty() {
@@ -308,7 +517,13 @@ fn origin_url(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::origin_url;
+    use super::{DISK_SIZE_MIN, SETTINGS, origin_url};
+
+    #[test]
+    fn what_a_disk_cache_accepts_is_what_it_needs() {
+        let setting = SETTINGS.iter().find(|setting| setting.name == "cache.disk_size").expect("it is there");
+        assert!(setting.accepts.ends_with(&format!("at least {}MiB", DISK_SIZE_MIN >> 20)));
+    }
 
     #[test]
     fn the_origin_is_named_by_an_https_url_without_a_path() {

@@ -5,7 +5,7 @@ use super::value::{self, ADDRESSES, COUNT, SECONDS, SIZE, put};
 use super::{ConfigOptions, Setting, Shape, Table, load_role};
 use crate::environment::Environment;
 use crate::failure::Failure;
-use skerry_origin::{ApiConfig, Limits, OriginConfig};
+use skerry_origin::{ApiConfig, AuthLimits, Limits, OriginConfig};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -31,6 +31,7 @@ impl OriginSettings {
             base_domain: String::new(),
             public_port: 443,
             limits: Limits::default(),
+            auth: AuthLimits::default(),
             lease: Duration::from_secs(10),
         };
         Self { role, admin_addresses: Vec::new(), api_certificate: None, api_key: None, is_insecure: false }
@@ -189,6 +190,38 @@ pub(super) const SETTINGS: &[Setting<OriginSettings>] = &[
         accepts: COUNT,
         doc: "Private paths in one build at most.",
         set: |to, text| put(&mut to.role.limits.private_count_max, value::number(text, 1..=10_000_000)),
+    },
+    Setting {
+        name: "auth.failure_count_max",
+        default: "10",
+        shape: Shape::Number,
+        accepts: COUNT,
+        doc: "Wrong tokens that one address may show for one account before it has to wait.",
+        set: |to, text| put(&mut to.role.auth.failure_count_max, value::number(text, 1..=1_000_000)),
+    },
+    Setting {
+        name: "auth.address_failure_count_max",
+        default: "100",
+        shape: Shape::Number,
+        accepts: COUNT,
+        doc: "Wrong tokens that one address may show for all accounts before it has to wait.",
+        set: |to, text| put(&mut to.role.auth.address_failure_count_max, value::number(text, 1..=1_000_000)),
+    },
+    Setting {
+        name: "auth.recovery_seconds",
+        default: "6",
+        shape: Shape::Number,
+        accepts: SECONDS,
+        doc: "Seconds after which one wrong token is forgiven.",
+        set: |to, text| put(&mut to.role.auth.recovery, value::seconds(text)),
+    },
+    Setting {
+        name: "auth.entry_count_max",
+        default: "10000",
+        shape: Shape::Number,
+        accepts: COUNT,
+        doc: "Addresses with wrong tokens that are remembered, in memory.",
+        set: |to, text| put(&mut to.role.auth.entry_count_max, value::number(text, 1..=10_000_000)),
     },
     Setting {
         name: "lease_seconds",

@@ -1,5 +1,6 @@
 //! From the text of a value to its type. `None` is "not accepted"; the setting says what is.
 
+use skerry_edge::network::Network;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -50,6 +51,14 @@ pub(super) fn size(text: &str) -> Option<u64> {
 /// A whole number within bounds.
 pub(super) fn number<N: FromStr + PartialOrd>(text: &str, bounds: RangeInclusive<N>) -> Option<N> {
     text.parse().ok().filter(|number| bounds.contains(number))
+}
+
+/// Networks, or none.
+pub(super) fn networks(text: &str) -> Option<Vec<Network>> {
+    if text.is_empty() {
+        return Some(Vec::new());
+    }
+    text.split(',').map(|network| network.trim().parse().ok()).collect()
 }
 
 /// Seconds, from 1 to a day.

@@ -2,6 +2,7 @@
 
 use super::folder::DevFolder;
 use super::hint::Hints;
+use crate::admin_socket::AdminSocket;
 use crate::certificate;
 use crate::client::Credentials;
 use crate::commands::dev::Options;
@@ -12,15 +13,24 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use skerry_edge::config::{EdgeConfig, ServerIdentity};
 use skerry_edge::control::Identity;
 use skerry_edge::run::Edge;
+use skerry_folder::DataFolder;
 use skerry_origin::{ApiConfig, BoundOrigin, Origin, OriginConfig};
 use skerry_proto::authority::pem;
 use skerry_proto::join::JoinToken;
+use skerry_proto::signed_url::key::{Algorithm, SigningKey};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// Join tokens are used within a moment, by this process.
 const JOIN_TOKEN_VALID: Duration = Duration::from_secs(600);
+
+/// Domain of the first environment: its name is short, and stands in the certificate.
+const FIRST_BASE_DOMAIN: &str = "localhost";
+
+/// Domain of all further environments: one label more, since hardly any client takes a wildcard directly under a top-level name.
+const BASE_DOMAIN: &str = "skerry.localhost";
 
 /// Roles whose sockets are bound.
 pub(super) struct Bound {
@@ -34,6 +44,8 @@ pub(super) struct Bound {
 
 /// An edge whose sockets are bound.
 pub(super) struct BoundEdge {
+    /// First, because its file goes before the folder does.
+    pub(super) admin_socket: Option<AdminSocket>,
     pub(super) edge: Edge,
     pub(super) admin: Vec<HttpListener>,
     /// For an edge that is not enrolled yet.
@@ -49,31 +61,35 @@ pub(super) async fn bind(
 ) -> Result<Bound, Failure> {
     let of_origin = |error| hints.of_origin(&error);
     let config = origin_config(options, settings.origin.role, folder);
-    let mut origin = Origin::open(config.clone()).await.map_err(of_origin)?;
+    let origin = Origin::open(config).await.map_err(of_origin)?;
     let ca_pem = pem("CERTIFICATE", origin.authority().certificate());
     let credentials = account(&origin, folder).await?;
     folder.keep_ca(&ca_pem)?;
 
     let mut names: Vec<String> = HTTPS_NAMES.split(',').map(str::to_owned).collect();
-    names.push(credentials.domain_name.clone());
+    names.extend([credentials.domain_name.clone(), format!("*.{BASE_DOMAIN}")]);
     let identity = Arc::new(certificate::issue(origin.authority(), &names, SystemTime::now())?);
     let configs = edge_configs(options, &settings.edge, folder, &identity, &credentials.domain_name);
     let bound = bind_edges(configs, hints).await?;
 
     // The URLs that publishers are told carry the port of the first edge, which is known only now if it was picked.
-    let port = bound.first().map_or(config.public_port, |edge| edge.address().port());
-    if port != config.public_port {
-        origin.close().await;
-        origin = Origin::open(OriginConfig { public_port: port, ..config }).await.map_err(of_origin)?;
+    if let Some(edge) = bound.first() {
+        origin.set_public_port(edge.address().port());
     }
+    let enrolled = enrolled(folder, options.edges);
+    let running: Vec<_> = enrolled.iter().flatten().cloned().collect();
+    origin.only_edges(&running).await.map_err(of_origin)?;
     let mut edges = Vec::new();
-    for (edge, number) in bound.into_iter().zip(1..) {
+    for ((edge, number), enrolled) in bound.into_iter().zip(1..).zip(enrolled) {
         let address = nth(options.admin, number - 1)?;
         let what = format!("admin of edge-{number}, --admin");
         let admin = bind_page(address, &what, hints).await?;
-        let join_token =
-            join_token(&origin, folder, number).await.map_err(|error| hints.of_origin(&error))?;
-        edges.push(BoundEdge { edge, admin, join_token });
+        let join_token = match enrolled {
+            Some(_) => None,
+            None => Some(origin.create_join_token(JOIN_TOKEN_VALID).await.map_err(of_origin)?),
+        };
+        let admin_socket = AdminSocket::bind(&folder.edge(number), settings.edge.faults);
+        edges.push(BoundEdge { edge, admin, admin_socket, join_token });
     }
     let origin_metrics = origin.metrics();
     Ok(Bound {
@@ -97,7 +113,7 @@ fn origin_config(options: &Options, role: OriginConfig, folder: &DevFolder) -> O
         grpc_addresses: with_both_loopbacks(options.grpc),
         grpc_names: names,
         api: ApiConfig { addresses: with_both_loopbacks(options.api), ..role.api },
-        base_domain: "localhost".into(),
+        base_domain: BASE_DOMAIN.into(),
         public_port: options.https.port(),
         ..role
     }
@@ -107,7 +123,8 @@ async fn account(origin: &Origin, folder: &DevFolder) -> Result<Credentials, Fai
     if !folder.is_first_start() {
         return folder.credentials();
     }
-    let account = origin.create_account("dev").await.map_err(|error| Failure::of(&error))?;
+    let account =
+        origin.create_account_below(FIRST_BASE_DOMAIN, "dev").await.map_err(|error| Failure::of(&error))?;
     let credentials = Credentials {
         account_sid: account.account_sid,
         auth_token: account.auth_token,
@@ -115,6 +132,11 @@ async fn account(origin: &Origin, folder: &DevFolder) -> Result<Credentials, Fai
         environment_sid: account.environment_sid,
         domain_name: account.domain,
     };
+    let key = SigningKey::generate(Algorithm::Ed25519)
+        .ok_or_else(|| Failure::new("the system gives no random bytes"))?;
+    let public = SigningKey::from_pem(key.as_bytes()).map_err(|error| Failure::of(&error))?.public().clone();
+    origin.add_url_key(&credentials.account_sid, public).await.map_err(|error| Failure::of(&error))?;
+    folder.keep_url_key(&key)?;
     folder.keep_credentials(&credentials)?;
     Ok(credentials)
 }
@@ -125,12 +147,11 @@ fn edge_configs(
     folder: &DevFolder,
     identity: &Arc<ServerIdentity>,
     domain: &str,
-) -> Vec<Result<EdgeConfig, Failure>> {
+) -> Vec<Result<(PathBuf, EdgeConfig), Failure>> {
     // Only on loopback does a request for no known host show the default environment.
     let fallback_domain = options.https.ip().is_loopback().then(|| domain.to_owned());
     let config = |number: u16| {
-        Ok(EdgeConfig {
-            data: folder.edge(number),
+        let config = EdgeConfig {
             name: format!("edge-{number}"),
             https_addresses: with_both_loopbacks(nth(options.https, number - 1)?),
             identity: Arc::clone(identity),
@@ -138,34 +159,36 @@ fn edge_configs(
             fallback_domain: fallback_domain.clone(),
             worker_count: settings.worker_count,
             cache: settings.cache,
+            fills: settings.fills,
             limits: settings.limits,
+            serve: settings.serve.clone(),
+            secrets_on_disk: settings.secrets_on_disk,
             lease: settings.lease,
             drain_time_max: settings.drain_time_max,
-        })
+        };
+        Ok((folder.edge(number), config))
     };
     (1..=options.edges).map(config).collect()
 }
 
-async fn bind_edges(configs: Vec<Result<EdgeConfig, Failure>>, hints: &Hints) -> Result<Vec<Edge>, Failure> {
+async fn bind_edges(
+    configs: Vec<Result<(PathBuf, EdgeConfig), Failure>>,
+    hints: &Hints,
+) -> Result<Vec<Edge>, Failure> {
     let mut edges = Vec::new();
     for config in configs {
-        let config = config?;
-        let bound = tokio::task::spawn_blocking(move || Edge::bind(config)).await;
+        let (folder, config) = config?;
+        let bound = tokio::task::spawn_blocking(move || Edge::bind(config, DataFolder::take(&folder)?)).await;
         let bound = bound.map_err(|_| Failure::new("binding an edge ended unexpectedly"))?;
         edges.push(bound.map_err(|error| hints.of_edge(&error))?);
     }
     Ok(edges)
 }
 
-async fn join_token(
-    origin: &Origin,
-    folder: &DevFolder,
-    number: u16,
-) -> Result<Option<JoinToken>, skerry_origin::OriginError> {
-    if matches!(Identity::load(&folder.edge(number)), Ok(Some(_))) {
-        return Ok(None);
-    }
-    origin.create_join_token(JOIN_TOKEN_VALID).await.map(Some)
+/// Ids of the edges that run now; `None` for one that is not enrolled yet.
+fn enrolled(folder: &DevFolder, edges: u16) -> Vec<Option<String>> {
+    let id = |number| Identity::load(&folder.edge(number)).ok().flatten().map(|identity| identity.edge_id);
+    (1..=edges).map(id).collect()
 }
 
 async fn bind_page(address: SocketAddr, what: &str, hints: &Hints) -> Result<Vec<HttpListener>, Failure> {

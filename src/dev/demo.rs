@@ -19,7 +19,7 @@ const ASSETS: [(&str, &[u8]); 6] = [
 /// interrupted after its publication.
 pub(super) async fn publish(place: Place) -> Result<(), Failure> {
     let client = Client::to(place).await?;
-    if !client.list().await?.build_sid.is_empty() {
+    if !client.list(client.target()).await?.build_sid.is_empty() {
         return Ok(());
     }
     let published = client::publish(&client, files()?, &Progress::hidden()).await?;

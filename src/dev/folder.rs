@@ -1,13 +1,13 @@
 //! The data folder of a development server, and its first start.
 //!
 //! A first start leaves the marker `first-start` until the account is durably written down. Before that nobody can have published
-//! anything, so a folder with the marker is cleared and begun anew; and a first start that fails takes away what it made.
+//! anything, so a folder with the marker is cleared and begun anew; and a new folder whose first start fails goes again.
 
 use super::hint::Hints;
-use crate::client::{CA_FILE, CREDENTIALS_FILE, Credentials, RUNNING_FILE, Running, read_json};
+use crate::client::{CA_FILE, CREDENTIALS_FILE, Credentials, RUNNING_FILE, Running, URL_KEY_FILE, read_json};
 use crate::failure::Failure;
-use crate::files::{self, Readers};
-use skerry_edge::folder::{DataFolder, FolderError};
+use crate::files;
+use skerry_folder::{DataFolder, FolderError, Readers};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -24,34 +24,25 @@ const EDGE_PREFIX: &str = "edge-";
 /// A data folder that this process has to itself.
 #[derive(Debug)]
 pub(super) struct DevFolder {
-    path: PathBuf,
     is_first_start: bool,
-    /// Whether this process made the folder itself.
-    is_made: bool,
-    _lock: DataFolder,
+    folder: DataFolder,
 }
 
 impl DevFolder {
     /// Takes the folder, making it where it is missing.
     pub(super) fn take(path: &Path, hints: &Hints) -> Result<Self, Failure> {
-        let is_made = !path.exists();
-        refuse_foreign(path).map_err(|failure| hints.other_folder(failure))?;
-        let lock = DataFolder::take(path).map_err(|error| refused(path, is_made, &error, hints))?;
-        let mut folder = Self { path: path.to_owned(), is_first_start: false, is_made, _lock: lock };
-        let begun = folder.begin();
-        if let Err(error) = begun {
-            folder.undo_first_start();
-            return Err(hints.other_folder(error));
-        }
+        let folder = DataFolder::take(path).map_err(|error| refused(path, &error, hints))?;
+        let mut folder = Self { is_first_start: false, folder };
+        folder.begin()?;
         Ok(folder)
     }
 
     fn begin(&mut self) -> Result<(), Failure> {
-        let marker = self.path.join(FIRST_START);
+        let marker = self.path().join(FIRST_START);
         if marker.exists() {
             self.is_first_start = true;
             self.clear()?;
-        } else if !self.path.join(ORIGIN).exists() && !self.path.join(CREDENTIALS_FILE).exists() {
+        } else if !self.path().join(ORIGIN).exists() && !self.path().join(CREDENTIALS_FILE).exists() {
             self.is_first_start = true;
             files::write(&marker, b"", Readers::Owner)?;
         }
@@ -65,27 +56,27 @@ impl DevFolder {
 
     /// Where it is.
     pub(super) fn path(&self) -> &Path {
-        &self.path
+        self.folder.path()
     }
 
     /// The origin's part.
     pub(super) fn origin(&self) -> PathBuf {
-        self.path.join(ORIGIN)
+        self.path().join(ORIGIN)
     }
 
     /// An edge's part; numbers begin with 1.
     pub(super) fn edge(&self, number: u16) -> PathBuf {
-        self.path.join(format!("{EDGE_PREFIX}{number}"))
+        self.path().join(format!("{EDGE_PREFIX}{number}"))
     }
 
     /// The certificate that clients trust.
     pub(super) fn ca_file(&self) -> PathBuf {
-        self.path.join(CA_FILE)
+        self.path().join(CA_FILE)
     }
 
     /// The first account.
     pub(super) fn credentials(&self) -> Result<Credentials, Failure> {
-        let path = self.path.join(CREDENTIALS_FILE);
+        let path = self.path().join(CREDENTIALS_FILE);
         read_json(&path)?.ok_or_else(|| {
             Failure::new(format!("{} is missing; it holds the only copy of the auth token", path.display()))
                 .hint("restore it from a backup, or begin with another folder: --data DIR")
@@ -95,8 +86,13 @@ impl DevFolder {
     /// Writes the first account down, durably.
     pub(super) fn keep_credentials(&self, credentials: &Credentials) -> Result<(), Failure> {
         let json = serde_json::to_vec_pretty(credentials).map_err(|error| Failure::of(&error))?;
-        files::write(&self.path.join(CREDENTIALS_FILE), &json, Readers::Owner)?;
+        files::write(&self.path().join(CREDENTIALS_FILE), &json, Readers::Owner)?;
         Ok(())
+    }
+
+    /// Writes the private key that signs URLs, durably.
+    pub(super) fn keep_url_key(&self, pem: &str) -> Result<(), Failure> {
+        Ok(files::write(&self.path().join(URL_KEY_FILE), pem.as_bytes(), Readers::Owner)?)
     }
 
     /// Writes the certificate that clients trust, unless it is there.
@@ -111,49 +107,33 @@ impl DevFolder {
     /// From here on the folder holds what must not be lost.
     pub(super) fn finish_first_start(&mut self) -> Result<(), Failure> {
         if self.is_first_start {
-            files::write(&self.path.join(DEMO_PENDING), b"", Readers::Owner)?;
-            files::remove(&self.path.join(FIRST_START))?;
+            files::write(&self.path().join(DEMO_PENDING), b"", Readers::Owner)?;
+            files::remove(&self.path().join(FIRST_START))?;
+            self.folder.keep();
             self.is_first_start = false;
         }
         Ok(())
     }
 
-    /// Takes away what a first start made, as far as possible.
-    pub(super) fn undo_first_start(&self) {
-        if !self.is_first_start {
-            return;
-        }
-        let cleared = self.clear().is_ok();
-        if cleared {
-            let _ = fs::remove_file(self.path.join(FIRST_START));
-            let _ = fs::remove_file(self.path.join("format"));
-            let _ = fs::remove_file(self.path.join("lock"));
-            if self.is_made {
-                // Fails where somebody else put something there, which is right.
-                let _ = fs::remove_dir(&self.path);
-            }
-        }
-    }
-
     /// Whether the demo is still to be published.
     pub(super) fn demo_is_pending(&self) -> bool {
-        self.path.join(DEMO_PENDING).exists()
+        self.path().join(DEMO_PENDING).exists()
     }
 
     /// Never again.
     pub(super) fn demo_is_done(&self) -> Result<(), Failure> {
-        Ok(files::remove(&self.path.join(DEMO_PENDING))?)
+        Ok(files::remove(&self.path().join(DEMO_PENDING))?)
     }
 
     /// Tells client commands where this process listens.
     pub(super) fn running(&self, running: &Running) -> Result<(), Failure> {
         let json = serde_json::to_vec_pretty(running).map_err(|error| Failure::of(&error))?;
-        Ok(files::write(&self.path.join(RUNNING_FILE), &json, Readers::Owner)?)
+        Ok(files::write(&self.path().join(RUNNING_FILE), &json, Readers::Owner)?)
     }
 
     /// Nobody listens any more.
     pub(super) fn stopped(&self) {
-        if let Err(error) = files::remove(&self.path.join(RUNNING_FILE)) {
+        if let Err(error) = files::remove(&self.path().join(RUNNING_FILE)) {
             tracing::warn!(%error, "client commands may look for this process in vain");
         }
     }
@@ -161,14 +141,15 @@ impl DevFolder {
     /// Removes what an unfinished first start left.
     fn clear(&self) -> Result<(), Failure> {
         let failed =
-            |error: io::Error| Failure::new(format!("cannot clear {}: {error}", self.path.display()));
-        for entry in fs::read_dir(&self.path).map_err(failed)? {
+            |error: io::Error| Failure::new(format!("cannot clear {}: {error}", self.path().display()));
+        for entry in fs::read_dir(self.path()).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             let name = entry.file_name();
             let name = name.to_string_lossy();
             if name == ORIGIN || is_edge(&name) {
                 fs::remove_dir_all(entry.path()).map_err(failed)?;
-            } else if [CREDENTIALS_FILE, CA_FILE, DEMO_PENDING, RUNNING_FILE].contains(&&*name) {
+            } else if [CREDENTIALS_FILE, URL_KEY_FILE, CA_FILE, DEMO_PENDING, RUNNING_FILE].contains(&&*name)
+            {
                 fs::remove_file(entry.path()).map_err(failed)?;
             }
         }
@@ -180,43 +161,15 @@ fn is_edge(name: &str) -> bool {
     name.strip_prefix(EDGE_PREFIX).is_some_and(|number| number.parse::<u16>().is_ok())
 }
 
-/// A folder with other people's files in it is not ours to use.
-fn refuse_foreign(path: &Path) -> Result<(), Failure> {
-    let cannot =
-        |error: io::Error| Failure::new(format!("cannot use the data folder {}: {error}", path.display()));
-    let mut entries = match fs::read_dir(path) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(cannot(error)),
-    };
-    if path.join("format").exists() {
-        return Ok(());
+fn refused(path: &Path, error: &FolderError, hints: &Hints) -> Failure {
+    if !matches!(error, FolderError::Locked(_)) {
+        return hints.of_folder(error);
     }
-    // A process that was killed at the very beginning leaves its lock.
-    match entries.find(|entry| entry.as_ref().is_ok_and(|entry| entry.file_name() != "lock")) {
-        Some(_) => Err(Failure::new(format!(
-            "the folder {} is not empty, and no data folder of skerry",
-            path.display()
-        ))),
-        None => Ok(()),
-    }
-}
-
-fn refused(path: &Path, is_made: bool, error: &FolderError, hints: &Hints) -> Failure {
-    match error {
-        FolderError::Locked(_) => hints.other_folder_and_ports(Failure::new(format!(
-            "the data folder {} is in use by another skerry process{}",
-            path.display(),
-            process(path)
-        ))),
-        FolderError::Newer { .. } => hints.other_folder(Failure::of(error)),
-        FolderError::Io { .. } => {
-            if is_made {
-                let _ = fs::remove_dir(path);
-            }
-            hints.other_folder(Failure::of(error))
-        }
-    }
+    hints.other_folder_and_ports(Failure::new(format!(
+        "the data folder {} is in use by another skerry process{}",
+        path.display(),
+        process(path)
+    )))
 }
 
 fn process(path: &Path) -> String {
@@ -248,7 +201,6 @@ mod tests {
         fs::create_dir(folder.origin()).expect("makes");
         fs::create_dir(folder.edge(1)).expect("makes");
         folder.keep_credentials(&credentials()).expect("writes");
-        folder.undo_first_start();
         drop(folder);
         assert!(!path.exists());
     }
@@ -256,9 +208,10 @@ mod tests {
     #[test]
     fn a_first_start_that_was_killed_is_begun_anew() {
         let parent = tempfile::tempdir().expect("a temporary folder");
-        let folder = take(parent.path()).expect("new");
-        fs::create_dir(folder.origin()).expect("makes");
-        drop(folder);
+        for (name, text) in [("format", "1\n"), (FIRST_START, "")] {
+            fs::write(parent.path().join(name), text).expect("writes");
+        }
+        fs::create_dir(parent.path().join(ORIGIN)).expect("makes");
         let folder = take(parent.path()).expect("again");
         assert!(folder.is_first_start() && !folder.origin().exists());
     }
@@ -270,7 +223,6 @@ mod tests {
         fs::create_dir(folder.origin()).expect("makes");
         folder.keep_credentials(&credentials()).expect("writes");
         folder.finish_first_start().expect("finishes");
-        folder.undo_first_start();
         drop(folder);
         let mut folder = take(parent.path()).expect("again");
         assert!(!folder.is_first_start() && folder.origin().exists() && folder.demo_is_pending());

@@ -5,6 +5,7 @@ use crate::commands::dev::Options;
 use crate::environment::program;
 use crate::failure::Failure;
 use skerry_edge::run::EdgeError;
+use skerry_folder::FolderError;
 use skerry_origin::OriginError;
 use std::path::{Path, PathBuf};
 
@@ -28,10 +29,23 @@ impl Hints {
         failure.hint(format_args!("let free ports be picked: {}", self.command(data, OTHER_PORTS)))
     }
 
-    /// The folder cannot be used.
-    pub(super) fn other_folder(&self, failure: Failure) -> Failure {
-        failure
-            .hint(format_args!("use another folder: {}", self.command(Some(&other_folder(&self.data)), "")))
+    /// A folder that cannot be used.
+    pub(super) fn of_folder(&self, error: &FolderError) -> Failure {
+        let failure = Failure::of(error);
+        match error {
+            // The other folder would be on the same disk.
+            FolderError::NoSpace(_) => failure,
+            FolderError::Locked(_)
+            | FolderError::Foreign(_)
+            | FolderError::NotWritable { .. }
+            | FolderError::NotClosed { .. }
+            | FolderError::Newer { .. }
+            | FolderError::Unreadable(_)
+            | FolderError::Io { .. } => {
+                let command = self.command(Some(&other_folder(&self.data)), "");
+                failure.hint(format_args!("use another folder: {command}"))
+            }
+        }
     }
 
     /// The folder is used by somebody who has the ports, too.
@@ -45,7 +59,7 @@ impl Hints {
         let failure = Failure::of(error);
         match error {
             OriginError::Listen(_) => self.other_ports(failure),
-            OriginError::Folder(_) => self.other_folder(failure),
+            OriginError::Folder(error) => self.of_folder(error),
             _ => failure,
         }
     }
@@ -55,7 +69,7 @@ impl Hints {
         let failure = Failure::of(error);
         match error {
             EdgeError::Listen(_) => self.other_ports(failure),
-            EdgeError::Folder(_) => self.other_folder(failure),
+            EdgeError::Folder(error) => self.of_folder(error),
             _ => failure,
         }
     }

@@ -82,16 +82,18 @@ impl Server {
         let page = Admin {
             metrics: bound.origin_metrics,
             not_ready: Box::new(move || if draining.is_cancelled() { vec!["draining"] } else { Vec::new() }),
+            degraded: Box::new(Vec::new),
         };
         pages.spawn(admin::serve(bound.origin_admin, page, pages_stop.clone()));
         let origin = tokio::spawn(bound.origin.serve(origin_stop.clone()));
         let mut starting = JoinSet::new();
         let mut edges = Vec::new();
-        for BoundEdge { edge, admin, join_token } in bound.edges {
+        for BoundEdge { edge, admin, admin_socket, join_token } in bound.edges {
             let slot = EdgeSlot::starting();
-            let probed = slot.clone();
-            let page = Admin { metrics: edge.metrics(), not_ready: Box::new(move || probed.not_ready()) };
-            pages.spawn(admin::serve(admin, page, pages_stop.clone()));
+            pages.spawn(admin::serve(admin, Admin::of_edge(edge.metrics(), &slot), pages_stop.clone()));
+            if let Some(socket) = admin_socket {
+                pages.spawn(socket.serve(slot.clone(), pages_stop.clone()));
+            }
             let address = OriginAddress { url: running.grpc.clone(), join_token };
             starting.spawn(start_edge(edge, address, slot.clone(), edges_stop.clone()));
             edges.push(slot);
@@ -203,6 +205,6 @@ fn place(running: &Running, credentials: Credentials, ca_pem: String) -> Place {
         service: credentials.service_sid.clone(),
         environment: credentials.environment_sid.clone(),
         credentials,
-        dev_https: None,
+        dev_site: None,
     }
 }

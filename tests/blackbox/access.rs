@@ -47,8 +47,9 @@ fn an_enrolled_edge_may_watch_and_fill() {
     let content = bytes(2, 600_000);
     dev.cli().put("/a.bin", &content);
     let edge = edge(&dev);
-    let first = watch(edge.clone()).expect("allowed").expect("a snapshot comes first");
-    assert!(matches!(first.kind, Some(wire::watch_response::Kind::Snapshot(_))), "{first:?}");
+    let first = watch(edge.clone()).expect("allowed").expect("secrets come first");
+    let Some(wire::watch_response::Kind::Secrets(secrets)) = first.kind else { panic!("{first:?}") };
+    assert!(secrets.snapshot && secrets.last && secrets.accounts.is_empty(), "nothing is protected");
     let (size, filled) = fill(edge, dev.line().text("/account_sid"), &hash(&content), 3).expect("allowed");
     assert_eq!(size, 600_000);
     assert!(filled == content);

@@ -37,7 +37,7 @@ fn the_sequence_of_a_first_deployment_ends_with_the_bytes_at_an_edge() {
     let (service, environment, domain) = place(&api, "my_project");
     let port = dev.line().text("/edges/0/https").rsplit(':').next().expect("a port").to_owned();
     assert!(
-        domain.starts_with("my-project-") && domain.ends_with(&format!("-dev.localhost:{port}")),
+        domain.starts_with("my-project-") && domain.ends_with(&format!("-dev.skerry.localhost:{port}")),
         "{domain}"
     );
     let version = api.asset(&service, "/hello.txt", "public", b"hello");
@@ -396,6 +396,26 @@ fn only_who_shows_a_token_by_a_name_of_the_api_gets_an_answer() {
     for (name, value) in [("origin", "http://evil.example"), ("sec-fetch-site", "cross-site")] {
         api.clone().with(name, value).get(SERVICES).assert_refused(403, 20403, &[]);
     }
+}
+
+#[test]
+fn who_shows_wrong_tokens_has_to_wait_whichever_way_they_come() {
+    let dev = Dev::with(&[
+        "--set",
+        "origin.auth.failure_count_max=2",
+        "--set",
+        "origin.auth.recovery_seconds=3600",
+    ]);
+    let api = dev.api();
+    let mut wrong = dev.line().account();
+    wrong.token = "0".repeat(32);
+    api.of(wrong.clone()).get(SERVICES).assert_refused(401, 20003, &[]);
+    assert_eq!(api.get(SERVICES).status, 200, "one failure locks nobody out");
+    api.of(wrong).get(SERVICES).assert_refused(401, 20003, &[]);
+    let refused = api.get(SERVICES);
+    refused.assert_refused(429, 20429, &["too many"]);
+    assert!(refused.headers.contains_key("retry-after"));
+    dev.cli().refused(&["ls"], &["too many"]);
 }
 
 #[test]

@@ -65,6 +65,22 @@ fn a_second_start_is_the_same_server() {
     assert_eq!(dev.line().authority(), before.authority());
 }
 
+/// The edges that were killed cannot say goodbye, and will not come back: nobody waits for them.
+#[test]
+fn with_fewer_edges_than_before_a_kill_wait_returns_when_those_that_run_show_it() {
+    let mut dev = Dev::with(&["--edges", "3"]);
+    dev.kill_9();
+    dev.start_again_with(&[]);
+    let edges =
+        dev.cli().run(&["put", dev.cli().write("a.txt", b"a").to_str().expect("UTF-8"), "--wait", "--json"]);
+    assert_eq!(edges.json()["edges"].as_array().map(Vec::len), Some(1), "{edges:?}");
+    // All of them count again when they run again.
+    dev.kill_9();
+    dev.start_again_with(&["--edges", "3"]);
+    let edges = dev.cli().run(&["rm", "/a.txt", "--wait", "--json"]);
+    assert_eq!(edges.json()["edges"].as_array().map(Vec::len), Some(3), "{edges:?}");
+}
+
 /// A mark for a quiet machine is 1 s; this bound only catches a start that waits for something.
 #[test]
 fn dev_on_a_folder_that_exists_is_ready_soon() {

@@ -5,6 +5,7 @@
 
 mod api;
 mod cli;
+mod companion;
 mod content;
 mod dev;
 mod fake_origin;
@@ -12,18 +13,23 @@ mod figures;
 mod grpc;
 mod origin;
 mod process;
+mod raw;
+mod showing;
 mod site;
 mod site_h3;
 mod site_tcp;
 
 pub(crate) use api::{Api, Part};
 pub(crate) use cli::{Cli, Outcome};
+pub(crate) use companion::Companion;
 pub(crate) use content::{Random, bytes, files_below, hash, text};
 pub(crate) use dev::{Dev, FREE_PORTS};
 pub(crate) use fake_origin::{FakeOrigin, Lie};
 pub(crate) use grpc::{Account, EdgeCertificate, Publisher, channel, fill, watch};
 pub(crate) use origin::{Edge, Origin};
 pub(crate) use process::{Process, skerry};
+pub(crate) use raw::{PREFACE, WHOLE, frame, get, kind};
+pub(crate) use showing::{Showing, declared, sha256};
 pub(crate) use site::{Protocol, Response, Site};
 
 use std::future::Future;

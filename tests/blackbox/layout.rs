@@ -12,6 +12,7 @@ struct Arrow {
 }
 
 const ARROWS: &[Arrow] = &[
+    Arrow { crate_folder: "folder", word: "skerry_", may: &[] },
     Arrow { crate_folder: "proto", word: "skerry_origin", may: &[] },
     Arrow { crate_folder: "proto", word: "skerry_edge", may: &[] },
     Arrow { crate_folder: "origin", word: "skerry_edge", may: &[] },

@@ -163,7 +163,7 @@ fn random_flips_in_the_fill_stream_never_reach_a_client() {
     let origin = FakeOrigin::start();
     let mut edge = Edge::of_fake(&origin);
     let mut random = Random::printed("the flips");
-    let rounds = if full() { 200 } else { 10 };
+    let rounds = if full() { 1000 } else { 10 };
     for round in 0..rounds {
         let content = bytes(random.next(), 1 + random.below(6 * SLICE as u64) as usize);
         let slices = content.len().div_ceil(SLICE) as u64;

@@ -1,7 +1,9 @@
 //! `put`, `ls`, `get` and `rm`, as somebody types them.
 
-use crate::harness::{Dev, Protocol, bytes, hash};
+use crate::harness::{Cli, Dev, Outcome, Protocol, bytes, hash};
 use serde_json::Value;
+use std::os::unix::fs::FileTypeExt;
+use std::process::Command;
 
 /// Paths that `ls --json` lists.
 fn listed(dev: &Dev) -> Vec<String> {
@@ -21,6 +23,70 @@ fn put_prints_a_url_that_answers() {
     assert!(url.contains(dev.line().text("/domain_name")) && url.ends_with("/hello.mp3"), "{url}");
     let get = cli.run(&["get", url, "-o", "back.mp3"]);
     assert!(std::fs::read(cli.folder().join("back.mp3")).expect("reads") == content, "{get:?}");
+}
+
+/// URLs on standard output.
+fn urls(outcome: &Outcome) -> Vec<&str> {
+    outcome.stdout.split_whitespace().filter(|word| word.starts_with("https://")).collect()
+}
+
+/// A shell as somebody has it who started `skerry dev`: it knows the data folder, and nothing else.
+fn shell(dev: &Dev) -> Cli {
+    Cli::new(&dev.scratch())
+}
+
+#[test]
+fn put_prints_two_urls_for_each_file_and_all_of_them_answer() {
+    let dev = Dev::start();
+    let (cli, data) = (shell(&dev), dev.data());
+    let data = data.to_str().expect("UTF-8");
+    for name in ["a.txt", "b.txt"] {
+        cli.write(name, name.as_bytes());
+    }
+    let outcome = cli.run(&["put", "a.txt", "b.txt", "--wait", "--data", data]);
+    let loopback = dev.line().text("/edges/0/https");
+    assert_eq!(urls(&outcome).iter().filter(|url| url.starts_with(loopback)).count(), 2, "{outcome:?}");
+    assert_eq!(urls(&outcome).len(), 4, "{outcome:?}");
+    for url in urls(&outcome) {
+        let name = url.rsplit('/').next().expect("a name");
+        assert_eq!(cli.run(&["get", url, "--data", data]).stdout.trim_end(), name, "{url}");
+    }
+}
+
+/// The loopback address shows the default environment, so it is no URL of theirs.
+#[test]
+fn the_urls_of_another_account_answer_with_what_it_published() {
+    let dev = Dev::start();
+    let (cli, data) = (shell(&dev), dev.data());
+    let data = data.to_str().expect("UTF-8");
+    let account = cli.run(&["account", "create", "--name", "Radio", "--json", "--data", data]).json();
+    let said = |key: &str| account[key].as_str().unwrap_or_else(|| panic!("{key} in {account}"));
+    let theirs = cli
+        .clone()
+        .with("SKERRY_ACCOUNT_SID", said("account_sid"))
+        .with("SKERRY_AUTH_TOKEN", said("auth_token"));
+    theirs.write("hello.mp3", b"theirs");
+    let outcome = theirs.run(&["put", "hello.mp3", "--wait", "--data", data]);
+    let [url] = urls(&outcome)[..] else { panic!("one URL: {outcome:?}") };
+    assert!(url.contains(said("domain_name")), "{url}");
+    assert_eq!(theirs.run(&["get", url, "--data", data]).stdout.trim_end(), "theirs");
+    let site = dev.site().with_host(said("domain_name")).verified_as(said("domain_name"));
+    for protocol in Protocol::ALL {
+        assert_eq!(site.get(protocol, "/hello.mp3").text(), "theirs", "{protocol}");
+    }
+}
+
+#[test]
+fn a_path_that_would_steer_a_terminal_is_written_out() {
+    let dev = Dev::start();
+    let cli = dev.cli();
+    let path = "/red\u{1b}[31m\nline";
+    cli.put(path, b"a");
+    let listed = cli.run(&["ls"]);
+    assert!(listed.stdout.contains("/red\\u{1b}[31m\\nline"), "{listed:?}");
+    assert!(!listed.stdout.contains('\u{1b}'), "{listed:?}");
+    let removed = cli.run(&["rm", path]);
+    assert!(!removed.stdout.contains('\u{1b}'), "{removed:?}");
 }
 
 #[test]
@@ -94,6 +160,25 @@ fn a_folder_is_put_as_one_build_with_visibilities_by_name_and_without_dot_files(
     // The owner has it.
     cli.run(&["get", "/notes.txt", "-o", "notes.back"]);
     assert_eq!(cli.read("notes.back"), "nobody may see this");
+}
+
+/// A rename would put a file in the place of a pipe, a device or a link.
+#[test]
+fn get_writes_into_a_pipe_and_through_a_link() {
+    let dev = Dev::start();
+    let cli = dev.cli();
+    cli.put("/notes.txt", b"written through");
+    let pipe = cli.folder().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().expect("runs").success());
+    let mut getting = cli.start(&["get", "/notes.txt", "-o", "pipe"]);
+    assert_eq!(std::fs::read(&pipe).expect("reads"), b"written through");
+    assert!(getting.wait().success());
+    assert!(std::fs::metadata(&pipe).expect("is there").file_type().is_fifo());
+
+    let target = cli.write("target.txt", b"before");
+    std::os::unix::fs::symlink(&target, cli.folder().join("link.txt")).expect("a link");
+    cli.run(&["get", "/notes.txt", "-o", "link.txt"]);
+    assert_eq!(std::fs::read(&target).expect("reads"), b"written through");
 }
 
 #[test]

@@ -180,6 +180,7 @@ fn a_wrong_token_is_refused() {
         for cli in &wrong {
             let outcome = cli.refused(&["put", "a.txt"], &["token"]);
             assert!(!outcome.stderr.contains(&other.token), "a token in a message: {outcome:?}");
+            assert!(!outcome.stderr.contains("skerry login"), "a command that there is not: {outcome:?}");
         }
     });
 }

@@ -2,6 +2,8 @@
 
 use crate::harness::{Edge, Origin, Protocol, bytes, eventually, text};
 use bytes::Bytes;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 fn shows(edge: &Edge, origin: &Origin, path: &str) -> Bytes {
     edge.site(origin.domain()).get(Protocol::Http2, path).body
@@ -146,4 +148,41 @@ fn init_makes_the_first_account_once() {
     assert!(text(std::path::Path::new(config)).contains("data"));
     origin.start_again();
     eventually("metrics", || origin.figures().get("/readyz").ok());
+}
+
+#[test]
+fn an_edge_that_enrols_while_the_origin_is_away_says_so_once_and_joins_when_it_is_back() {
+    let mut origin = Origin::start();
+    let token = origin.join_token();
+    origin.stop();
+    let edge = Edge::begin_to_join(origin.url(), &token);
+    origin.start_again();
+    edge.figures().until_ready();
+    let log = edge.log();
+    assert_eq!(log.matches("cannot enrol yet").count(), 1, "{log}");
+    assert!(log.contains("cannot be reached") && !log.contains("refuses"), "{log}");
+}
+
+#[test]
+fn without_a_certificate_of_the_operator_a_client_that_trusts_the_edge_verifies_the_domain() {
+    let origin = Origin::start();
+    let edge = Edge::join_without_certificate(&origin, "*.sites.test");
+    origin.cli().put("/a.txt", b"a");
+    for protocol in Protocol::ALL {
+        assert_eq!(edge.site(origin.domain()).get(protocol, "/a.txt").text(), "a", "{protocol}");
+    }
+    let log = edge.log();
+    assert!(log.contains("https.names") && log.contains("*.sites.test"), "{log}");
+}
+
+#[test]
+fn a_join_token_in_a_file_is_for_its_owner_alone() {
+    let origin = Origin::start();
+    let cli = origin.cli();
+    let outcome = cli.run(&["join-token", "--output", "edge.token"]);
+    let file = cli.folder().join("edge.token");
+    assert_eq!(fs::metadata(&file).expect("written").permissions().mode() & 0o777, 0o600);
+    let token = text(&file);
+    assert!(!format!("{}{}", outcome.stdout, outcome.stderr).contains(token.trim()), "{outcome:?}");
+    Edge::join_with(origin.url(), &token);
 }

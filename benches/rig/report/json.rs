@@ -1,6 +1,6 @@
 //! One JSON object on standard output. Names carry their unit; what was not measured is absent.
 
-use super::{Cell, LoadReport, MemoryReport, Report, StartReport, UploadReport, median};
+use super::{CacheReport, Cell, LoadReport, MemoryReport, Report, StartReport, UploadReport, median};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ pub(super) fn render(report: &Report) -> Value {
         ("start", report.start.as_ref().map(start)),
         ("upload", report.upload.as_ref().map(upload)),
         ("memory", report.memory.as_ref().map(memory)),
+        ("cache", report.cache.as_ref().map(cache)),
         ("load", report.load.as_ref().map(load)),
     ];
     let measured = parts.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
@@ -83,6 +84,24 @@ fn memory(memory: &MemoryReport) -> Value {
         "memory_tier_bytes": memory.memory_tier,
         "idle_bytes": memory.idle,
         "protocols": protocols.collect::<Map<_, _>>(),
+        "origin": {
+            "idle_bytes": memory.origin.idle,
+            "upload_high_water_bytes": memory.origin.upload,
+            "fills_high_water_bytes": memory.origin.fills,
+        },
+    })
+}
+
+fn cache(cache: &CacheReport) -> Value {
+    json!({
+        "miss_first_byte_median_seconds": cache.miss_first_byte.as_secs_f64(),
+        "bare_first_slice_median_seconds": cache.bare_first_slice.as_secs_f64(),
+        "disk_bytes": cache.disk_bytes,
+        "memory_hit_cpu_seconds_per_gigabyte": cache.memory_cost,
+        "disk_hit_cpu_seconds_per_gigabyte": cache.disk_cost,
+        "resident_bytes": cache.resident,
+        "resident_bound_bytes": cache.resident_bound,
+        "restart_seconds": seconds(&cache.restarts),
     })
 }
 

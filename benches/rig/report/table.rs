@@ -1,6 +1,9 @@
 //! Tables on standard output.
 
-use super::{Cell, LoadReport, Measured, MemoryReport, Report, StartReport, UploadReport, median};
+use super::{
+    CacheReport, Cell, LoadReport, Measured, MemoryReport, OriginMemory, Report, StartReport, UploadReport,
+    median,
+};
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -21,6 +24,9 @@ fn write_all(out: &mut String, report: &Report) -> std::fmt::Result {
     }
     if let Some(memory) = &report.memory {
         write_memory(out, memory)?;
+    }
+    if let Some(cache) = &report.cache {
+        write_cache(out, cache)?;
     }
     if let Some(load) = &report.load {
         write_load(out, load)?;
@@ -125,7 +131,40 @@ fn write_memory(out: &mut String, memory: &MemoryReport) -> std::fmt::Result {
             writeln!(out, "  error: {error}")?;
         }
     }
-    writeln!(out)
+    let OriginMemory { idle, upload, fills } = &memory.origin;
+    writeln!(
+        out,
+        "\nResident memory of `skerry origin`, MB\n\n  idle  {:>7.1}  (since start: {:.1} after an upload of 100 MiB, {:.1} after the fills)\n",
+        megabytes(*idle),
+        megabytes(*upload),
+        megabytes(*fills)
+    )
+}
+
+fn write_cache(out: &mut String, cache: &CacheReport) -> std::fmt::Result {
+    let (miss, bare) = (cache.miss_first_byte.as_secs_f64(), cache.bare_first_slice.as_secs_f64());
+    writeln!(out, "Cache of `skerry edge`, {:.1} GB on disk\n", cache.disk_bytes as f64 / 1e9)?;
+    writeln!(
+        out,
+        "  first byte of a miss  {:.2} ms, bare gRPC {:.2} ms, ratio {:.2}",
+        miss * 1e3,
+        bare * 1e3,
+        miss / bare
+    )?;
+    writeln!(
+        out,
+        "  disk hits             {:.3} s/GB, memory hits {:.3} s/GB, disk before TLS {:.3} s/GB",
+        cache.disk_cost,
+        cache.memory_cost,
+        cache.disk_cost - cache.memory_cost
+    )?;
+    writeln!(
+        out,
+        "  resident memory       {:.1} MB of {:.1} MB",
+        megabytes(cache.resident),
+        megabytes(cache.resident_bound)
+    )?;
+    writeln!(out, "  first byte from disk  {} s after a restart\n", spread(&cache.restarts))
 }
 
 fn spread(times: &[Duration]) -> String {

@@ -85,6 +85,11 @@ impl Process {
 
     /// Asks the process to end as Ctrl-C does, and waits until it has.
     pub(crate) async fn stop(mut self) -> anyhow::Result<ExitStatus> {
+        self.stop_in_place().await
+    }
+
+    /// The same, where something else will take its place.
+    pub(crate) async fn stop_in_place(&mut self) -> anyhow::Result<ExitStatus> {
         // The standard library sends no signal but SIGKILL.
         Command::new("kill").args(["-INT", &self.pid().to_string()]).status().context("cannot run kill")?;
         let began = Instant::now();

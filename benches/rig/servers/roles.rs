@@ -5,17 +5,24 @@ use crate::client::Target;
 use crate::tls::{client_config, make_identity};
 use anyhow::Context;
 use serde::Deserialize;
+use skerry_proto::join::JoinToken;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// Time for what waits to be on disk; a guard, not a mark.
+const WRITE_TIME_MAX: Duration = Duration::from_secs(120);
 
 /// An origin, and an edge that has enrolled with it.
 #[derive(Debug)]
 pub(crate) struct Roles {
     pub(crate) edge: Server,
-    origin: Process,
+    pub(crate) origin: Process,
     account: Account,
     grpc: SocketAddr,
+    edge_admin: SocketAddr,
+    edge_settings: Vec<(&'static str, String)>,
 }
 
 /// What `skerry origin init --json` prints; what the rig needs of it.
@@ -28,8 +35,13 @@ struct Account {
 }
 
 impl Roles {
-    /// Starts both in `folder`; the edge has `memory_tier` bytes for slices in memory.
-    pub(crate) async fn start(skerry: &Skerry, folder: &Path, memory_tier: u64) -> anyhow::Result<Self> {
+    /// Starts both in `folder`; the edge has `memory_tier` bytes for slices in memory, and further settings.
+    pub(crate) async fn start(
+        skerry: &Skerry,
+        folder: &Path,
+        memory_tier: u64,
+        more: &[(&'static str, String)],
+    ) -> anyhow::Result<Self> {
         let grpc = free_address()?;
         let https = free_address()?;
         let token = folder.join("join-token");
@@ -37,6 +49,7 @@ impl Roles {
         let origin_settings = [
             ("data", folder.join("origin").display().to_string()),
             ("grpc.addresses", grpc.to_string()),
+            ("api.addresses", String::new()),
             ("admin.addresses", origin_admin.to_string()),
             ("public_port", https.port().to_string()),
         ];
@@ -53,7 +66,7 @@ impl Roles {
         wait_until_ready(&mut origin, origin_admin).await?;
 
         let identity = make_identity(folder, "edge", &[&account.domain_name])?;
-        let edge_settings = [
+        let mut edge_settings = vec![
             ("data", folder.join("edge").display().to_string()),
             ("origin.url", format!("https://{grpc}")),
             ("origin.join_token_file", token.display().to_string()),
@@ -63,25 +76,70 @@ impl Roles {
             ("admin.addresses", edge_admin.to_string()),
             ("cache.memory_size", memory_tier.to_string()),
         ];
-        let mut command = skerry.command();
-        command.arg("edge");
-        set(&mut command, &edge_settings, skerry.settings_of("edge"));
-        let mut process = Process::spawn("skerry-edge", command, folder)?;
+        edge_settings.extend_from_slice(more);
+        let mut process = spawn_edge(skerry, folder, &edge_settings)?;
         wait_until_ready(&mut process, edge_admin).await?;
         let tls = client_config(&identity.certificate)?;
         let target = Target { address: https, host: account.domain_name.clone(), tls };
         let edge = Server { name: "skerry", process, target };
-        Ok(Self { edge, origin, account, grpc })
+        Ok(Self { edge, origin, account, grpc, edge_admin, edge_settings })
+    }
+
+    /// Stops the edge, and starts it again; when that was. It may not listen yet.
+    pub(crate) async fn restart_edge(&mut self, skerry: &Skerry, folder: &Path) -> anyhow::Result<Instant> {
+        let pid = self.edge.process.pid();
+        self.edge.process.stop_in_place().await.with_context(|| format!("edge {pid}"))?;
+        let began = Instant::now();
+        self.edge.process = spawn_edge(skerry, folder, &self.edge_settings)?;
+        Ok(began)
+    }
+
+    /// Waits until nothing waits for the edge's disk.
+    pub(crate) async fn until_written(&self) -> anyhow::Result<()> {
+        let began = Instant::now();
+        loop {
+            let figures = super::get(self.edge_admin, "/metrics").await?;
+            let pending =
+                figures.lines().find(|line| line.starts_with("skerry_edge_cache_write_pending_bytes{"));
+            if pending.context("a figure of what is pending")?.ends_with(" 0") {
+                return Ok(());
+            }
+            anyhow::ensure!(began.elapsed() < WRITE_TIME_MAX, "the disk does not keep up");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Account whose assets are shown.
+    pub(crate) fn account_sid(&self) -> &str {
+        &self.account.account_sid
+    }
+
+    /// The origin's gRPC listener.
+    pub(crate) fn grpc_url(&self) -> String {
+        format!("https://{}", self.grpc)
+    }
+
+    /// Another join token.
+    pub(crate) fn join_token(&self, skerry: &Skerry) -> anyhow::Result<JoinToken> {
+        let mut command = self.client(skerry);
+        command.arg("join-token");
+        Ok(run(command)?.trim().parse()?)
     }
 
     /// `skerry put` that ends when the edge shows the file.
     pub(crate) fn put(&self, skerry: &Skerry, file: &Path, path: &str) -> Command {
+        let mut command = self.client(skerry);
+        command.arg("put").arg(file).args(["--path", path, "--wait", "--json"]);
+        command
+    }
+
+    /// A command that knows this origin.
+    fn client(&self, skerry: &Skerry) -> Command {
         let account = &self.account;
         let mut command = skerry.command();
-        command.env("SKERRY_GRPC", format!("https://{}", self.grpc)).env("SKERRY_CA", &account.ca_file);
+        command.env("SKERRY_GRPC", self.grpc_url()).env("SKERRY_CA", &account.ca_file);
         command.env("SKERRY_ACCOUNT_SID", &account.account_sid);
         command.env("SKERRY_AUTH_TOKEN", &account.auth_token);
-        command.arg("put").arg(file).args(["--path", path, "--wait", "--json"]);
         command
     }
 
@@ -91,6 +149,17 @@ impl Roles {
         self.origin.stop().await?;
         Ok(())
     }
+}
+
+fn spawn_edge(
+    skerry: &Skerry,
+    folder: &Path,
+    settings: &[(&'static str, String)],
+) -> anyhow::Result<Process> {
+    let mut command = skerry.command();
+    command.arg("edge");
+    set(&mut command, settings, skerry.settings_of("edge"));
+    Process::spawn("skerry-edge", command, folder)
 }
 
 /// Settings of the command line come last, and so win.

@@ -5,7 +5,8 @@ use foyer::{Code, Error, Result};
 use skerry_proto::hash::Hash;
 use skerry_proto::slices::{SLICE_SIZE, SliceList, VerifiedSlice};
 use std::io::{Read, Write};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 /// An account, as the first part of every key: the first 16 bytes of the hash of its SID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -65,34 +66,65 @@ pub(super) enum Proof {
     List(SliceList),
 }
 
-/// Bytes in the cache, and the proof once somebody has checked them.
+/// Bytes in the cache, and the proof that they are right. Only what comes from disk lacks one, and nothing without it enters memory.
 #[derive(Debug)]
 pub(super) struct Cached {
     bytes: Bytes,
-    proof: OnceLock<Proof>,
+    proof: Option<Proof>,
+    asks: AtomicU8,
 }
 
+/// As many asks as count.
+const ASKS_MAX: u8 = 2;
+
 impl Cached {
-    pub(super) fn proven(bytes: Bytes, proof: Proof) -> Self {
-        Self { bytes, proof: OnceLock::from(proof) }
+    /// Right bytes that were asked for so often; what has no need to go to disk any more counts as asked for often.
+    pub(super) fn proven(proof: Proof, asks: Asks) -> Self {
+        let bytes = match &proof {
+            Proof::Slice(slice) => slice.bytes().clone(),
+            Proof::List(list) => list.values().clone(),
+        };
+        Self { bytes, proof: Some(proof), asks: AtomicU8::new(asks as u8) }
     }
 
-    pub(super) fn bytes(&self) -> &Bytes {
+    /// Bytes that nobody has checked.
+    pub(super) const fn unproven(bytes: Bytes) -> Self {
+        Self { bytes, proof: None, asks: AtomicU8::new(0) }
+    }
+
+    pub(super) const fn bytes(&self) -> &Bytes {
         &self.bytes
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(super) const fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    pub(super) fn proof(&self) -> Option<&Proof> {
-        self.proof.get()
+    pub(super) const fn proof(&self) -> Option<&Proof> {
+        self.proof.as_ref()
     }
 
-    /// Marks the bytes as right. Two who checked the same bytes at once agree, so the second mark is dropped.
-    pub(super) fn prove(&self, proof: Proof) {
-        let _ = self.proof.set(proof);
+    /// Counts that it was asked for. True once: at the second ask.
+    pub(super) fn ask(&self) -> bool {
+        // A load costs nothing beside the lookup; nearly all asks end here.
+        self.asks.load(Ordering::Relaxed) < ASKS_MAX && self.asks.fetch_add(1, Ordering::Relaxed) == 1
     }
+
+    /// Counts no further asks: it is on its way to disk.
+    pub(super) fn settle(&self) {
+        self.asks.store(ASKS_MAX, Ordering::Relaxed);
+    }
+}
+
+/// How often something was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asks {
+    /// Never: it was read ahead.
+    Never,
+    /// Once.
+    Once,
+    /// More than once.
+    Often,
 }
 
 impl Code for SliceKey {
@@ -128,7 +160,7 @@ impl Code for Cached {
         let len = u64::decode(reader)?.min(VALUE_SIZE_MAX);
         let mut bytes = Vec::with_capacity(len as usize);
         reader.take(len).read_to_end(&mut bytes).map_err(Error::io_error)?;
-        Ok(Self { bytes: bytes.into(), proof: OnceLock::new() })
+        Ok(Self::unproven(bytes.into()))
     }
 
     fn estimated_size(&self) -> usize {
@@ -155,13 +187,26 @@ mod tests {
         let blob = BlobId::of(b"hello");
         let list = SliceList::trivial(blob).expect("one slice");
         let slice = list.check(0, Bytes::from_static(b"hello")).expect("right");
-        let value = Cached::proven(slice.bytes().clone(), Proof::Slice(slice));
+        let value = Cached::proven(Proof::Slice(slice), Asks::Once);
         let mut bytes = Vec::new();
         value.encode(&mut bytes).expect("writes");
         assert_eq!(bytes.len(), value.estimated_size());
         let read = Cached::decode(&mut &bytes[..]).expect("reads");
         assert_eq!(read.bytes(), value.bytes());
         assert!(value.proof().is_some() && read.proof().is_none());
+    }
+
+    #[test]
+    fn the_second_ask_is_told_once() {
+        let list = SliceList::trivial(BlobId::of(b"a")).expect("one slice");
+        let slice = list.check(0, Bytes::from_static(b"a")).expect("right");
+        let told = |asks| {
+            let value = Cached::proven(Proof::Slice(slice.clone()), asks);
+            [value.ask(), value.ask(), value.ask()]
+        };
+        assert_eq!(told(Asks::Never), [false, true, false]);
+        assert_eq!(told(Asks::Once), [true, false, false]);
+        assert_eq!(told(Asks::Often), [false, false, false]);
     }
 
     #[test]

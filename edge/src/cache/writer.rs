@@ -1,20 +1,25 @@
 //! Writes slices to disk behind the responses, at the pace of the disk.
 //!
-//! foyer drops entries silently when its buffers are full. So this writer hands it one batch at a time, no larger than its buffers
-//! take, and waits until the batch is written. What waits for its turn is bounded in bytes: beyond the bound a slice is only noted
-//! by its key, and written when its turn comes if memory still holds it. What memory has dropped by then is counted.
+//! foyer drops entries silently when its buffers are full, and does not say when a write failed. So this writer hands it one batch at
+//! a time, no larger than its buffers take, waits until the batch is done, and then looks whether all of it is there. What waits for
+//! its turn is bounded in bytes: beyond the bound a slice is only noted by its key, and written when its turn comes if memory still
+//! holds it. Whatever is not written is counted, by why.
 
+use super::disk::{Disk, Memory, Store};
 use super::entry::{Cached, SliceKey};
-use crate::metrics::Metrics;
-use foyer::{HybridCache, HybridCacheEntry};
+use crate::metrics::{Metrics, SkipReason};
+use foyer::CacheEntry;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-type Entry = HybridCacheEntry<SliceKey, Cached>;
+/// An entry of the memory tier.
+pub(super) type Entry = CacheEntry<SliceKey, Cached>;
 
 /// foyer's buffers get half of the write buffer; the other half is for slices that wait for their turn.
 pub(super) fn pool_size(write_buffer_size: u64) -> usize {
@@ -29,8 +34,17 @@ const fn batch_size(pool_size: usize) -> usize {
     pool_size / 4
 }
 
+/// What the smallest entry takes on disk: a page. Many small ones must not outgrow the buffers either.
+const ENTRY_SIZE_MIN: usize = 4096;
+
 /// Keys noted at most: 4 MB of them, for 16 GiB of slices.
 const NOTES_MAX: usize = 65_536;
+
+/// Time for one batch; with the default buffer a disk that needs more does 70 KB/s.
+const BATCH_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// Time for all that waits at a stop.
+const FLUSH_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// What waits for its turn.
 enum Job {
@@ -59,17 +73,20 @@ pub(super) struct DiskWriter {
 
 impl DiskWriter {
     pub(super) fn start(
-        tiers: HybridCache<SliceKey, Cached>,
+        disk: Disk,
+        memory: Memory,
         write_buffer_size: u64,
         runtime: &Handle,
         metrics: Arc<Metrics>,
     ) -> Self {
         let (queue, jobs) = mpsc::unbounded_channel();
         let pool = pool_size(write_buffer_size);
+        metrics.cache_write_pending_bytes_max.set(pool as f64);
         let backlog = Arc::new(Backlog::default());
         let stop = CancellationToken::new();
         let writing = Writing {
-            tiers,
+            disk,
+            memory,
             jobs,
             backlog: Arc::clone(&backlog),
             batch_max: batch_size(pool),
@@ -84,7 +101,7 @@ impl DiskWriter {
 
     /// Takes an entry for the disk.
     pub(super) fn write_later(&self, entry: Entry) {
-        let size = entry.value().len();
+        let size = size_of(&entry);
         let before = self.backlog.bytes.fetch_add(size, Ordering::Relaxed);
         let job = if before + size <= self.bytes_max {
             self.metrics.cache_write_pending_bytes.set((before + size) as f64);
@@ -93,7 +110,7 @@ impl DiskWriter {
             self.backlog.bytes.fetch_sub(size, Ordering::Relaxed);
             if self.backlog.notes.fetch_add(1, Ordering::Relaxed) >= NOTES_MAX {
                 self.backlog.notes.fetch_sub(1, Ordering::Relaxed);
-                self.metrics.cache_write_skipped.increment(1);
+                self.metrics.write_skipped(SkipReason::QueueFull);
                 return;
             }
             Job::Revisit(*entry.key())
@@ -102,15 +119,18 @@ impl DiskWriter {
         let _ = self.queue.send(job);
     }
 
-    /// Writes what waits, then ends.
+    /// Writes what waits, then ends; a disk that does not take it in time loses it.
     pub(super) async fn stop(&self) {
         self.stop.cancel();
-        self.task.wait().await;
+        if timeout(FLUSH_TIME_MAX, self.task.wait()).await.is_err() {
+            tracing::error!("the disk cache did not take what waited for it in time");
+        }
     }
 }
 
 struct Writing {
-    tiers: HybridCache<SliceKey, Cached>,
+    disk: Disk,
+    memory: Memory,
     jobs: UnboundedReceiver<Job>,
     backlog: Arc<Backlog>,
     batch_max: usize,
@@ -127,27 +147,51 @@ impl Writing {
                 () = self.stop.cancelled() => self.jobs.try_recv().ok(),
             };
             let Some(first) = first else { return };
-            self.write_batch(first).await;
+            self.take_batch(first).await;
         }
     }
 
-    /// Hands over one batch and waits until the disk has it.
-    async fn write_batch(&mut self, first: Job) {
+    /// Takes one batch from the queue, hands it over, and waits until the disk has it.
+    async fn take_batch(&mut self, first: Job) {
+        let store = self.disk.for_writing().await;
         let (mut size, mut queued) = (0, 0);
+        let mut batch = Vec::new();
         let mut next = Some(first);
         while let Some(job) = next {
             if let Job::Write(entry) = &job {
-                queued += entry.value().len();
+                queued += size_of(entry);
             }
             if let Some(entry) = self.entry_of(job) {
-                size += entry.value().len();
-                self.tiers.storage().enqueue(entry.piece(), false);
+                size += size_of(&entry);
+                batch.push(entry);
             }
             next = if size < self.batch_max { self.jobs.try_recv().ok() } else { None };
         }
-        self.tiers.storage().wait().await;
+        match store {
+            Some(store) => self.write(&store, batch).await,
+            None => batch.iter().for_each(|_| self.metrics.write_skipped(SkipReason::DiskAway)),
+        }
         let before = self.backlog.bytes.fetch_sub(queued, Ordering::Relaxed);
         self.metrics.cache_write_pending_bytes.set(before.saturating_sub(queued) as f64);
+    }
+
+    async fn write(&self, store: &Store, batch: Vec<Entry>) {
+        for entry in &batch {
+            store.enqueue(entry.piece(), true);
+        }
+        let in_time = timeout(BATCH_TIME_MAX, store.wait()).await.is_ok();
+        let mut failed = false;
+        for entry in &batch {
+            if in_time && store.may_contains(entry.key()) {
+                self.metrics.cache_disk_written_bytes.increment(entry.value().len() as u64);
+            } else {
+                failed = true;
+                self.metrics.write_skipped(SkipReason::DiskFailed);
+            }
+        }
+        if failed {
+            self.disk.write_failed();
+        }
     }
 
     fn entry_of(&self, job: Job) -> Option<Entry> {
@@ -155,12 +199,16 @@ impl Writing {
             Job::Write(entry) => Some(entry),
             Job::Revisit(key) => {
                 self.backlog.notes.fetch_sub(1, Ordering::Relaxed);
-                let entry = self.tiers.memory().get(&key);
+                let entry = self.memory.get(&key);
                 if entry.is_none() {
-                    self.metrics.cache_write_skipped.increment(1);
+                    self.metrics.write_skipped(SkipReason::QueueFull);
                 }
                 entry
             }
         }
     }
+}
+
+fn size_of(entry: &Entry) -> usize {
+    entry.value().len().max(ENTRY_SIZE_MIN)
 }

@@ -1,6 +1,8 @@
 //! Takes pointers: verifies them, fetches what they name, keeps all of it, and then shows it.
 
-use super::environment::{Environment, Environments, Pages, page};
+use super::environment::{Documents, Environment, Environments};
+use super::pages::{HistoryPage, ManifestPage, Pages};
+use super::secrets::Secrets;
 use super::state::{StateError, StateFolder};
 use crate::fill::{FillError, Slices};
 use crate::metrics::{IntegritySource, Metrics};
@@ -21,6 +23,7 @@ pub(crate) struct Applier {
     pub(crate) state: StateFolder,
     pub(crate) slices: Arc<Slices>,
     pub(crate) environments: Arc<Environments>,
+    pub(crate) secrets: Arc<Secrets>,
     pub(crate) metrics: Arc<Metrics>,
 }
 
@@ -60,6 +63,17 @@ impl Refusal {
     }
 }
 
+/// Reads a page from its bytes, the bits of its root, and its number.
+type ReadPage<E> = fn(&[u8], u32, usize) -> Result<Vec<E>, DocumentError>;
+
+/// How pages of one kind of document come into memory.
+struct Reading<'a, E, P> {
+    /// Those of the version before.
+    held: Option<&'a Pages<P>>,
+    read: ReadPage<E>,
+    make: fn(Vec<E>) -> P,
+}
+
 impl Applier {
     /// Shows what was kept by the last run. What cannot be shown is logged and left to the origin's next snapshot.
     ///
@@ -95,11 +109,10 @@ impl Applier {
             }
         }
         let mut named = HashSet::new();
-        let pages = self.manifest(&pointer, held.as_deref(), &mut named).await?;
-        self.history(&pointer, &mut named).await?;
+        let documents = self.documents(&pointer, held.as_deref(), &mut named).await?;
         self.keep(&pointer, signed, named).await?;
         let domain = pointer.domain.clone();
-        self.environments.show(Arc::new(Environment::new(&pointer, pages)));
+        self.environments.show(Arc::new(Environment::new(&pointer, documents)));
         self.metrics.environments.set(self.environments.count() as f64);
         Ok(domain)
     }
@@ -112,49 +125,65 @@ impl Applier {
         Ok(blocking(move || state.forget(&domain)).await?)
     }
 
-    async fn manifest(
+    /// What the documents say that the pointer names; all of them are held then.
+    async fn documents(
         &self,
         pointer: &Pointer,
         held: Option<&Environment>,
         named: &mut HashSet<Hash>,
-    ) -> Result<Pages, ApplyError> {
-        let Some(root) = pointer.manifest else { return Ok(Pages::default()) };
-        let bytes = self.document(pointer, root, named).await?;
-        match manifest::read_root(&bytes).map_err(|error| self.refuse(error))?.entries {
-            Root::Single(entries) => Ok(Pages { bits: 0, pages: vec![(root, Arc::new(page(entries)))] }),
-            Root::Pages { bits, pages: names } => {
-                let mut pages = Vec::with_capacity(names.len());
-                for (number, name) in names.into_iter().enumerate() {
-                    let same = held
-                        .filter(|held| held.pages.bits == bits)
-                        .and_then(|held| held.pages.pages.get(number))
-                        .filter(|(held, _)| *held == name);
-                    if let Some((_, page)) = same {
-                        named.insert(name.hash);
-                        pages.push((name, Arc::clone(page)));
-                        continue;
-                    }
-                    let bytes = self.document(pointer, name, named).await?;
-                    let entries =
-                        manifest::read_page(&bytes, bits, number).map_err(|error| self.refuse(error))?;
-                    pages.push((name, Arc::new(page(entries))));
-                }
-                Ok(Pages { bits, pages })
-            }
+    ) -> Result<Documents, ApplyError> {
+        let mut documents = Documents::default();
+        if let Some(name) = pointer.manifest {
+            let bytes = self.document(pointer, name, named).await?;
+            let root = manifest::read_root(&bytes).map_err(|error| self.refuse(error))?;
+            documents.rules = root.rules;
+            let read = Reading {
+                held: held.map(|held| &held.manifest),
+                read: manifest::read_page,
+                make: ManifestPage::new,
+            };
+            documents.manifest = self.pages(pointer, name, root.entries, &read, named).await?;
         }
+        if let Some(name) = pointer.history {
+            let bytes = self.document(pointer, name, named).await?;
+            let root = history::read_root(&bytes).map_err(|error| self.refuse(error))?;
+            let read = Reading {
+                held: held.map(|held| &held.history),
+                read: history::read_page,
+                make: HistoryPage::new,
+            };
+            documents.history = self.pages(pointer, name, root, &read, named).await?;
+        }
+        Ok(documents)
     }
 
-    /// The history is held, so that what it names can be served while the origin is away.
-    async fn history(&self, pointer: &Pointer, named: &mut HashSet<Hash>) -> Result<(), ApplyError> {
-        let Some(root) = pointer.history else { return Ok(()) };
-        let bytes = self.document(pointer, root, named).await?;
-        if let Root::Pages { bits, pages } = history::read_root(&bytes).map_err(|error| self.refuse(error))? {
-            for (number, name) in pages.into_iter().enumerate() {
-                let bytes = self.document(pointer, name, named).await?;
-                history::read_page(&bytes, bits, number).map_err(|error| self.refuse(error))?;
+    /// All pages of a document; those that are held already are shared.
+    async fn pages<E, P>(
+        &self,
+        pointer: &Pointer,
+        name: BlobId,
+        root: Root<E>,
+        reading: &Reading<'_, E, P>,
+        named: &mut HashSet<Hash>,
+    ) -> Result<Pages<P>, ApplyError> {
+        let (bits, names) = match root {
+            Root::Single(entries) => {
+                return Ok(Pages::new(0, vec![(name, Arc::new((reading.make)(entries)))]));
             }
+            Root::Pages { bits, pages } => (bits, pages),
+        };
+        let mut pages = Vec::with_capacity(names.len());
+        for (number, name) in names.into_iter().enumerate() {
+            if let Some(page) = reading.held.and_then(|held| held.same(bits, number, name)) {
+                named.insert(name.hash);
+                pages.push((name, Arc::clone(page)));
+                continue;
+            }
+            let bytes = self.document(pointer, name, named).await?;
+            let entries = (reading.read)(&bytes, bits, number).map_err(|error| self.refuse(error))?;
+            pages.push((name, Arc::new((reading.make)(entries))));
         }
-        Ok(())
+        Ok(Pages::new(bits, pages))
     }
 
     /// A document from disk, else from the origin, which then is on disk.

@@ -1,8 +1,8 @@
 //! Who an edge is: its id, its certificate and key, and whom it trusts. Kept in files of mode 0600.
 
 use super::channel::{OriginChannel, anonymous};
-use super::state::write_atomically;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+use skerry_folder::{Readers, write};
 use skerry_proto::authority::{self, AuthorityError};
 use skerry_proto::document::{self, DocumentError};
 use skerry_proto::join::JoinToken;
@@ -54,6 +54,9 @@ pub enum IdentityError {
     /// The origin cannot be reached, by this URL or at the moment.
     #[error("the origin cannot be reached: {0}")]
     Transport(#[from] tonic::transport::Error),
+    /// The origin does not answer.
+    #[error("the origin cannot be reached: {0}")]
+    Unreachable(String),
     /// The origin refuses.
     #[error("the origin refuses: {}", .0.message())]
     Refused(Box<tonic::Status>),
@@ -69,7 +72,7 @@ impl IdentityError {
             Self::Refused(status) => {
                 matches!(status.code(), tonic::Code::Unavailable | tonic::Code::DeadlineExceeded)
             }
-            Self::Transport(_) => true,
+            Self::Transport(_) | Self::Unreachable(_) => true,
             Self::NoJoinToken
             | Self::File { .. }
             | Self::Document(_)
@@ -110,7 +113,7 @@ impl Identity {
             key_set: self.keys.encode(),
         });
         let path = folder.join(FILE);
-        write_atomically(&path, &bytes)
+        write(&path, &bytes, Readers::Owner)
             .map_err(|source| IdentityError::File { path: path.display().to_string(), source })
     }
 
@@ -139,8 +142,7 @@ pub async fn enrol(
         certificate_request: request.into(),
         name: name.to_owned(),
     };
-    let answer =
-        client.enrol(request).await.map_err(|status| IdentityError::Refused(Box::new(status)))?.into_inner();
+    let answer = client.enrol(request).await.map_err(refused)?.into_inner();
     if answer.cluster_id != token.keys.cluster_id[..] {
         return Err(IdentityError::OtherCluster);
     }
@@ -167,8 +169,7 @@ pub async fn renew(
     let (request, key) = authority::certificate_request()?;
     let mut client = wire::enrol_client::EnrolClient::new(channel.current());
     let request = wire::RenewRequest { certificate_request: request.into() };
-    let answer =
-        client.renew(request).await.map_err(|status| IdentityError::Refused(Box::new(status)))?.into_inner();
+    let answer = client.renew(request).await.map_err(refused)?.into_inner();
     let identity = Identity {
         edge_id: old.edge_id.clone(),
         certificate: CertificateDer::from(answer.certificate.to_vec()),
@@ -178,4 +179,20 @@ pub async fn renew(
     };
     identity.save(folder)?;
     Ok(identity)
+}
+
+/// A status that the origin sent, or one that tonic made because nothing came from there.
+fn refused(status: tonic::Status) -> IdentityError {
+    let is_silent = matches!(status.code(), tonic::Code::Unavailable | tonic::Code::DeadlineExceeded)
+        && !status.metadata().contains_key("skerry-code");
+    if !is_silent {
+        return IdentityError::Refused(Box::new(status));
+    }
+    // The last cause is what people can act on, such as a refused connection.
+    let mut cause: &dyn std::error::Error = &status;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    let is_status = std::ptr::addr_eq(cause, &status);
+    IdentityError::Unreachable(if is_status { status.message().to_owned() } else { cause.to_string() })
 }

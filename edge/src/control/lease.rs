@@ -9,17 +9,22 @@ use skerry_proto::document;
 use skerry_proto::pointer::StaleRule;
 use skerry_proto::wire;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Stands for "never renewed".
 const NEVER: i64 = i64::MIN;
+
+/// RFC 9111 §1.2.2: what stands for any longer time.
+const AGE_MAX: u64 = 1 << 31;
 
 /// When the lease was last renewed, and for how long.
 #[derive(Debug)]
 pub struct Lease {
     /// Milliseconds of the boot clock, or [`NEVER`]. Negative for a renewal before this boot.
     renewed_at: AtomicI64,
+    /// Whether the origin answers: then what is held is what it says.
+    live: AtomicBool,
     length: Duration,
     file: PathBuf,
 }
@@ -28,7 +33,7 @@ impl Lease {
     /// Takes up the lease where the last run left it.
     pub fn load(file: PathBuf, length: Duration) -> Self {
         let renewed_at = read(&file).unwrap_or(NEVER);
-        Self { renewed_at: AtomicI64::new(renewed_at), length, file }
+        Self { renewed_at: AtomicI64::new(renewed_at), live: AtomicBool::new(false), length, file }
     }
 
     /// Milliseconds of the clock that runs during suspend.
@@ -41,6 +46,7 @@ impl Lease {
     /// The origin answered the ping that was sent at `sent_at`. Remembers it on disk; blocks for a file of 50 bytes.
     pub fn renew(&self, sent_at: i64) {
         self.renewed_at.fetch_max(sent_at, Ordering::Relaxed);
+        self.live.store(true, Ordering::Relaxed);
         let age = Duration::from_millis(u64::try_from(Self::now() - sent_at).unwrap_or(0));
         let wall = SystemTime::now().checked_sub(age).and_then(unix_milliseconds).unwrap_or(0);
         let renewal = wire::LeaseRenewal {
@@ -55,6 +61,23 @@ impl Lease {
         if let Err(error) = written {
             tracing::warn!(%error, "the time of the last lease cannot be kept");
         }
+    }
+
+    /// The origin answers no more; the next renewal says that it does again.
+    pub fn lost(&self) {
+        self.live.store(false, Ordering::Relaxed);
+    }
+
+    /// For how many seconds the origin has not confirmed what is held. `None` while it answers, without reading a clock.
+    pub fn age(&self) -> Option<u64> {
+        if self.live.load(Ordering::Relaxed) {
+            return None;
+        }
+        let milliseconds = match self.renewed_at.load(Ordering::Relaxed) {
+            NEVER => i64::MAX,
+            renewed_at => Self::now().saturating_sub(renewed_at),
+        };
+        Some(u64::try_from(milliseconds / 1000).unwrap_or(0).min(AGE_MAX))
     }
 
     /// How long the lease still runs; negative when it is over. In milliseconds.
@@ -131,6 +154,20 @@ mod tests {
         let lease = Lease::load(file, LENGTH);
         lease.renew(Lease::now() - 11_000);
         assert!(!lease.allows(AT_ONCE) && lease.allows(HOUR) && lease.allows(StaleRule::Unbounded));
+    }
+
+    #[test]
+    fn the_age_counts_from_the_last_renewal_once_the_origin_is_lost() {
+        let (_temp, file) = file();
+        let lease = Lease::load(file.clone(), LENGTH);
+        assert_eq!(lease.age(), Some(AGE_MAX), "never heard of");
+        lease.renew(Lease::now() - 7_000);
+        assert_eq!(lease.age(), None);
+        lease.lost();
+        assert!(lease.age().is_some_and(|age| (7..=8).contains(&age)), "{:?}", lease.age());
+        assert!(Lease::load(file, LENGTH).age().is_some_and(|age| (7..=8).contains(&age)), "after a restart");
+        lease.renew(Lease::now());
+        assert_eq!(lease.age(), None);
     }
 
     #[test]

@@ -4,15 +4,15 @@
 //! Documents are written and fsynced before the pointer that names them; every file is replaced by a rename. Nothing read from here
 //! is trusted: pointers are verified again, documents are compared with the hash that names them.
 
+use skerry_folder::{Readers, sync_folder, write};
 use skerry_proto::document;
 use skerry_proto::hash::Hash;
 use skerry_proto::pointer::Version;
 use skerry_proto::slices::BlobId;
 use skerry_proto::wire;
 use std::collections::HashSet;
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Why state cannot be kept.
@@ -80,7 +80,7 @@ impl StateFolder {
         let folder = self.folder(domain);
         fs::create_dir_all(&folder).map_err(|source| failed(&folder, source))?;
         let path = folder.join(hash.to_string());
-        write_atomically(&path, bytes).map_err(|source| failed(&path, source))
+        write(&path, bytes, Readers::Owner).map_err(|source| failed(&path, source))
     }
 
     /// Keeps a pointer whose documents are kept, and drops the environment's documents that it does not name.
@@ -96,7 +96,7 @@ impl StateFolder {
         let folder = self.folder(domain);
         fs::create_dir_all(&folder).map_err(|source| failed(&folder, source))?;
         let path = folder.join(POINTER);
-        write_atomically(&path, &document::encode(pointer)).map_err(|source| failed(&path, source))?;
+        write(&path, &document::encode(pointer), Readers::Owner).map_err(|source| failed(&path, source))?;
         sync_folder(&self.root.join("environments")).map_err(|source| failed(&folder, source))?;
         for entry in fs::read_dir(&folder).map_err(|source| failed(&folder, source))?.flatten() {
             let name = entry.file_name();
@@ -141,7 +141,7 @@ impl StateFolder {
     pub fn set_position(&self, position: Version) -> Result<(), StateError> {
         let path = self.root.join(POSITION);
         let bytes = document::encode(&wire::Ack { epoch: position.epoch, revision: position.revision });
-        write_atomically(&path, &bytes).map_err(|source| failed(&path, source))
+        write(&path, &bytes, Readers::Owner).map_err(|source| failed(&path, source))
     }
 
     fn folder(&self, domain: &str) -> PathBuf {
@@ -150,21 +150,7 @@ impl StateFolder {
     }
 }
 
-/// Replaces a file durably: mode 0600, fsync, rename, fsync of the folder.
-pub(super) fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let partial = path.with_extension("partial");
-    let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&partial)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&partial, path)?;
-    path.parent().map_or(Ok(()), sync_folder)
-}
-
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
-fn failed(path: &Path, source: io::Error) -> StateError {
+pub(super) fn failed(path: &Path, source: io::Error) -> StateError {
     StateError { path: path.display().to_string(), source }
 }
 

@@ -4,13 +4,13 @@
 //! by one, so a heartbeat counts only when everything sent before it is shown.
 
 use super::apply::{Applier, ApplyError, blocking};
+use super::backoff::{Backoff, PAUSE_MAX};
 use super::channel::OriginChannel;
 use super::lease::Lease;
 use crate::metrics::Metrics;
 use skerry_proto::pointer::Version;
 use skerry_proto::wire::{self, watch_request, watch_response};
 use std::collections::{HashSet, VecDeque};
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -27,9 +27,6 @@ const PINGS_KEPT: usize = 64;
 /// Requests on their way to the origin at most.
 const REQUESTS_MAX: usize = 64;
 
-const RETRY_MIN: Duration = Duration::from_millis(50);
-const RETRY_MAX: Duration = Duration::from_secs(5);
-
 /// Bytes of one message at most: a part of a snapshot holds 500 pointers of less than 1 KiB.
 const MESSAGE_SIZE_MAX: usize = 4 << 20;
 
@@ -40,6 +37,10 @@ pub struct WatcherStatus {
     pub position: Version,
     /// The stream is up, and all that came with it at first is shown.
     pub current: bool,
+    /// It was so once since the start.
+    pub was_current: bool,
+    /// The last try to follow the origin failed, and none has succeeded since.
+    pub origin_is_away: bool,
 }
 
 /// Follows the origin.
@@ -94,24 +95,27 @@ impl Watcher {
 
     /// Follows the origin until `stop` is cancelled, and then says goodbye.
     pub async fn run(self, stop: CancellationToken) {
-        let mut pause = RETRY_MIN;
+        let mut backoff = Backoff::new();
         while !stop.is_cancelled() {
-            let was_current = self.status.borrow().current;
             let error = match self.follow(&stop).await {
                 Ok(()) => return,
                 Err(error) => error,
             };
-            if self.status.borrow().current || was_current {
-                pause = RETRY_MIN;
+            if self.status.borrow().current {
+                backoff = Backoff::new();
             }
+            self.lease.lost();
             self.metrics.watch_connected.set(0.0);
-            self.status.send_modify(|status| status.current = false);
+            self.status.send_modify(|status| {
+                status.current = false;
+                status.origin_is_away = true;
+            });
+            let pause = backoff.pause();
             tracing::warn!(%error, retry_milliseconds = pause.as_millis() as u64, "the origin cannot be followed; serving what is held");
             tokio::select! {
-                () = tokio::time::sleep(jittered(pause)) => {}
+                () = tokio::time::sleep(pause) => {}
                 () = stop.cancelled() => {}
             }
-            pause = (pause * 2).min(RETRY_MAX);
         }
     }
 
@@ -137,8 +141,14 @@ impl Watcher {
             () = stop.cancelled() => return Ok(()),
         };
         let pings = Pings::default();
-        let mut stream =
-            Stream { watcher: self, requests: &requests, pings: &pings, snapshot: None, refused: false };
+        let mut stream = Stream {
+            watcher: self,
+            requests: &requests,
+            pings: &pings,
+            snapshot: None,
+            secrets: Vec::new(),
+            refused: false,
+        };
         let following = async {
             loop {
                 let response = timeout(self.lease_length, responses.message()).await;
@@ -153,7 +163,7 @@ impl Watcher {
                 send(&requests, watch_request::Kind::Goodbye(wire::Goodbye {})).await;
                 drop(requests);
                 // The origin closes its side when it has read the goodbye.
-                let _ = timeout(RETRY_MAX, async { while let Ok(Some(_)) = responses.message().await {} }).await;
+                let _ = timeout(PAUSE_MAX, async { while let Ok(Some(_)) = responses.message().await {} }).await;
                 Ok(())
             }
         }
@@ -162,7 +172,12 @@ impl Watcher {
     fn set_position(&self, position: Version, current: bool) {
         self.metrics.watch_epoch.set(position.epoch as f64);
         self.metrics.watch_revision.set(position.revision as f64);
-        self.status.send_replace(WatcherStatus { position, current });
+        self.status.send_modify(|status| {
+            status.position = position;
+            status.current = current;
+            status.was_current |= current;
+            status.origin_is_away &= !current;
+        });
     }
 }
 
@@ -179,6 +194,8 @@ struct Stream<'a> {
     pings: &'a Pings,
     /// Domains that the parts of a snapshot named so far.
     snapshot: Option<HashSet<String>>,
+    /// Secrets that the parts of a snapshot named so far.
+    secrets: Vec<wire::AccountSecrets>,
     /// A pointer was refused, so that no later revision may be acknowledged on this stream.
     refused: bool,
 }
@@ -188,6 +205,7 @@ impl Stream<'_> {
         match response.kind {
             Some(watch_response::Kind::Snapshot(part)) => self.snapshot_part(part).await,
             Some(watch_response::Kind::Change(change)) => self.change(change).await,
+            Some(watch_response::Kind::Secrets(part)) => self.secrets_part(part).await,
             Some(watch_response::Kind::Heartbeat(heartbeat)) => {
                 self.heartbeat(heartbeat);
                 Ok(())
@@ -220,6 +238,22 @@ impl Stream<'_> {
             }
         }
         self.acknowledge(version).await
+    }
+
+    /// Comes before the change that it belongs to, so it counts when that is acknowledged.
+    async fn secrets_part(&mut self, part: wire::Secrets) -> Result<(), WatchError> {
+        let secrets = Arc::clone(&self.watcher.applier.secrets);
+        let taken = if part.snapshot {
+            self.secrets.extend(part.accounts);
+            if !part.last {
+                return Ok(());
+            }
+            let all = std::mem::take(&mut self.secrets);
+            blocking(move || secrets.replace(all)).await
+        } else {
+            blocking(move || secrets.update(part.accounts)).await
+        };
+        Ok(taken.map_err(ApplyError::from)?)
     }
 
     async fn change(&mut self, change: wire::Change) -> Result<(), WatchError> {
@@ -333,10 +367,4 @@ impl Pings {
 /// A request that cannot be sent needs no answer: the stream is ending, and the loop sees it.
 async fn send(requests: &mpsc::Sender<wire::WatchRequest>, kind: watch_request::Kind) {
     let _ = requests.send(wire::WatchRequest { kind: Some(kind) }).await;
-}
-
-/// Between half of a pause and one and a half, so that edges do not come back all at once.
-fn jittered(pause: Duration) -> Duration {
-    let random = RandomState::new().build_hasher().finish();
-    pause / 2 + pause.mul_f64((random % 1024) as f64 / 1024.0)
 }

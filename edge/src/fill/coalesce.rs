@@ -1,14 +1,18 @@
-//! Which slices are on their way, so that each is fetched once however many want it.
+//! Which slices are on their way, so that each is read from disk or fetched once however many want it.
+//!
+//! Whoever wants a slice that nobody fetches claims it. A claim begins with one slice, because the disk may have it; it grows by
+//! those after it when an upstream must be asked.
 
 use super::FillError;
-use crate::cache::SliceKey;
+use crate::cache::{Asks, SliceKey};
+use crate::metrics::CacheResult;
 use skerry_proto::slices::VerifiedSlice;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
-/// What comes of a slice that was on its way.
-pub(super) type Outcome = Result<VerifiedSlice, FillError>;
+/// What comes of a slice that was on its way: the slice and where it was, or why it cannot be had.
+pub(super) type Outcome = Result<(VerifiedSlice, CacheResult), FillError>;
 
 type Table = HashMap<SliceKey, watch::Receiver<Option<Outcome>>>;
 
@@ -22,7 +26,7 @@ pub(super) enum Ticket {
     Here(VerifiedSlice),
     /// Somebody fetches it.
     Wait(Waiter),
-    /// The caller must fetch it, and those after it that it claimed too.
+    /// The caller must fetch it.
     Fetch(Waiter, Claim),
 }
 
@@ -46,16 +50,15 @@ pub(super) struct Claim {
 }
 
 impl Flights {
-    /// Joins the flight of a slice, or claims it and up to `run_max - 1` slices after it as long as `wanted` says so.
+    /// Joins the flight of a slice, if there is one.
+    pub(super) fn find(&self, key: &SliceKey) -> Option<Waiter> {
+        self.lock().get(key).cloned().map(Waiter)
+    }
+
+    /// Joins the flight of a slice, or claims it.
     ///
     /// `arrived` looks into the memory cache: a flight that ended just now has put its slice there before it left the table.
-    pub(super) fn join(
-        &self,
-        key: SliceKey,
-        run_max: u64,
-        arrived: impl FnOnce() -> Option<VerifiedSlice>,
-        wanted: impl Fn(&SliceKey) -> bool,
-    ) -> Ticket {
+    pub(super) fn join(&self, key: SliceKey, arrived: impl FnOnce() -> Option<VerifiedSlice>) -> Ticket {
         let mut table = self.lock();
         if let Some(flight) = table.get(&key) {
             return Ticket::Wait(Waiter(flight.clone()));
@@ -63,25 +66,10 @@ impl Flights {
         if let Some(slice) = arrived() {
             return Ticket::Here(slice);
         }
-        let mut rest = Vec::new();
-        let mut first = None;
-        for slice in key.slice..key.slice.saturating_add(run_max) {
-            let key = SliceKey { slice, ..key };
-            if first.is_some() && (table.contains_key(&key) || !wanted(&key)) {
-                break;
-            }
-            let (sender, receiver) = watch::channel(None);
-            first.get_or_insert_with(|| Waiter(receiver.clone()));
-            table.insert(key, receiver);
-            rest.push((key, sender));
-        }
-        rest.reverse();
-        let claim = Claim { table: self.clone(), rest };
-        match first {
-            Some(waiter) => Ticket::Fetch(waiter, claim),
-            // Only for a run of none, which nobody asks for; dropping the claim changes nothing.
-            None => Ticket::Wait(Waiter(watch::channel(None).1)),
-        }
+        let (sender, receiver) = watch::channel(None);
+        let waiter = Waiter(receiver.clone());
+        table.insert(key, receiver);
+        Ticket::Fetch(waiter, Claim { table: self.clone(), rest: vec![(key, sender)] })
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {
@@ -100,12 +88,53 @@ impl Claim {
         self.rest.len() as u64
     }
 
+    /// Claims slices after the only one, up to `count_max` in all, as long as `wanted` says so and nobody else fetches them.
+    pub(super) fn extend(&mut self, count_max: u64, wanted: impl Fn(&SliceKey) -> bool) {
+        let [(first, _)] = &self.rest[..] else { return };
+        let first = *first;
+        let mut table = self.table.lock();
+        for slice in first.slice + 1..first.slice.saturating_add(count_max) {
+            let key = SliceKey { slice, ..first };
+            if table.contains_key(&key) || !wanted(&key) {
+                break;
+            }
+            let (sender, receiver) = watch::channel(None);
+            table.insert(key, receiver);
+            self.rest.push((key, sender));
+        }
+        drop(table);
+        self.rest.reverse();
+    }
+
+    /// How many wait for the first slice that is left.
+    pub(super) fn asks(&self) -> Asks {
+        // The table has a receiver too.
+        match self.rest.last().map_or(0, |(_, sender)| sender.receiver_count().saturating_sub(1)) {
+            0 => Asks::Never,
+            1 => Asks::Once,
+            _ => Asks::Often,
+        }
+    }
+
     /// Delivers the first slice that is left. It must be in the cache already.
-    pub(super) fn deliver(&mut self, slice: VerifiedSlice) {
+    pub(super) fn deliver(&mut self, slice: VerifiedSlice, from: CacheResult) {
         if let Some((key, sender)) = self.rest.pop() {
             self.table.lock().remove(&key);
-            sender.send_replace(Some(Ok(slice)));
+            sender.send_replace(Some(Ok((slice, from))));
         }
+    }
+
+    /// Gives the claim up if nobody waits for any of it; false where somebody does. Whoever comes later claims anew.
+    pub(super) fn abandon(&mut self) -> bool {
+        let mut table = self.table.lock();
+        // Receivers are added under this lock alone.
+        if self.rest.iter().any(|(_, sender)| sender.receiver_count() > 1) {
+            return false;
+        }
+        for (key, _) in self.rest.drain(..) {
+            table.remove(&key);
+        }
+        true
     }
 
     /// Tells all who still wait why nothing comes.
@@ -141,19 +170,26 @@ mod tests {
         list.check(0, Bytes::from_static(b"a")).expect("right")
     }
 
-    fn join(flights: &Flights, index: u64, run: u64) -> Ticket {
-        flights.join(key(index), run, || None, |_| true)
+    fn claim(flights: &Flights, index: u64) -> (Waiter, Claim) {
+        match flights.join(key(index), || None) {
+            Ticket::Fetch(waiter, claim) => (waiter, claim),
+            Ticket::Wait(_) | Ticket::Here(_) => panic!("nobody fetches {index} yet"),
+        }
+    }
+
+    fn wait(flights: &Flights, index: u64) -> Waiter {
+        flights.find(&key(index)).expect("somebody fetches it")
     }
 
     #[tokio::test]
     async fn one_fetches_and_all_who_wait_get_the_slice() {
         let flights = Flights::default();
-        let Ticket::Fetch(first, mut claim) = join(&flights, 0, 4) else { panic!("nobody fetches yet") };
-        let Ticket::Wait(second) = join(&flights, 0, 4) else { panic!("somebody fetches") };
-        let Ticket::Wait(third) = join(&flights, 3, 4) else { panic!("claimed along") };
+        let (first, mut claim) = claim(&flights, 0);
+        claim.extend(4, |_| true);
+        let (second, third) = (wait(&flights, 0), wait(&flights, 3));
         assert_eq!((claim.first(), claim.count()), (Some(0), 4));
         for _ in 0..4 {
-            claim.deliver(slice());
+            claim.deliver(slice(), CacheResult::Miss);
         }
         for waiter in [first, second, third] {
             assert!(waiter.outcome().await.is_ok());
@@ -164,7 +200,7 @@ mod tests {
     #[tokio::test]
     async fn a_claim_that_is_dropped_leaves_nobody_waiting() {
         let flights = Flights::default();
-        let Ticket::Fetch(waiter, claim) = join(&flights, 0, 2) else { panic!("nobody fetches yet") };
+        let (waiter, claim) = claim(&flights, 0);
         drop(claim);
         assert_eq!(waiter.outcome().await.err(), Some(FillError::Unavailable));
         assert!(flights.lock().is_empty());
@@ -173,19 +209,47 @@ mod tests {
     #[test]
     fn a_claim_ends_before_what_is_held_or_on_its_way() {
         let flights = Flights::default();
-        let _later = join(&flights, 5, 1);
-        let Ticket::Fetch(_, claim) = join(&flights, 0, 16) else { panic!("nobody fetches yet") };
-        assert_eq!(claim.count(), 5);
-        drop(claim);
-        let Ticket::Fetch(_, claim) = flights.join(key(0), 16, || None, |key| key.slice < 2) else {
-            panic!("nobody fetches yet")
-        };
-        assert_eq!(claim.count(), 2);
+        let _later = claim(&flights, 5);
+        let (_, mut first) = claim(&flights, 0);
+        first.extend(16, |_| true);
+        assert_eq!(first.count(), 5);
+        drop(first);
+        let (_, mut first) = claim(&flights, 0);
+        first.extend(16, |key| key.slice < 2);
+        assert_eq!(first.count(), 2);
     }
 
     #[test]
     fn a_slice_that_has_just_arrived_is_not_fetched_again() {
         let flights = Flights::default();
-        assert!(matches!(flights.join(key(0), 1, || Some(slice()), |_| true), Ticket::Here(_)));
+        assert!(matches!(flights.join(key(0), || Some(slice())), Ticket::Here(_)));
+    }
+
+    #[test]
+    fn those_who_wait_are_counted() {
+        let flights = Flights::default();
+        let (waiter, mut claim) = claim(&flights, 0);
+        assert_eq!(claim.asks(), Asks::Once);
+        let second = wait(&flights, 0);
+        assert_eq!(claim.asks(), Asks::Often);
+        drop((waiter, second));
+        assert_eq!(claim.asks(), Asks::Never);
+        claim.extend(2, |_| true);
+        assert_eq!(claim.count(), 2);
+    }
+
+    #[test]
+    fn a_claim_is_abandoned_only_when_nobody_waits_for_any_of_it() {
+        let flights = Flights::default();
+        let (waiter, mut first) = claim(&flights, 0);
+        first.extend(4, |_| true);
+        assert!(!first.abandon());
+        drop(waiter);
+        let last = wait(&flights, 3);
+        assert!(!first.abandon());
+        drop(last);
+        assert!(first.abandon());
+        assert!(flights.lock().is_empty());
+        let _again = claim(&flights, 0);
     }
 }

@@ -19,6 +19,16 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Time for each message. A slice of 256 KiB in this time is 26 KB/s.
 const MESSAGE_TIME_MAX: Duration = Duration::from_secs(10);
 
+/// What becomes of the slices of a fill.
+pub(super) trait Sink: Send {
+    /// The verified slice list; comes before the first slice, and again when the upstream is asked again.
+    fn list(&mut self, list: &SliceList);
+    /// The next slice, verified.
+    fn slice(&mut self, index: u64, slice: VerifiedSlice);
+    /// Whether anybody wants more.
+    fn wants_more(&mut self) -> bool;
+}
+
 /// What to fetch, and from where.
 pub(super) struct Flight<'a> {
     upstream: &'a dyn Upstream,
@@ -37,15 +47,8 @@ impl<'a> Flight<'a> {
         Self { upstream, metrics, account_sid, blob }
     }
 
-    /// Fetches `count` slices from `first` on. `on_list` sees the verified slice list before the first slice, `on_slice` each
-    /// verified slice in order.
-    pub(super) async fn run(
-        &self,
-        first: u64,
-        count: u64,
-        mut on_list: impl FnMut(&SliceList) + Send,
-        mut on_slice: impl FnMut(u64, VerifiedSlice) + Send,
-    ) -> Result<(), FillError> {
+    /// Fetches `count` slices from `first` on, as long as the sink wants more.
+    pub(super) async fn run(&self, first: u64, count: u64, sink: &mut impl Sink) -> Result<(), FillError> {
         let started = Instant::now();
         self.metrics.fills_in_flight.increment(1);
         let mut next = first;
@@ -54,8 +57,8 @@ impl<'a> Flight<'a> {
             if attempt > 0 {
                 tokio::time::sleep(PAUSE * attempt).await;
             }
-            result = self.attempt(&mut next, first + count, &mut on_list, &mut on_slice).await;
-            if matches!(result, Ok(()) | Err(FillError::NotFound)) {
+            result = self.attempt(&mut next, first + count, sink).await;
+            if matches!(result, Ok(()) | Err(FillError::NotFound)) || !sink.wants_more() {
                 break;
             }
         }
@@ -68,13 +71,7 @@ impl<'a> Flight<'a> {
         result
     }
 
-    async fn attempt(
-        &self,
-        next: &mut u64,
-        end: u64,
-        on_list: &mut (impl FnMut(&SliceList) + Send),
-        on_slice: &mut (impl FnMut(u64, VerifiedSlice) + Send),
-    ) -> Result<(), FillError> {
+    async fn attempt(&self, next: &mut u64, end: u64, sink: &mut impl Sink) -> Result<(), FillError> {
         let request = wire::FillRequest {
             account_sid: self.account_sid.to_owned(),
             hash: Bytes::copy_from_slice(self.blob.hash.as_bytes()),
@@ -85,7 +82,7 @@ impl<'a> Flight<'a> {
         let opening = timeout(MESSAGE_TIME_MAX, self.upstream.open(request)).await;
         let mut stream = opening.map_err(|_| FillError::TimedOut)?.map_err(|error| fill_error(&error))?;
         let list = self.head(&mut stream).await?;
-        on_list(&list);
+        sink.list(&list);
         while *next < end {
             let Some(Kind::Slice(slice)) = message(&mut stream).await? else {
                 return Err(FillError::Unavailable);
@@ -93,8 +90,13 @@ impl<'a> Flight<'a> {
             let verified = self.verify(&list, *next, slice)?;
             self.metrics.fill_slices.increment(1);
             self.metrics.fill_bytes.increment(verified.bytes().len() as u64);
-            on_slice(*next, verified);
+            sink.slice(*next, verified);
             *next += 1;
+            if *next < end && !sink.wants_more() {
+                // Dropping the stream tells the upstream.
+                self.metrics.fills_abandoned.increment(1);
+                return Ok(());
+            }
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! An upstream in memory, for tests: it holds blobs, does as it is told to fail, and remembers what it sent.
+//! An upstream in memory, for tests: it holds blobs, does as it is told to fail or to wait, and remembers what it sent.
 
 use super::upstream::{SliceStream, Upstream, UpstreamError};
 use bytes::Bytes;
@@ -9,6 +9,7 @@ use skerry_proto::slices::{BlobId, HashedBlob, SLICE_SIZE, SliceHasher};
 use skerry_proto::wire::{self, fill_response::Kind};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
+use tokio::sync::Semaphore;
 
 /// What goes wrong with one fill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +35,9 @@ struct Shelf {
     blobs: HashMap<Hash, (Bytes, HashedBlob)>,
     faults: VecDeque<Fault>,
     sent: Vec<u64>,
+    opened: u64,
+    /// Slices wait for permits, where there is a gate.
+    gate: Option<Arc<Semaphore>>,
 }
 
 /// The upstream. Clones share everything.
@@ -61,11 +65,39 @@ impl MemoryUpstream {
         self.0.lock().expect("no panic").sent.clone()
     }
 
+    /// Fills that were opened so far, or would have been.
+    pub(crate) fn opened(&self) -> u64 {
+        self.0.lock().expect("no panic").opened
+    }
+
+    /// From now on a slice is sent for each permit.
+    pub(crate) fn gate(&self) -> Arc<Semaphore> {
+        let gate = Arc::new(Semaphore::new(0));
+        self.0.lock().expect("no panic").gate = Some(Arc::clone(&gate));
+        gate
+    }
+
+    /// Waits until a slice may be sent, and remembers it.
+    async fn pass(
+        self,
+        message: Result<wire::FillResponse, UpstreamError>,
+    ) -> Result<wire::FillResponse, UpstreamError> {
+        if let Ok(wire::FillResponse { kind: Some(Kind::Slice(slice)) }) = &message {
+            let gate = self.0.lock().expect("no panic").gate.clone();
+            if let Some(gate) = gate {
+                gate.acquire().await.expect("never closed").forget();
+            }
+            self.0.lock().expect("no panic").sent.push(slice.index);
+        }
+        message
+    }
+
     fn messages(
         &self,
         request: &wire::FillRequest,
     ) -> Result<Vec<Result<wire::FillResponse, UpstreamError>>, UpstreamError> {
         let mut shelf = self.0.lock().expect("no panic");
+        shelf.opened += 1;
         let fault = shelf.faults.pop_front();
         if fault == Some(Fault::Refuse) {
             return Err(UpstreamError::Unavailable("refused".into()));
@@ -95,7 +127,6 @@ impl MemoryUpstream {
                 Some(Fault::LongSlices) => data.extend_from_within(..),
                 _ => {}
             }
-            shelf.sent.push(index);
             let slice = wire::FillSlice { index, data: data.into() };
             messages.push(Ok(wire::FillResponse { kind: Some(Kind::Slice(slice)) }));
         }
@@ -105,7 +136,11 @@ impl MemoryUpstream {
 
 impl Upstream for MemoryUpstream {
     fn open(&self, request: wire::FillRequest) -> BoxFuture<'_, Result<SliceStream, UpstreamError>> {
-        Box::pin(async move { Ok(stream::iter(self.messages(&request)?).boxed()) })
+        Box::pin(async move {
+            let upstream = self.clone();
+            let messages = stream::iter(self.messages(&request)?);
+            Ok(messages.then(move |message| upstream.clone().pass(message)).boxed())
+        })
     }
 }
 

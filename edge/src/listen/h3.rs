@@ -1,24 +1,29 @@
 //! HTTP/3 on a QUIC connection: h3's protocol around our handler.
 //!
-//! A request's body is read to its end and dropped before the answer. Otherwise the stream's end would tell the client to stop
+//! A request's body is read to its end before the answer, and dropped but that of POST. Otherwise the stream's end would tell the client to stop
 //! sending, which some clients count as a failed request, even when they had sent everything.
 //!
 //! h3 sends the head of a response. Its body goes straight to quinn, so that no byte of it is copied before it is encrypted.
 
 mod transport;
 
-use super::http::{HEAD_SIZE_MAX, REQUEST_BODY_SIZE_MAX};
-use super::{Respond, Shared};
-use crate::serve::Protocol;
-use ::http::Response;
+use super::credit::Credit;
+use super::http::REQUEST_BODY_SIZE_MAX;
+use super::quota::Slot;
+use super::{Client, Respond, Shared};
+use crate::config::ListenLimits;
+use crate::metrics::CutOff;
+use crate::serve::{self, Protocol, RequestBody};
 use ::http::header::{CONTENT_LENGTH, DATE, HeaderValue};
 use ::http::request::Parts;
-use bytes::{Buf, Bytes};
+use ::http::{Method, Response};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use h3::error::Code;
 use h3::server::{RequestResolver, RequestStream};
 use http_body::Body;
 use http_body_util::BodyExt;
 use quinn::VarInt;
+use quinn::crypto::rustls::HandshakeData;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -28,6 +33,10 @@ use transport::{Newest, Sender};
 
 /// How long a connection that was told to end may take: a client that is quick ends it itself.
 const CLOSE_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// What a request costs that came to nothing because of the client, as of the credit of HTTP/2's frames: bursts of 256 are well above
+/// what a page that is left or a film that is searched takes back.
+const GIVEN_UP_COST: u64 = 16;
 
 /// GOAWAY names the first request that is not served (RFC 9114 §5.2); h3 counts from the last one that is.
 const NEXT_REQUEST: usize = 1;
@@ -42,20 +51,44 @@ pub(super) fn no_error() -> VarInt {
 }
 
 /// Serves HTTP/3 until the connection ends.
-pub(super) async fn serve<R: Respond>(connection: quinn::Connection, shared: &Arc<Shared<R>>) {
+pub(super) async fn serve<R: Respond>(
+    connection: quinn::Connection,
+    slot: Arc<Slot>,
+    shared: &Arc<Shared<R>>,
+) {
     let mut builder = h3::server::builder();
-    builder.max_field_section_size(HEAD_SIZE_MAX.into()).send_grease(false);
+    // Past it h3 answers with 431 (RFC 6585 §5).
+    builder.max_field_section_size(shared.limits.head_size_max as u64).send_grease(false);
+    let client = Arc::new(Client { connection: client(&connection), slot });
+    let quic = connection.clone();
     // Waits until the client lets us open our control streams.
     let (connection, newest) = transport::Connection::new(connection);
     match timeout(shared.limits.handshake_time_max, builder.build(connection)).await {
-        Ok(Ok(connection)) => run(connection, newest, shared).await,
+        Ok(Ok(connection)) => run(connection, &quic, newest, &client, shared).await,
         Ok(Err(error)) => tracing::debug!(%error, "HTTP/3 connection ended before its first request"),
         Err(_) => tracing::debug!("HTTP/3 client did not let us open our control streams in time"),
     }
 }
 
+fn client(connection: &quinn::Connection) -> serve::Connection {
+    let handshake = connection.handshake_data().and_then(|data| data.downcast::<HandshakeData>().ok());
+    serve::Connection {
+        protocol: Protocol::Http3,
+        sni: handshake.and_then(|handshake| handshake.server_name).map(Arc::from),
+        peer: connection.remote_address().ip().to_canonical(),
+    }
+}
+
 /// Accepts requests; each is a task of its own, which ends with the connection.
-async fn run<R: Respond>(mut connection: Connection, newest: Newest, shared: &Arc<Shared<R>>) {
+async fn run<R: Respond>(
+    mut connection: Connection,
+    quic: &quinn::Connection,
+    newest: Newest,
+    client: &Arc<Client>,
+    shared: &Arc<Shared<R>>,
+) {
+    let started = Instant::now();
+    let mut credit = Credit::new(shared.limits.frame_credit_max);
     let mut requests = JoinSet::new();
     let mut stopping = pin!(shared.stop.cancelled());
     let mut timer = pin!(sleep(shared.limits.idle_time_max));
@@ -66,7 +99,7 @@ async fn run<R: Respond>(mut connection: Connection, newest: Newest, shared: &Ar
             accepted = connection.accept() => match accepted {
                 Ok(Some(resolver)) => {
                     if let Some(sender) = newest.take() {
-                        requests.spawn(answer(resolver, sender, Arc::clone(shared)));
+                        requests.spawn(answer(resolver, sender, Arc::clone(client), Arc::clone(shared)));
                     }
                 }
                 Ok(None) => return,
@@ -77,7 +110,16 @@ async fn run<R: Respond>(mut connection: Connection, newest: Newest, shared: &Ar
                     return;
                 }
             },
-            Some(_) = requests.join_next(), if !is_idle => {
+            Some(ended) = requests.join_next(), if !is_idle => {
+                if matches!(ended, Ok(Ended::GivenUp)) {
+                    credit.refill(u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX));
+                    if !credit.spend(GIVEN_UP_COST) {
+                        tracing::debug!("HTTP/3 client takes back too many requests");
+                        shared.metrics.cut_off(CutOff::Flood);
+                        quic.close(transport::varint(Code::H3_EXCESSIVE_LOAD.value()), b"");
+                        return;
+                    }
+                }
                 if requests.is_empty() && is_closing {
                     return;
                 }
@@ -103,12 +145,28 @@ async fn run<R: Respond>(mut connection: Connection, newest: Newest, shared: &Ar
     }
 }
 
-async fn answer<R: Respond>(resolver: Resolver, sender: Sender, shared: Arc<Shared<R>>) {
+/// How a request ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    /// It has its answer.
+    Answered,
+    /// The client took it back, or did not bring it to its end.
+    GivenUp,
+    /// The answer broke off, or was not taken in time.
+    CutOff,
+}
+
+async fn answer<R: Respond>(
+    resolver: Resolver,
+    sender: Sender,
+    client: Arc<Client>,
+    shared: Arc<Shared<R>>,
+) -> Ended {
     // A malformed head is h3's to answer. A client that dawdles has its stream ended by the drop.
     let Ok(Some((head, mut stream))) = timeout(shared.limits.head_time_max, receive(resolver)).await else {
-        return;
+        return Ended::GivenUp;
     };
-    let response = shared.site.respond(&head, Protocol::Http3).await;
+    let (response, _flight) = client.answer(&head, &shared).await;
     let (mut head, body) = response.into_parts();
     if let Some(size) = body.size_hint().exact().filter(|_| !body.is_end_stream()) {
         head.headers.entry(CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(size));
@@ -116,17 +174,24 @@ async fn answer<R: Respond>(resolver: Resolver, sender: Sender, shared: Arc<Shar
     head.headers.entry(DATE).or_insert_with(|| date(SystemTime::now()));
     if let Err(error) = stream.send_response(Response::from_parts(head, ())).await {
         tracing::debug!(%error, "HTTP/3 client left before the head of its response");
-        return;
+        return Ended::GivenUp;
     }
-    let Some(mut sender) = sender.take() else { return };
-    if let Err(error) = send_body(&mut sender, body, shared.limits.idle_time_max).await {
-        tracing::debug!(%error, "HTTP/3 response cut off");
-        // Lost with the connection, or stopped by the client: then there is nothing to reset.
-        let _ = sender.reset(transport::varint(Code::H3_INTERNAL_ERROR.value()));
+    let Some(mut sender) = sender.take() else { return Ended::CutOff };
+    let Err(error) = send_body(&mut sender, body, &shared.limits).await else { return Ended::Answered };
+    tracing::debug!(%error, "HTTP/3 response cut off");
+    // Lost with the connection, or stopped by the client: then there is nothing to reset.
+    let _ = sender.reset(transport::varint(Code::H3_INTERNAL_ERROR.value()));
+    match error {
+        SendError::Write(_) => Ended::GivenUp,
+        SendError::Body(_) => Ended::CutOff,
+        SendError::Slow => {
+            shared.metrics.cut_off(CutOff::Slow);
+            Ended::CutOff
+        }
     }
 }
 
-/// Receives the head, and drops the body.
+/// Receives the head, and of POST the body, if it is small.
 async fn receive(resolver: Resolver) -> Option<(Parts, Stream)> {
     let (request, mut stream) = match resolver.resolve_request().await {
         Ok(received) => received,
@@ -135,14 +200,23 @@ async fn receive(resolver: Resolver) -> Option<(Parts, Stream)> {
             return None;
         }
     };
-    let (head, ()) = request.into_parts();
-    let mut size = 0;
+    let (mut head, ()) = request.into_parts();
+    let is_kept = head.method == Method::POST;
+    let (mut size, mut kept) = (0, BytesMut::new());
     while let Some(data) = stream.recv_data().await.ok()? {
         size += data.remaining();
         if size > REQUEST_BODY_SIZE_MAX {
             stream.stop_sending(Code::H3_NO_ERROR);
             break;
         }
+        if is_kept {
+            kept.put(data);
+        }
+    }
+    if is_kept {
+        let is_whole = size <= REQUEST_BODY_SIZE_MAX;
+        let body = if is_whole { RequestBody::Whole(kept.freeze()) } else { RequestBody::Unread };
+        head.extensions.insert(body);
     }
     Some((head, stream))
 }
@@ -154,15 +228,15 @@ enum SendError {
     Body(String),
     #[error(transparent)]
     Write(#[from] quinn::WriteError),
-    #[error("the client takes no more data")]
-    Stalled,
+    #[error("the client takes data too slowly")]
+    Slow,
 }
 
 /// Sends a body in DATA frames, and waits until the client has it all, so that ending the connection then loses nothing.
 async fn send_body<B>(
     stream: &mut quinn::SendStream,
     mut body: B,
-    stall_time_max: Duration,
+    limits: &ListenLimits,
 ) -> Result<(), SendError>
 where
     B: Body<Data = Bytes, Error: std::error::Error> + Unpin,
@@ -173,14 +247,15 @@ where
         let Ok(data) = frame.map_err(|error| SendError::Body(error.to_string()))?.into_data() else {
             continue;
         };
+        let time_max = limits.pace().time_after(data.len() as u64).min(limits.idle_time_max);
         let mut chunks = [data_frame_head(data.len()), data];
-        let written = timeout(stall_time_max, stream.write_all_chunks(&mut chunks)).await;
-        written.map_err(|_| SendError::Stalled)??;
+        let written = timeout(time_max, stream.write_all_chunks(&mut chunks)).await;
+        written.map_err(|_| SendError::Slow)??;
     }
     // An error says that the stream is closed already; what follows says how.
     let _ = stream.finish();
     // Either all is acknowledged, or the client wants no more, or is gone; or it is slow, and quinn goes on without us.
-    let _ = timeout(stall_time_max, stream.stopped()).await;
+    let _ = timeout(limits.idle_time_max, stream.stopped()).await;
     Ok(())
 }
 

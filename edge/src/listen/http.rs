@@ -1,16 +1,21 @@
 //! HTTP/1.1 and HTTP/2 on a TLS connection: hyper's protocols around our handler.
 //!
-//! Nothing that is served here has use for a request's body. A small one is read to its end and dropped before the answer, because
+//! Of POST alone the handler gets a small body, for its signature. Any other small one is read to its end and dropped before the answer, because
 //! some clients lose an answer that comes while they are still sending; of a large one the rest is left unread, and hyper ends the
 //! connection (HTTP/1.1) or the stream (HTTP/2) as the protocol demands.
 
+use super::frames::Policed;
+use super::framing::HeadLimits;
 use super::gather::Gathered;
-use super::idle::{Activity, BusyBody, HeadTimer, drive};
-use super::{Respond, Shared};
-use crate::serve::Protocol;
+use super::guard::Guarded;
+use super::idle::{Activity, BusyBody, EndedBy, Heads, Progress, drive};
+use super::pace::Pace;
+use super::{Client, Respond, Shared};
+use crate::metrics::{CutOff, Metrics};
+use crate::serve::RequestBody;
 use ::http::header::EXPECT;
-use ::http::{Request, Response};
-use bytes::Bytes;
+use ::http::{Method, Request, Response};
+use bytes::{Bytes, BytesMut};
 use http_body::Body;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -18,14 +23,13 @@ use hyper::rt::Executor;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use std::convert::Infallible;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::timeout;
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tokio_util::task::TaskTracker;
-
-/// The head of a request: enough for a signed URL and the cookies of an unlucky neighbour on the same host name.
-pub(super) const HEAD_SIZE_MAX: u32 = 16 << 10;
 
 /// What of a request's body is read before its end is given up.
 pub(super) const REQUEST_BODY_SIZE_MAX: usize = 64 << 10;
@@ -43,26 +47,43 @@ const ERROR_RESET_COUNT_MAX: usize = 64;
 /// Streams that a client reset before we saw them, waiting (CVE-2023-44487).
 const PENDING_RESET_COUNT_MAX: usize = 20;
 
+/// A request whose content is faulty, and which therefore gets no answer but the guard's.
+#[derive(Debug, thiserror::Error)]
+#[error("the content of the request is faulty")]
+struct FaultyContent;
+
 /// Serves HTTP/1.1 until the connection ends.
-pub(super) async fn serve_http1<S, R>(stream: S, activity: Arc<Activity>, shared: &Arc<Shared<R>>)
-where
+pub(super) async fn serve_http1<S, R>(
+    stream: S,
+    client: Client,
+    activity: Arc<Activity>,
+    shared: &Arc<Shared<R>>,
+) where
     S: AsyncRead + AsyncWrite + Unpin,
     R: Respond,
 {
+    let limits = &shared.limits;
+    let head_limits =
+        HeadLimits { target_size_max: limits.target_size_max, head_size_max: limits.head_size_max };
+    let mut stream = Guarded::new(stream, head_limits, Arc::clone(&activity));
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
         // The time for a head is kept by `drive`: hyper's timer is made anew for each request, and also runs while no head has begun.
         .header_read_timeout(None)
-        .max_header_size(HEAD_SIZE_MAX as usize);
-    let service = service_fn(|request| respond(request, Protocol::Http1, shared, &activity));
-    let connection = builder.serve_connection(TokioIo::new(stream), service);
-    drive(connection, &activity, HeadTimer::Runs, shared).await;
+        // The guard has the say.
+        .max_header_size(limits.head_size_max.saturating_mul(2));
+    let service = service_fn(|request| respond(request, &client, shared, &activity));
+    let connection = builder.serve_connection(TokioIo::new(&mut stream), service);
+    if drive(connection, &activity, Heads::BeginWithAnyByte, shared).await == EndedBy::Itself {
+        stream.end(&shared.metrics).await;
+    }
 }
 
 /// Serves HTTP/2 until the connection ends. Streams are tasks of `tasks`.
 pub(super) async fn serve_http2<S, R>(
     stream: S,
+    client: Client,
     activity: Arc<Activity>,
     shared: &Arc<Shared<R>>,
     tasks: TaskTracker,
@@ -70,66 +91,137 @@ pub(super) async fn serve_http2<S, R>(
     S: AsyncRead + AsyncWrite + Unpin,
     R: Respond,
 {
-    let mut builder = http2::Builder::new(TrackedExecutor(tasks));
+    let limits = &shared.limits;
+    let executor = PacedExecutor {
+        tasks,
+        activity: Arc::clone(&activity),
+        pace: shared.limits.pace(),
+        metrics: Arc::clone(&shared.metrics),
+    };
+    let mut builder = http2::Builder::new(executor);
     builder
         .timer(TokioTimer::new())
-        .max_concurrent_streams(shared.limits.stream_count_max)
+        .max_concurrent_streams(limits.stream_count_max)
         .initial_stream_window_size(RECEIVE_WINDOW)
         .initial_connection_window_size(RECEIVE_WINDOW)
         .adaptive_window(false)
         .max_send_buf_size(SEND_BUFFER_SIZE_MAX)
         .max_local_error_reset_streams(ERROR_RESET_COUNT_MAX)
         .max_pending_accept_reset_streams(PENDING_RESET_COUNT_MAX)
-        .max_header_list_size(HEAD_SIZE_MAX);
+        // Past it h2 answers with 431 (RFC 6585 §5).
+        .max_header_list_size(u32::try_from(limits.head_size_max).unwrap_or(u32::MAX));
     let service = {
+        let client = Arc::new(client);
         let shared = Arc::clone(shared);
         let activity = Arc::clone(&activity);
         service_fn(move |request| {
+            let client = Arc::clone(&client);
             let shared = Arc::clone(&shared);
             let activity = Arc::clone(&activity);
-            async move { respond(request, Protocol::Http2, &shared, &activity).await }
+            async move { respond(request, &client, &shared, &activity).await }
         })
     };
+    let stream = Policed::new(stream, limits.frame_credit_max, Arc::clone(&activity));
     let connection =
         Gathered::new(stream).turns(|stream| builder.serve_connection(TokioIo::new(stream), service));
-    drive(connection, &activity, HeadTimer::Off, shared).await;
+    drive(connection, &activity, Heads::AreBlocks, shared).await;
 }
 
 async fn respond<R: Respond>(
     request: Request<Incoming>,
-    protocol: Protocol,
+    client: &Client,
     shared: &Shared<R>,
     activity: &Arc<Activity>,
-) -> Result<Response<BusyBody<R::Body>>, Infallible> {
+) -> Result<Response<BusyBody<R::Body>>, FaultyContent> {
     let busy = Activity::begin(activity);
-    let (head, body) = request.into_parts();
-    // RFC 9110 §10.1.1: who expects to be asked before sending is answered without.
-    if !body.is_end_stream() && !head.headers.contains_key(EXPECT) {
-        // Late or broken off, the answer is the same.
-        let _ = timeout(shared.limits.head_time_max, discard(body)).await;
+    let (mut head, body) = request.into_parts();
+    if !body.is_end_stream() {
+        let is_kept = head.method == Method::POST;
+        // RFC 9110 §10.1.1: who expects to be asked before sending is answered without.
+        let read = match head.headers.contains_key(EXPECT) {
+            true => None,
+            false => timeout(shared.limits.head_time_max, read(body, is_kept)).await.ok().flatten(),
+        };
+        if activity.is_cut() {
+            return Err(FaultyContent);
+        }
+        if is_kept {
+            head.extensions.insert(read.map_or(RequestBody::Unread, RequestBody::Whole));
+        }
     }
-    let response = shared.site.respond(&head, protocol).await;
-    Ok(response.map(|body| BusyBody::new(body, busy)))
+    let (response, flight) = client.answer(&head, shared).await;
+    Ok(response.map(|body| BusyBody::new(body, busy, flight)))
 }
 
-/// Reads a body to its end, or to the most that is read of one.
-async fn discard(mut body: Incoming) {
-    let mut size = 0;
+/// Reads a body to its end, or to the most that is read of one: then, and where it breaks off, it is `None`. What is not kept is empty.
+async fn read(mut body: Incoming, is_kept: bool) -> Option<Bytes> {
+    let (mut size, mut kept) = (0, BytesMut::new());
     while size <= REQUEST_BODY_SIZE_MAX {
-        let Some(Ok(frame)) = body.frame().await else { return };
-        size += frame.data_ref().map_or(0, Bytes::len);
+        let Some(frame) = body.frame().await else { return Some(kept.freeze()) };
+        if let Some(data) = frame.ok()?.data_ref() {
+            size += data.len();
+            if is_kept {
+                kept.extend_from_slice(data);
+            }
+        }
     }
+    None
 }
 
-/// Spawns the streams of HTTP/2 so that a stop can wait for them.
+/// Spawns the streams of HTTP/2 so that a stop can wait for them, and ends those that a client takes too slowly.
 #[derive(Debug, Clone)]
-struct TrackedExecutor(TaskTracker);
+struct PacedExecutor {
+    tasks: TaskTracker,
+    activity: Arc<Activity>,
+    pace: Pace,
+    metrics: Arc<Metrics>,
+}
 
-impl<F> Executor<F> for TrackedExecutor
+impl<F> Executor<F> for PacedExecutor
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    fn execute(&self, future: F) {
-        self.0.spawn(future);
+    fn execute(&self, stream: F) {
+        let Self { tasks, activity, pace, metrics } = self.clone();
+        tasks.spawn(async move {
+            if run_stream(stream, &activity, pace).await == EndedBy::Us {
+                // Its stream is reset by the drop.
+                metrics.cut_off(CutOff::Slow);
+            }
+        });
     }
+}
+
+/// Runs a stream to its end, or to the end of the patience with it. Of the windows of HTTP/2 we see that the body of a response is
+/// asked for again, which is why whose turn it is matters: all streams of a connection are tasks of one thread.
+async fn run_stream<F: Future<Output = ()>>(stream: F, activity: &Activity, pace: Pace) -> EndedBy {
+    let mut stream = pin!(stream);
+    // Made for those streams alone that do not end at once.
+    let mut timer: Option<Pin<Box<Sleep>>> = None;
+    let mut deadline = None;
+    poll_fn(|cx| {
+        activity.take_progress();
+        if stream.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(EndedBy::Itself);
+        }
+        match activity.take_progress() {
+            Some(Progress::Taken(bytes)) => deadline = Some(Instant::now() + pace.time_after(bytes)),
+            Some(Progress::Awaits) => deadline = None,
+            None => {}
+        }
+        let Some(deadline) = deadline else { return Poll::Pending };
+        let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if timer.as_mut().poll(cx).is_ready() {
+            if Instant::now() >= deadline {
+                return Poll::Ready(EndedBy::Us);
+            }
+            timer.as_mut().reset(deadline);
+            // Registers the timer; a deadline that has passed since wakes the task at once.
+            if timer.as_mut().poll(cx).is_ready() {
+                cx.waker().wake_by_ref();
+            }
+        }
+        Poll::Pending
+    })
+    .await
 }

@@ -5,9 +5,16 @@
 //!
 //! - No request for the idle time: the connection is closed gracefully.
 //! - A request whose response makes no way for the idle time (a client that does not read): the connection is dropped.
-//! - A head (HTTP/1.1) that has begun and is not complete in the time for a head: the connection is dropped.
+//! - A socket that is full and drains slower than the least pace: the connection is dropped.
+//! - A head (HTTP/1.1), a preface or header block (HTTP/2) that has begun and is not complete in the time for a head: the connection
+//!   is dropped.
 
+use super::pace::Pace;
+use super::quota::Flight;
 use super::{Respond, Shared};
+use crate::config::ListenLimits;
+use crate::metrics::CutOff;
+use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -16,14 +23,17 @@ use std::error::Error;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, sleep_until};
 
 /// How long a connection that was told to end may take: HTTP/2 waits for a round trip, and a client that is gone never answers.
-const CLOSE_TIME_MAX: Duration = Duration::from_secs(2);
+pub(super) const CLOSE_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// Marks the absence of a number in an [`Activity`].
+const NONE: u64 = u64::MAX;
 
 /// What happens on one connection. Touched by one thread only; the atomics make it shareable between the tasks of that thread.
 #[derive(Debug)]
@@ -33,30 +43,62 @@ pub(super) struct Activity {
     busy: AtomicUsize,
     /// When a request began or ended, or bytes were sent: milliseconds since `start`.
     last_ms: AtomicU64,
-    /// When bytes came while no request was under way, plus 1; 0 if none did.
+    /// When bytes came while no request was under way; [`NONE`] if none did.
     head_ms: AtomicU64,
+    /// HTTP/2: since when the client owes the rest of its preface or of a header block; or [`NONE`].
+    block_ms: AtomicU64,
+    pace: Pace,
+    /// Until when what the socket has taken keeps the pace.
+    paced_ms: AtomicU64,
+    /// Whether the socket took nothing the last time.
+    is_blocked: AtomicBool,
+    /// Responses that were handed over.
+    answered: AtomicU64,
+    /// HTTP/1.1: how many responses are awaited before the input ends; or [`NONE`].
+    awaited: AtomicU64,
+    is_cut: AtomicBool,
+    /// HTTP/2: what was last seen of the body of the stream whose turn it is.
+    progress: AtomicU64,
+}
+
+/// What the body of a response did in a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// So many bytes were taken; 0 for the head.
+    Taken(u64),
+    /// It has nothing at hand; the client is not to blame.
+    Awaits,
 }
 
 impl Activity {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(pace: Pace) -> Self {
         Self {
             start: Instant::now(),
             busy: AtomicUsize::new(0),
             last_ms: AtomicU64::new(0),
-            head_ms: AtomicU64::new(0),
+            head_ms: AtomicU64::new(NONE),
+            block_ms: AtomicU64::new(NONE),
+            pace,
+            paced_ms: AtomicU64::new(0),
+            is_blocked: AtomicBool::new(false),
+            answered: AtomicU64::new(0),
+            awaited: AtomicU64::new(NONE),
+            is_cut: AtomicBool::new(false),
+            progress: AtomicU64::new(NONE),
         }
     }
 
     /// A request has begun; it ends when what is returned is dropped.
     pub(super) fn begin(this: &Arc<Self>) -> Busy {
         this.busy.fetch_add(1, Ordering::Relaxed);
-        this.head_ms.store(0, Ordering::Relaxed);
+        this.head_ms.store(NONE, Ordering::Relaxed);
         this.touch();
         Busy(Arc::clone(this))
     }
 
-    fn now_ms(&self) -> u64 {
-        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+    /// Milliseconds since the connection began.
+    pub(super) fn now_ms(&self) -> u64 {
+        millis(self.start.elapsed())
     }
 
     fn touch(&self) {
@@ -64,27 +106,126 @@ impl Activity {
     }
 
     fn received(&self) {
-        if !self.is_busy() && self.head_ms.load(Ordering::Relaxed) == 0 {
-            self.head_ms.store(self.now_ms().saturating_add(1), Ordering::Relaxed);
+        if !self.is_busy() && self.head_ms.load(Ordering::Relaxed) == NONE {
+            self.head_ms.store(self.now_ms(), Ordering::Relaxed);
         }
+    }
+
+    /// The socket has taken bytes.
+    fn sent(&self, count: usize) {
+        let now = self.now_ms();
+        self.last_ms.store(now, Ordering::Relaxed);
+        self.is_blocked.store(false, Ordering::Relaxed);
+        let due = self.paced_ms.load(Ordering::Relaxed).max(now) + millis(self.pace.time_for(count as u64));
+        self.paced_ms.store(due.min(now + millis(self.pace.time_for(NONE))), Ordering::Relaxed);
     }
 
     fn is_busy(&self) -> bool {
         self.busy.load(Ordering::Relaxed) > 0
     }
 
-    /// Whether a head has begun and is not complete.
-    fn is_in_head(&self) -> bool {
-        !self.is_busy() && self.head_ms.load(Ordering::Relaxed) > 0
+    fn is_blocked(&self) -> bool {
+        self.is_blocked.load(Ordering::Relaxed)
+    }
+
+    /// HTTP/2: whether the client owes the rest of its preface or of a header block.
+    pub(super) fn note_block(&self, is_unfinished: bool) {
+        let was_unfinished = self.block_ms.load(Ordering::Relaxed) != NONE;
+        if is_unfinished != was_unfinished {
+            self.block_ms.store(if is_unfinished { self.now_ms() } else { NONE }, Ordering::Relaxed);
+        }
+    }
+
+    /// HTTP/1.1: the content of the request under way is faulty, and the request is not to be answered.
+    pub(super) fn cut(&self) {
+        self.is_cut.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the request under way is not to be answered.
+    pub(super) fn is_cut(&self) -> bool {
+        self.is_cut.load(Ordering::Relaxed)
+    }
+
+    /// Whether so many responses were handed over, and the socket is free.
+    pub(super) fn has_answered(&self, count: u64) -> bool {
+        self.answered.load(Ordering::Relaxed) >= count && !self.is_blocked()
+    }
+
+    /// The input ends when so many responses were handed over; then the connection needs a turn more.
+    pub(super) fn await_answers(&self, count: u64) {
+        self.awaited.store(count, Ordering::Relaxed);
+    }
+
+    /// Whether the connection needs that turn, which it does once.
+    fn takes_last_turn(&self) -> bool {
+        let awaited = self.awaited.load(Ordering::Relaxed);
+        let is_due = awaited != NONE && self.has_answered(awaited);
+        if is_due {
+            self.awaited.store(NONE, Ordering::Relaxed);
+        }
+        is_due
+    }
+
+    fn note(&self, progress: Progress) {
+        let value = match progress {
+            Progress::Taken(bytes) => bytes,
+            Progress::Awaits => NONE - 1,
+        };
+        self.progress.store(value, Ordering::Relaxed);
+    }
+
+    /// What was noted since this was asked last.
+    pub(super) fn take_progress(&self) -> Option<Progress> {
+        match self.progress.swap(NONE, Ordering::Relaxed) {
+            NONE => None,
+            value if value == NONE - 1 => Some(Progress::Awaits),
+            bytes => Some(Progress::Taken(bytes)),
+        }
+    }
+
+    fn after(&self, ms: u64, time: Duration) -> Instant {
+        self.start + Duration::from_millis(ms) + time
     }
 
     fn idle_deadline(&self, idle_time_max: Duration) -> Instant {
-        self.start + Duration::from_millis(self.last_ms.load(Ordering::Relaxed)) + idle_time_max
+        self.after(self.last_ms.load(Ordering::Relaxed), idle_time_max)
     }
 
-    fn head_deadline(&self, head_time_max: Duration) -> Instant {
-        self.start + Duration::from_millis(self.head_ms.load(Ordering::Relaxed)) + head_time_max
+    /// When patience ends if nothing happens until then, and with what.
+    fn deadline(&self, heads: Heads, limits: &ListenLimits) -> (Instant, Ending) {
+        let idle = (
+            self.idle_deadline(limits.idle_time_max),
+            if self.is_busy() { Ending::Slow } else { Ending::Idle },
+        );
+        let head_ms = match heads {
+            Heads::BeginWithAnyByte if self.is_busy() => NONE,
+            Heads::BeginWithAnyByte => self.head_ms.load(Ordering::Relaxed),
+            Heads::AreBlocks => self.block_ms.load(Ordering::Relaxed),
+        };
+        let head = (head_ms != NONE).then(|| (self.after(head_ms, limits.head_time_max), Ending::Head));
+        // An unfinished head is no request, so idleness does not count beside it.
+        let first = head.unwrap_or(idle);
+        if !self.is_blocked() {
+            return first;
+        }
+        let slow = (self.after(self.paced_ms.load(Ordering::Relaxed), self.pace.patience), Ending::Slow);
+        if slow.0 < first.0 { slow } else { first }
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What patience ends with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    /// Nothing is asked for.
+    Idle,
+    /// A head does not come to its end.
+    Head,
+    /// What was asked for is not taken.
+    Slow,
 }
 
 /// A request under way.
@@ -94,32 +235,42 @@ pub(super) struct Busy(Arc<Activity>);
 impl Drop for Busy {
     fn drop(&mut self) {
         self.0.touch();
+        self.0.answered.fetch_add(1, Ordering::Relaxed);
         self.0.busy.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// The body of a response, which keeps its request under way.
+/// The body of a response, which keeps its request under way, and says how it is taken.
 #[derive(Debug)]
 pub(super) struct BusyBody<B> {
     body: B,
-    _busy: Busy,
+    busy: Busy,
+    /// None for a refusal, which holds next to nothing.
+    _flight: Option<Flight>,
 }
 
 impl<B> BusyBody<B> {
-    pub(super) fn new(body: B, busy: Busy) -> Self {
-        Self { body, _busy: busy }
+    pub(super) fn new(body: B, busy: Busy, flight: Option<Flight>) -> Self {
+        busy.0.note(Progress::Taken(0));
+        Self { body, busy, _flight: flight }
     }
 }
 
-impl<B: Body + Unpin> Body for BusyBody<B> {
-    type Data = B::Data;
+impl<B: Body<Data = Bytes> + Unpin> Body for BusyBody<B> {
+    type Data = Bytes;
     type Error = B::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        self.busy.0.note(match &polled {
+            Poll::Pending => Progress::Awaits,
+            Poll::Ready(Some(Ok(frame))) => Progress::Taken(frame.data_ref().map_or(0, Bytes::len) as u64),
+            Poll::Ready(_) => Progress::Taken(0),
+        });
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
@@ -142,6 +293,15 @@ impl<S> Watched<S> {
     pub(super) fn new(socket: S, activity: Arc<Activity>) -> Self {
         Self { socket, activity }
     }
+
+    fn note_written(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match written {
+            Poll::Ready(Ok(count)) => self.activity.sent(count),
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => self.activity.is_blocked.store(true, Ordering::Relaxed),
+        }
+        written
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
@@ -161,9 +321,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let count = ready!(Pin::new(&mut self.socket).poll_write(cx, bytes))?;
-        self.activity.touch();
-        Poll::Ready(Ok(count))
+        let written = Pin::new(&mut self.socket).poll_write(cx, bytes);
+        self.note_written(written)
     }
 
     fn poll_write_vectored(
@@ -171,9 +330,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let count = ready!(Pin::new(&mut self.socket).poll_write_vectored(cx, slices))?;
-        self.activity.touch();
-        Poll::Ready(Ok(count))
+        let written = Pin::new(&mut self.socket).poll_write_vectored(cx, slices);
+        self.note_written(written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -189,11 +347,22 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     }
 }
 
-/// Whether bytes without a request mean that a head has begun: in HTTP/1.1 they do, in HTTP/2 they may be anything.
+/// How a head that is under way is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum HeadTimer {
-    Runs,
-    Off,
+pub(super) enum Heads {
+    /// HTTP/1.1: there is nothing else that bytes without a request could be.
+    BeginWithAnyByte,
+    /// HTTP/2: by what was noted of its frames.
+    AreBlocks,
+}
+
+/// Who ended a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum EndedBy {
+    /// Its protocol, well or not.
+    Itself,
+    /// We, without a word.
+    Us,
 }
 
 /// What hyper's two kinds of connection have in common.
@@ -232,9 +401,9 @@ where
 pub(super) async fn drive<C: Graceful, R: Respond>(
     connection: C,
     activity: &Activity,
-    head_timer: HeadTimer,
+    heads: Heads,
     shared: &Shared<R>,
-) {
+) -> EndedBy {
     let limits = &shared.limits;
     let mut connection = pin!(connection);
     let mut stopping = pin!(shared.stop.cancelled());
@@ -245,9 +414,12 @@ pub(super) async fn drive<C: Graceful, R: Respond>(
         loop {
             if let Poll::Ready(result) = connection.as_mut().poll(cx) {
                 if let Err(error) = result {
-                    tracing::debug!(%error, "connection ended early");
+                    note_error(&error, shared);
                 }
-                return Poll::Ready(());
+                return Poll::Ready(EndedBy::Itself);
+            }
+            if activity.takes_last_turn() {
+                continue;
             }
             if let Some(deadline) = closing {
                 ready!(timer.as_mut().poll(cx));
@@ -255,7 +427,7 @@ pub(super) async fn drive<C: Graceful, R: Respond>(
                 // What hyper has taken from a body may still be on its way to a slow client.
                 let sent_until = activity.idle_deadline(CLOSE_TIME_MAX);
                 if now >= deadline || !activity.is_busy() && now >= sent_until {
-                    return Poll::Ready(());
+                    return Poll::Ready(EndedBy::Us);
                 }
                 timer.as_mut().reset(if activity.is_busy() { deadline } else { sent_until.min(deadline) });
                 continue;
@@ -267,12 +439,7 @@ pub(super) async fn drive<C: Graceful, R: Respond>(
                 closing = Some(now + shared.drain_time_max);
                 continue;
             }
-            let is_in_head = head_timer == HeadTimer::Runs && activity.is_in_head();
-            let deadline = if is_in_head {
-                activity.head_deadline(limits.head_time_max)
-            } else {
-                activity.idle_deadline(limits.idle_time_max)
-            };
+            let (deadline, ending) = activity.deadline(heads, limits);
             // Mostly the deadline has moved away since the timer was set; then the timer is left alone until it fires.
             if deadline < timer.deadline() {
                 timer.as_mut().reset(deadline);
@@ -282,15 +449,31 @@ pub(super) async fn drive<C: Graceful, R: Respond>(
                 timer.as_mut().reset(deadline);
                 continue;
             }
-            if is_in_head || activity.is_busy() {
-                tracing::debug!(is_in_head, "connection makes no way and is dropped");
-                return Poll::Ready(());
+            match ending {
+                Ending::Idle => {
+                    connection.as_mut().graceful_shutdown();
+                    let deadline = Instant::now() + CLOSE_TIME_MAX;
+                    timer.as_mut().reset(deadline);
+                    closing = Some(deadline);
+                }
+                Ending::Head | Ending::Slow => {
+                    tracing::debug!(?ending, "connection makes no way and is dropped");
+                    shared.metrics.cut_off(if ending == Ending::Slow { CutOff::Slow } else { CutOff::Head });
+                    return Poll::Ready(EndedBy::Us);
+                }
             }
-            connection.as_mut().graceful_shutdown();
-            let deadline = Instant::now() + CLOSE_TIME_MAX;
-            timer.as_mut().reset(deadline);
-            closing = Some(deadline);
         }
     })
-    .await;
+    .await
+}
+
+/// h2 ends a connection itself that is malformed, or that does too much of what it bounds, or of what [`super::frames`] does.
+fn note_error<R>(error: &hyper::Error, shared: &Shared<R>) {
+    tracing::debug!(%error, "connection ended early");
+    let cause = error.source().and_then(|source| source.downcast_ref::<h2::Error>());
+    match cause.filter(|cause| cause.is_go_away() && cause.is_library()).and_then(h2::Error::reason) {
+        Some(h2::Reason::ENHANCE_YOUR_CALM) => shared.metrics.cut_off(CutOff::Flood),
+        Some(_) => shared.metrics.cut_off(CutOff::Malformed),
+        None => {}
+    }
 }

@@ -3,7 +3,7 @@
 //! Each worker has an endpoint for each address. What one endpoint gives out another must be able to read: they share the keys of
 //! stateless resets and of address tokens, and their connection ids lead packets back to them ([`super::steer`]).
 
-use super::slots::Slot;
+use super::quota::Slot;
 use super::steer::WorkerIds;
 use super::worker::WorkerIndex;
 use super::{Respond, Shared, h3};
@@ -110,13 +110,14 @@ pub(super) async fn accept<R: Respond>(endpoint: Endpoint, shared: Arc<Shared<R>
         };
         let Some(incoming) = incoming else { return };
         // Proof of the address costs a client a round trip, and a liar with a borrowed address everything (RFC 9000 §8.1.2).
-        if shared.slots.are_scarce() && !incoming.remote_address_validated() {
+        let client = incoming.remote_address().ip();
+        if shared.quotas.are_scarce(client) && !incoming.remote_address_validated() {
             if let Err(error) = incoming.retry() {
                 error.into_incoming().ignore();
             }
             continue;
         }
-        match shared.slots.take() {
+        match shared.quotas.take(client) {
             Some(slot) => {
                 tasks.spawn(serve(incoming, slot, Arc::clone(&shared)));
             }
@@ -136,11 +137,10 @@ pub(super) async fn refuse_until_dropped(endpoints: &[Endpoint]) {
     std::future::pending().await
 }
 
-async fn serve<R: Respond>(incoming: Incoming, slot: Slot, shared: Arc<Shared<R>>) {
+async fn serve<R: Respond>(incoming: Incoming, slot: Arc<Slot>, shared: Arc<Shared<R>>) {
     if let Some(connection) = handshake(incoming, &shared).await {
-        h3::serve(connection, &shared).await;
+        h3::serve(connection, slot, &shared).await;
     }
-    drop(slot);
 }
 
 async fn handshake<R: Respond>(incoming: Incoming, shared: &Shared<R>) -> Option<quinn::Connection> {

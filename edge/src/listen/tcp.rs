@@ -1,9 +1,13 @@
 //! From a TCP listener to HTTP over TLS.
 
 use super::idle::{Activity, Watched};
-use super::slots::Slot;
-use super::{Respond, Shared, http, tls};
+use super::pace::STEP_SIZE_MAX;
+use super::quota::Slot;
+use super::{Client, Respond, Shared, http, tls};
 use crate::metrics::HandshakeOutcome;
+use crate::serve::{Connection, Protocol};
+use socket2::SockRef;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -25,10 +29,10 @@ pub(super) async fn accept<R: Respond>(listener: TcpListener, shared: Arc<Shared
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            // At the bound the connection is closed at once; the slots count that.
-            Ok((stream, _)) => {
-                if let Some(slot) = shared.slots.take() {
-                    tasks.spawn(serve(stream, slot, Arc::clone(&shared), tasks.clone()));
+            // At the bound the connection is closed at once; the quotas count that.
+            Ok((stream, peer)) => {
+                if let Some(slot) = shared.quotas.take(peer.ip()) {
+                    tasks.spawn(serve(stream, peer.ip(), slot, Arc::clone(&shared), tasks.clone()));
                 }
             }
             Err(error) => {
@@ -39,19 +43,36 @@ pub(super) async fn accept<R: Respond>(listener: TcpListener, shared: Arc<Shared
     }
 }
 
-async fn serve<R: Respond>(stream: TcpStream, slot: Slot, shared: Arc<Shared<R>>, tasks: TaskTracker) {
+async fn serve<R: Respond>(
+    stream: TcpStream,
+    peer: IpAddr,
+    slot: Arc<Slot>,
+    shared: Arc<Shared<R>>,
+    tasks: TaskTracker,
+) {
     // Responses are written whole; waiting to fill a segment would only delay their end.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
-    let activity = Arc::new(Activity::new());
-    let Some(stream) = handshake(Watched::new(stream, Arc::clone(&activity)), &shared).await else { return };
-    if stream.get_ref().1.alpn_protocol() == Some(tls::ALPN_HTTP2) {
-        http::serve_http2(stream, activity, &shared, tasks).await;
-    } else {
-        http::serve_http1(stream, activity, &shared).await;
+    // The kernel then tells of room in steps that a slow client can take in time, and holds less for it.
+    if let Err(error) = SockRef::from(&stream).set_tcp_notsent_lowat(2 * STEP_SIZE_MAX) {
+        tracing::debug!(%error, "TCP_NOTSENT_LOWAT could not be set");
     }
-    drop(slot);
+    let activity = Arc::new(Activity::new(shared.limits.pace()));
+    let Some(stream) = handshake(Watched::new(stream, Arc::clone(&activity)), &shared).await else { return };
+    let (_, tls) = stream.get_ref();
+    let is_http2 = tls.alpn_protocol() == Some(tls::ALPN_HTTP2);
+    let connection = Connection {
+        protocol: if is_http2 { Protocol::Http2 } else { Protocol::Http1 },
+        sni: tls.server_name().map(Arc::from),
+        peer: peer.to_canonical(),
+    };
+    let client = Client { connection, slot };
+    if is_http2 {
+        http::serve_http2(stream, client, activity, &shared, tasks).await;
+    } else {
+        http::serve_http1(stream, client, activity, &shared).await;
+    }
 }
 
 async fn handshake<R: Respond>(

@@ -1,10 +1,12 @@
 //! The listeners over real sockets, with real clients and a site of the tests' own.
 
 mod client;
+mod hostile;
 mod site;
 
 use super::*;
-use crate::config::{CacheConfig, ServerIdentity};
+use crate::config::{CacheConfig, FillLimits, QuotaLimits, ServeConfig, ServerIdentity};
+use crate::serve::Protocol;
 use ::http::{Method, StatusCode};
 use bytes::Bytes;
 use client::{Client, Fault, PROTOCOLS, connect_tls, tls};
@@ -45,7 +47,6 @@ impl Server {
         let names = ["localhost".to_owned()];
         let identity = authority.issue_server(&names, SystemTime::now(), NEVER).expect("issues");
         let config = EdgeConfig {
-            data: "/nonexistent".into(),
             name: "test".into(),
             https_addresses: vec!["127.0.0.1:0".parse().expect("an address")],
             identity: Arc::new(ServerIdentity {
@@ -56,8 +57,11 @@ impl Server {
             fallback_domain: None,
             worker_count: WORKER_COUNT,
             cache: CacheConfig::default(),
+            fills: FillLimits::default(),
             limits,
             lease: NEVER,
+            serve: ServeConfig::default(),
+            secrets_on_disk: false,
             drain_time_max,
         };
         let metrics = Arc::new(Metrics::new("test").expect("buckets"));
@@ -227,9 +231,15 @@ async fn a_stop_waits_for_a_response_no_longer_than_the_drain() {
     }
 }
 
+/// A bound on connections.
+fn connections(connection_count_max: u64) -> ListenLimits {
+    let limits = ListenLimits::default();
+    ListenLimits { all: QuotaLimits { connection_count_max, ..limits.all }, ..limits }
+}
+
 #[tokio::test]
 async fn the_bound_on_connections_refuses_the_next() {
-    let limits = ListenLimits { connection_count_max: 1, ..ListenLimits::default() };
+    let limits = connections(1);
     for protocol in PROTOCOLS {
         let server = Server::start(limits, NEVER, WRITTEN_SIZE);
         let mut client = server.client(protocol).await.expect("connects");
@@ -246,7 +256,7 @@ async fn the_bound_on_connections_refuses_the_next() {
 
 #[tokio::test]
 async fn a_quic_client_proves_its_address_when_slots_are_scarce() {
-    let limits = ListenLimits { connection_count_max: 3, ..ListenLimits::default() };
+    let limits = connections(3);
     let server = Server::start(limits, NEVER, WRITTEN_SIZE);
     let mut clients = Vec::new();
     for _ in 0..3 {

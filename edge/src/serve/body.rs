@@ -1,13 +1,13 @@
 //! The body of a response.
 
 use super::Protocol;
-use crate::cache::Account;
-use crate::fill::{FillError, Slices};
+use crate::fill::{FillError, SliceReader};
 use crate::metrics::{CacheResult, Metrics};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http_body::{Frame, SizeHint};
-use skerry_proto::slices::{BlobId, SLICE_SIZE, VerifiedSlice};
+use skerry_proto::slices::{SLICE_SIZE, VerifiedSlice};
+use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -17,7 +17,8 @@ use std::time::{Duration, Instant};
 /// with them.
 const FRAME_SIZE_MAX: usize = 64 << 10;
 
-/// The body of a response: nothing, or bytes that arrive slice by slice, in frames of at most 64 KiB that copy nothing.
+/// The body of a response: nothing, or text and ranges of a blob in turn, which arrive slice by slice, in frames of at most 64 KiB
+/// that copy nothing.
 ///
 /// Its size hint is exact, so that every protocol sends the right `Content-Length` and knows the end. It holds one slice, however
 /// large the asset and however slow the client.
@@ -29,6 +30,15 @@ pub struct Body {
     /// Gets what is not at hand; none where `chunk` is all.
     reader: Option<Box<Reader>>,
     accounting: Option<Accounting>,
+}
+
+/// A part of a body.
+#[derive(Debug)]
+pub(super) enum Piece {
+    /// These bytes.
+    Text(Bytes),
+    /// These of the blob; at least one.
+    Range(Range<u64>),
 }
 
 /// The rest of the body cannot be had: the listener must end the stream so that the client sees it.
@@ -47,37 +57,41 @@ impl Body {
         Self { rest: chunk.len() as u64, chunk, reader: None, accounting: None }
     }
 
-    /// The bytes from `start` to before `end` of a blob; `start < end <= blob.size`. Waits for the first slice, so that whoever
-    /// decides the status knows that there is something to send.
+    /// A range of a blob, at least one byte within it. Waits for the first slice, so that whoever decides the status knows that there
+    /// is something to send.
     pub(super) async fn open(
-        slices: &Arc<Slices>,
-        account: &Account,
-        blob: BlobId,
-        start: u64,
-        end: u64,
+        slices: SliceReader,
+        range: Range<u64>,
     ) -> Result<(Self, CacheResult), FillError> {
-        let index = start / SLICE_SIZE as u64;
-        let until = end.div_ceil(SLICE_SIZE as u64);
-        let (slice, cache) = match slices.in_memory(account, &blob, index) {
-            Some(slice) => (slice, CacheResult::Memory),
-            None => slices.get(account, blob, index, until).await?,
-        };
-        let rest = end - start;
-        let skipped = (start % SLICE_SIZE as u64) as usize;
-        let chunk = take(&slice, skipped, rest);
-        let more = rest > chunk.len() as u64;
-        let reader = more.then(|| {
-            slices.read_ahead(account, blob, index, until);
-            Box::new(Reader {
-                slices: Arc::clone(slices),
-                account: account.clone(),
-                blob,
-                next: index + 1,
-                until,
-                pending: None,
-            })
-        });
+        let (chunk, cache) = first(&slices, &range).await?;
+        let rest = range.end - range.start;
+        let left = range.start + chunk.len() as u64..range.end;
+        let reader = (!left.is_empty()).then(|| Reader::boxed(slices, left, Vec::new()));
         Ok((Self { chunk, rest, reader, accounting: None }, cache))
+    }
+
+    /// Text and ranges in turn, `size` bytes in all. Waits for the first slice of the first range.
+    pub(super) async fn assemble(
+        slices: SliceReader,
+        pieces: Vec<Piece>,
+        size: u64,
+    ) -> Result<(Self, CacheResult), FillError> {
+        let mut ahead = Vec::with_capacity(pieces.len() + 1);
+        let mut result = CacheResult::None;
+        for piece in pieces {
+            match piece {
+                Piece::Range(range) if result == CacheResult::None => {
+                    let (chunk, cache) = first(&slices, &range).await?;
+                    result = cache;
+                    let left = range.start + chunk.len() as u64..range.end;
+                    ahead.push(Piece::Text(chunk));
+                    ahead.push(Piece::Range(left));
+                }
+                piece => ahead.push(piece),
+            }
+        }
+        let reader = Some(Reader::boxed(slices, 0..0, ahead));
+        Ok((Self { chunk: Bytes::new(), rest: size, reader, accounting: None }, result))
     }
 
     /// Counts this response when it has ended, one way or another.
@@ -99,16 +113,16 @@ impl http_body::Body for Body {
         if this.rest == 0 {
             return Poll::Ready(None);
         }
-        if this.chunk.is_empty() {
+        while this.chunk.is_empty() {
             let Some(reader) = &mut this.reader else { return Poll::Ready(None) };
-            let slice = match ready!(reader.poll_slice(cx)) {
-                Ok(slice) => slice,
-                Err(error) => {
+            this.chunk = match ready!(reader.poll_chunk(cx)) {
+                Some(Ok(chunk)) => chunk,
+                Some(Err(error)) => {
                     this.reader = None;
                     return Poll::Ready(Some(Err(error.into())));
                 }
+                None => return Poll::Ready(None),
             };
-            this.chunk = take(&slice, 0, this.rest);
         }
         let frame = this.chunk.split_to(this.chunk.len().min(FRAME_SIZE_MAX));
         this.rest -= frame.len() as u64;
@@ -133,50 +147,93 @@ impl std::fmt::Debug for Body {
     }
 }
 
-/// What of a slice is wanted; shares its bytes.
-fn take(slice: &VerifiedSlice, skipped: usize, rest: u64) -> Bytes {
+/// What a slice has of a range that begins in it; shares its bytes.
+fn take(slice: &VerifiedSlice, range: &Range<u64>) -> Bytes {
     let bytes = slice.bytes();
-    let start = skipped.min(bytes.len());
-    let end = usize::try_from(rest).map_or(bytes.len(), |rest| start.saturating_add(rest).min(bytes.len()));
-    bytes.slice(start..end)
+    let start = ((range.start % SLICE_SIZE as u64) as usize).min(bytes.len());
+    let wanted = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
+    bytes.slice(start..start.saturating_add(wanted).min(bytes.len()))
+}
+
+/// The slice in which a position stands.
+fn index(position: u64) -> u64 {
+    position / SLICE_SIZE as u64
+}
+
+/// The first slice that a range does not reach.
+fn until(range: &Range<u64>) -> u64 {
+    range.end.div_ceil(SLICE_SIZE as u64)
+}
+
+/// What the first slice of a range has of it.
+async fn first(slices: &SliceReader, range: &Range<u64>) -> Result<(Bytes, CacheResult), FillError> {
+    let index = index(range.start);
+    let (slice, cache) = match slices.in_memory(index) {
+        Some(slice) => (slice, CacheResult::Memory),
+        None => slices.get(index, until(range)).await?,
+    };
+    let chunk = take(&slice, range);
+    if range.start + (chunk.len() as u64) < range.end {
+        slices.read_ahead(index, until(range));
+    }
+    Ok((chunk, cache))
 }
 
 type PendingSlice = BoxFuture<'static, Result<(VerifiedSlice, CacheResult), FillError>>;
 
-/// Gets the slices after the first.
+/// Gets what comes after the first chunk.
 struct Reader {
-    slices: Arc<Slices>,
-    account: Account,
-    blob: BlobId,
-    next: u64,
-    /// The first slice that is not wanted any more.
-    until: u64,
+    slices: SliceReader,
+    /// What is left of the range that is being read.
+    range: Range<u64>,
+    /// What comes after it.
+    pieces: std::vec::IntoIter<Piece>,
     pending: Option<PendingSlice>,
 }
 
 impl Reader {
-    fn poll_slice(&mut self, cx: &mut Context<'_>) -> Poll<Result<VerifiedSlice, FillError>> {
-        if self.pending.is_none() {
-            if let Some(slice) = self.slices.in_memory(&self.account, &self.blob, self.next) {
-                // Memory may hold this one because it was fetched ahead; then the fetching must go on ahead of the reader.
-                self.advance();
-                return Poll::Ready(Ok(slice));
-            }
-            let (slices, account) = (Arc::clone(&self.slices), self.account.clone());
-            let (blob, next, until) = (self.blob, self.next, self.until);
-            self.pending = Some(Box::pin(async move { slices.get(&account, blob, next, until).await }));
-        }
-        let Some(pending) = &mut self.pending else { return Poll::Ready(Err(FillError::Unavailable)) };
-        let result = ready!(pending.as_mut().poll(cx));
-        self.pending = None;
-        let (slice, _) = result?;
-        self.advance();
-        Poll::Ready(Ok(slice))
+    fn boxed(slices: SliceReader, range: Range<u64>, pieces: Vec<Piece>) -> Box<Self> {
+        Box::new(Self { slices, range, pieces: pieces.into_iter(), pending: None })
     }
 
-    fn advance(&mut self) {
-        self.slices.read_ahead(&self.account, self.blob, self.next, self.until);
-        self.next += 1;
+    /// The next text, or what the next slice has of the range; `None` at the end.
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, FillError>>> {
+        while self.range.is_empty() {
+            match self.pieces.next() {
+                Some(Piece::Text(text)) => return Poll::Ready(Some(Ok(text))),
+                Some(Piece::Range(range)) => self.range = range,
+                None => return Poll::Ready(None),
+            }
+        }
+        let slice = match ready!(self.poll_slice(cx)) {
+            Ok(slice) => slice,
+            Err(error) => return Poll::Ready(Some(Err(error))),
+        };
+        let chunk = take(&slice, &self.range);
+        if chunk.is_empty() {
+            // A verified slice reaches to the next one or to the end of the blob.
+            return Poll::Ready(Some(Err(FillError::Integrity)));
+        }
+        self.slices.read_ahead(index(self.range.start), until(&self.range));
+        self.range.start += chunk.len() as u64;
+        Poll::Ready(Some(Ok(chunk)))
+    }
+
+    fn poll_slice(&mut self, cx: &mut Context<'_>) -> Poll<Result<VerifiedSlice, FillError>> {
+        let pending = match &mut self.pending {
+            Some(pending) => pending,
+            None => {
+                let (next, until) = (index(self.range.start), until(&self.range));
+                if let Some(slice) = self.slices.in_memory(next) {
+                    return Poll::Ready(Ok(slice));
+                }
+                let slices = self.slices.clone();
+                self.pending.insert(Box::pin(async move { slices.get(next, until).await }))
+            }
+        };
+        let result = ready!(pending.as_mut().poll(cx));
+        self.pending = None;
+        Poll::Ready(result.map(|(slice, _)| slice))
     }
 }
 

@@ -1,151 +1,258 @@
-//! What goes out: status, header fields, and the small bodies of refusals.
+//! What goes out where something is shown: status and header fields. Nothing here is computed that was not computed with the pointer.
 
 use super::body::Body;
-use super::range::Selection;
-use crate::control::{Asset, Environment};
-use crate::fill::FillError;
+use super::multipart::content_range;
+use crate::control::{Activity, Coding, Environment, Form, Modified};
 use crate::metrics::CacheResult;
 use bytes::Bytes;
 use http::header::{
-    ACCEPT_RANGES, ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, ALT_SVC, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE,
-    CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, LAST_MODIFIED, RETRY_AFTER,
+    ACCEPT_RANGES, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, AGE, ALLOW, ALT_SVC, CACHE_CONTROL,
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderMap,
+    HeaderName, HeaderValue, LAST_MODIFIED, LOCATION, STRICT_TRANSPORT_SECURITY, VARY,
     X_CONTENT_TYPE_OPTIONS,
 };
 use http::{Response, StatusCode};
+use skerry_proto::visibility::Visibility;
+use std::ops::Range;
+use std::time::Duration;
 
 /// RFC 9211
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
-/// A path may change with the next deployment, so every use is revalidated; the strong `ETag` makes that cheap.
+/// RFC 9530
+const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
+
+/// Of responses that are nobody's to keep.
+pub(super) const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+/// `Vary` where a path has several representations (RFC 9110 §12.5.5).
+pub(super) const VARY_BY_ENCODING: HeaderValue = HeaderValue::from_static("accept-encoding");
+
+/// What a redirect leads to may change with the next deployment.
 const REVALIDATE: HeaderValue = HeaderValue::from_static("public, max-age=0, must-revalidate");
 
-/// Fields of a response at most, so that the map is allocated once.
-const FIELDS_MAX: usize = 16;
+/// What a hash names never changes (RFC 8246).
+const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
-/// What the responses about one asset have in common.
-pub(super) struct Head<'a> {
-    pub(super) environment: &'a Environment,
-    pub(super) asset: &'a Asset,
-    pub(super) alt_svc: &'a HeaderValue,
+/// Scripts of other origins may read these, besides those that the Fetch standard always lets them.
+const EXPOSED: HeaderValue = HeaderValue::from_static(
+    "accept-ranges, age, cache-status, content-encoding, content-length, content-range, date, etag, repr-digest",
+);
+
+/// An opaque origin, and no scripts: what is opened as a document cannot act for the site. Images in pages look as before.
+const SANDBOX: HeaderValue = HeaderValue::from_static("sandbox");
+
+/// Our fields at most, and `Date` and `Connection` of the protocols, so that the map is allocated once.
+const FIELDS_MAX: usize = 24;
+
+/// What every response of an edge says.
+#[derive(Debug)]
+pub(super) struct Common {
+    alt_svc: HeaderValue,
+    hsts: Option<HeaderValue>,
 }
 
-impl Head<'_> {
-    /// 200 or 206, as selected.
-    pub(super) fn ok(&self, selection: &Selection, body: Body, cache: CacheResult) -> Response<Body> {
-        let mut response = self.response(StatusCode::OK, body);
+impl Common {
+    /// `public_port` is the one that clients use. `hsts` is for how long they are to use HTTPS alone, if at all.
+    pub(super) fn new(public_port: u16, hsts: Option<Duration>) -> Self {
+        Self {
+            alt_svc: shared(format!("h3=\":{public_port}\"; ma=86400")),
+            // RFC 6797 §6.1
+            hsts: hsts.map(|time| shared(format!("max-age={}", time.as_secs()))),
+        }
+    }
+
+    pub(super) fn add_to(&self, headers: &mut HeaderMap) {
+        headers.insert(ALT_SVC, self.alt_svc.clone());
+        if let Some(hsts) = &self.hsts {
+            headers.insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
+        }
+    }
+}
+
+/// By what name a form of an asset was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Address {
+    /// A path, which may show something else tomorrow.
+    Path,
+    /// The hash.
+    Hash,
+}
+
+/// What the responses about one form of an asset have in common.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Head<'a> {
+    pub(super) common: &'a Common,
+    pub(super) environment: &'a Environment,
+    pub(super) form: &'a Form,
+    pub(super) address: Address,
+    /// Seconds for which the origin has not confirmed this; `None` while it answers.
+    pub(super) age: Option<u64>,
+}
+
+impl<'a> Head<'a> {
+    /// `Last-Modified`. What a hash names has no history.
+    pub(super) fn modified(&self) -> Option<&'a Modified> {
+        match self.address {
+            Address::Path => self.environment.last_modified(self.form.asset()),
+            Address::Hash => None,
+        }
+    }
+
+    /// 200
+    pub(super) fn whole(&self, body: Body, cache: CacheResult) -> Response<Body> {
+        let mut response = self.content(StatusCode::OK, body, cache);
+        let representation = self.form.representation();
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, self.asset.content_type.clone());
-        headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        headers.insert(CACHE_STATUS, cache_status(cache));
-        match *selection {
-            Selection::Part { start, end } => {
-                let size = self.asset.identity.blob.size;
-                headers.insert(CONTENT_LENGTH, HeaderValue::from(end - start));
-                headers.insert(CONTENT_RANGE, shared(format!("bytes {start}-{}/{size}", end - 1)));
-                *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-            }
-            Selection::Whole | Selection::Unsatisfiable | Selection::NotModified => {
-                headers.insert(CONTENT_LENGTH, self.asset.identity.content_length.clone());
-            }
+        headers.insert(CONTENT_LENGTH, representation.content_length.clone());
+        self.describe(headers);
+        self.declare(headers);
+        response
+    }
+
+    /// 206 with one part.
+    pub(super) fn part(&self, part: &Range<u64>, body: Body, cache: CacheResult) -> Response<Body> {
+        let mut response = self.content(StatusCode::PARTIAL_CONTENT, body, cache);
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(part.end - part.start));
+        headers.insert(CONTENT_RANGE, content_range(part, self.form.representation().blob.size));
+        self.describe(headers);
+        self.declare(headers);
+        response
+    }
+
+    /// 206 with several parts, each of which says its type and coding itself.
+    pub(super) fn several(
+        &self,
+        content_type: HeaderValue,
+        content_length: u64,
+        body: Body,
+        cache: CacheResult,
+    ) -> Response<Body> {
+        let mut response = self.content(StatusCode::PARTIAL_CONTENT, body, cache);
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(content_length));
+        headers.insert(CONTENT_TYPE, content_type);
+        self.declare(headers);
+        response
+    }
+
+    /// 304 with the fields that RFC 9110 §15.4.5 asks for, and with those that a deployment may have changed while the bytes stayed:
+    /// a cache takes them over (RFC 9111 §3.2).
+    pub(super) fn not_modified(&self) -> Response<Body> {
+        let mut response = self.response(StatusCode::NOT_MODIFIED, Body::empty(), CacheResult::None);
+        self.declare(response.headers_mut());
+        response
+    }
+
+    /// 404 with the page that the build declares for it. It is no representation of what was asked for, so nothing of it can be kept,
+    /// compared or had in part.
+    pub(super) fn not_found_page(&self, body: Body, cache: CacheResult) -> Response<Body> {
+        let mut response = self.whole(body, cache);
+        *response.status_mut() = StatusCode::NOT_FOUND;
+        let headers = response.headers_mut();
+        headers.insert(CACHE_CONTROL, NO_STORE);
+        for name in [ETAG, LAST_MODIFIED, ACCEPT_RANGES, VARY, AGE, REPR_DIGEST] {
+            headers.remove(name);
         }
         response
     }
 
-    /// 304 with the fields that RFC 9110 §15.4.5 asks for.
-    pub(super) fn not_modified(&self) -> Response<Body> {
-        self.response(StatusCode::NOT_MODIFIED, Body::empty())
-    }
-
-    /// 416 with the size (RFC 9110 §15.5.17).
-    pub(super) fn unsatisfiable(&self) -> Response<Body> {
-        let mut response =
-            text(StatusCode::RANGE_NOT_SATISFIABLE, "the range is past the end of the asset\n");
-        let range = format!("bytes */{}", self.asset.identity.blob.size);
-        response.headers_mut().insert(CONTENT_RANGE, shared(range));
-        response.headers_mut().insert(ALT_SVC, self.alt_svc.clone());
+    /// What 200 and 206 have in common.
+    fn content(&self, status: StatusCode, body: Body, cache: CacheResult) -> Response<Body> {
+        let mut response = self.response(status, body, cache);
+        let headers = response.headers_mut();
+        headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(REPR_DIGEST, self.form.representation().digest.clone());
         response
     }
 
-    fn response(&self, status: StatusCode, body: Body) -> Response<Body> {
+    /// Type and coding of content that is one piece.
+    fn describe(&self, headers: &mut HeaderMap) {
+        headers.insert(CONTENT_TYPE, self.form.asset().content_type.clone());
+        let coding = self.form.representation().coding;
+        if coding != Coding::Identity {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.token()));
+        }
+    }
+
+    fn response(&self, status: StatusCode, body: Body, cache: CacheResult) -> Response<Body> {
         let mut response = Response::new(body);
         *response.status_mut() = status;
-        let mut headers = HeaderMap::with_capacity(FIELDS_MAX);
-        headers.insert(ETAG, self.asset.identity.etag.clone());
-        headers.insert(LAST_MODIFIED, self.environment.last_modified(self.asset).header.clone());
-        headers.insert(CACHE_CONTROL, REVALIDATE);
-        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-        headers.insert(ALT_SVC, self.alt_svc.clone());
+        let mut headers = HeaderMap::with_capacity(FIELDS_MAX + self.form.asset().fields.len());
+        headers.insert(ETAG, self.form.representation().etag.clone());
+        if let Some(modified) = self.modified() {
+            headers.insert(LAST_MODIFIED, modified.header.clone());
+        }
+        let cache_control = match self.address {
+            Address::Path => self.form.asset().cache_control.clone(),
+            Address::Hash => IMMUTABLE,
+        };
+        headers.insert(CACHE_CONTROL, cache_control);
+        headers.insert(AGE, self.age.map_or(HeaderValue::from_static("0"), HeaderValue::from));
+        headers.insert(CACHE_STATUS, cache_status(cache));
+        if self.address == Address::Path && self.form.asset().representations.len() > 1 {
+            headers.insert(VARY, VARY_BY_ENCODING);
+        }
+        if self.form.asset().visibility == Visibility::Public {
+            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+        }
+        self.common.add_to(&mut headers);
         *response.headers_mut() = headers;
         response
     }
-}
 
-/// Why a request gets no asset.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refusal {
-    /// `Host` is missing, repeated or malformed (RFC 9112 §3.2).
-    BadHost,
-    /// This edge does not serve that host (RFC 9110 §7.4).
-    Misdirected,
-    /// Neither GET nor HEAD.
-    Method,
-    /// No such asset; private ones look the same.
-    NotFound,
-    /// The asset is protected.
-    Forbidden,
-    /// The lease is over, and the environment refuses past it.
-    LeaseOver,
-    /// The bytes cannot be had.
-    Fill(FillError),
-}
-
-impl Refusal {
-    /// The answer. Its body is one line for people.
-    pub(super) fn response(self, alt_svc: &HeaderValue) -> Response<Body> {
-        let (status, line) = match self {
-            Self::BadHost => (StatusCode::BAD_REQUEST, "the request needs exactly one valid host\n"),
-            Self::Misdirected => {
-                (StatusCode::MISDIRECTED_REQUEST, "no environment of this host name is served here\n")
-            }
-            Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "assets answer GET and HEAD\n"),
-            Self::NotFound => (StatusCode::NOT_FOUND, "no such asset\n"),
-            Self::Forbidden => (StatusCode::FORBIDDEN, "this asset needs a signed request\n"),
-            Self::LeaseOver => {
-                (StatusCode::SERVICE_UNAVAILABLE, "this edge has not heard from its origin for too long\n")
-            }
-            Self::Fill(FillError::TimedOut) => {
-                (StatusCode::GATEWAY_TIMEOUT, "the origin does not answer in time\n")
-            }
-            Self::Fill(FillError::Unavailable | FillError::NotFound | FillError::Integrity) => {
-                (StatusCode::BAD_GATEWAY, "the origin does not give the bytes of this asset\n")
-            }
+    /// The sandbox, and what the build declares; a declared policy stands beside ours, and browsers keep both.
+    fn declare(&self, headers: &mut HeaderMap) {
+        let sandboxed = match self.form.asset().activity {
+            Activity::Inert => false,
+            Activity::Xml => true,
+            Activity::Html => self.environment.serving.untrusted_uploads,
         };
-        let mut response = text(status, line);
-        let headers = response.headers_mut();
-        headers.insert(ALT_SVC, alt_svc.clone());
-        match self {
-            Self::Method => {
-                headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-            }
-            Self::LeaseOver | Self::Fill(_) => {
-                headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));
-            }
-            Self::BadHost | Self::Misdirected | Self::NotFound | Self::Forbidden => {}
+        if sandboxed {
+            headers.insert(CONTENT_SECURITY_POLICY, SANDBOX);
         }
-        response
+        for (name, value) in &self.form.asset().fields {
+            headers.append(name, value.clone());
+        }
     }
 }
 
-fn text(status: StatusCode, line: &'static str) -> Response<Body> {
-    let mut response = Response::new(Body::whole(Bytes::from_static(line.as_bytes())));
+/// The methods that assets answer, as `Allow` says it.
+pub(super) const fn allowed_methods(post_as_get: bool) -> &'static str {
+    if post_as_get { "GET, HEAD, OPTIONS, POST" } else { "GET, HEAD, OPTIONS" }
+}
+
+/// The answer to OPTIONS, a CORS preflight among them: the same for every path, so it tells nothing of any.
+pub(super) fn preflight(allow: &'static str, common: &Common) -> Response<Body> {
+    const HEADERS: HeaderValue = HeaderValue::from_static(
+        "range, if-range, if-match, if-none-match, if-modified-since, if-unmodified-since, cache-control, pragma, x-twilio-signature",
+    );
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let headers = response.headers_mut();
+    headers.insert(ALLOW, HeaderValue::from_static(allow));
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(allow));
+    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HEADERS);
+    headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400"));
+    common.add_to(headers);
+    response
+}
+
+/// A redirect that the build declares.
+pub(super) fn redirect(status: StatusCode, location: HeaderValue, common: &Common) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    headers.insert(CONTENT_LENGTH, HeaderValue::from(line.len()));
-    // RFC 9111 §4.2.2 would let caches keep some of these by heuristics.
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(LOCATION, location);
+    headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    headers.insert(CACHE_CONTROL, REVALIDATE);
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    common.add_to(headers);
     response
 }
 
@@ -159,7 +266,8 @@ fn cache_status(cache: CacheResult) -> HeaderValue {
     })
 }
 
-/// A header value made of digits and a few signs.
-fn shared(text: String) -> HeaderValue {
-    HeaderValue::from_maybe_shared(Bytes::from(text)).expect("digits, spaces and signs are valid in a header")
+/// A header value made of letters, digits and a few signs.
+pub(super) fn shared(text: String) -> HeaderValue {
+    HeaderValue::from_maybe_shared(Bytes::from(text))
+        .expect("letters, digits and signs are valid in a header")
 }

@@ -2,12 +2,13 @@
 
 use super::*;
 use crate::cache::SliceCache;
-use crate::config::CacheConfig;
-use crate::control::testing::environment;
+use crate::config::{CacheConfig, FillLimits};
+use crate::control::testing::{Sketch, entry};
 use crate::fill::testing::{Fault, MemoryUpstream, sample};
 use bytes::Bytes;
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
+use skerry_proto::manifest::Entry;
 use skerry_proto::pointer::{AccessRules, StaleRule};
 use skerry_proto::slices::{BlobId, SLICE_SIZE};
 use std::time::Duration;
@@ -26,26 +27,43 @@ async fn fixture(access: AccessRules, fallback: Option<&str>) -> Fixture {
     let temp = tempfile::tempdir().expect("a temporary folder");
     let upstream = MemoryUpstream::default();
     let assets = [
-        ("/song.mp3", "audio/mpeg", upstream.add(song())),
-        ("/empty", "text/plain", upstream.add(Bytes::new())),
-        ("/index.html", "text/html; charset=utf-8", upstream.add("<p>hello")),
-        ("/sp ace.txt", "text/plain", upstream.add("a space")),
-        ("/a%20b", "text/plain", upstream.add("a literal percent")),
+        ("/song.mp3", "audio/mpeg", song()),
+        ("/empty", "text/plain", Bytes::new()),
+        ("/index.html", "text/html; charset=utf-8", "<p>hello".into()),
+        ("/sp ace.txt", "text/plain", "a space".into()),
+        ("/a%20b", "text/plain", "a literal percent".into()),
     ];
+    let mut sketch = Sketch::new(DOMAIN);
+    for (path, content_type, bytes) in assets {
+        sketch.entries.push(Entry { content_type: content_type.into(), ..entry(path, &bytes) });
+        upstream.add(bytes);
+    }
+    sketch.pointer.access = access;
     let environments = Arc::new(Environments::default());
-    environments.show(Arc::new(environment(DOMAIN, access, &assets)));
+    environments.show(Arc::new(sketch.environment()));
     let metrics = Arc::new(Metrics::new("test").expect("registers"));
-    let config = CacheConfig { memory_size: 16 << 20, disk_size: 256 << 20, write_buffer_size: 8 << 20 };
+    let config = CacheConfig { memory_size: 16 << 20, disk_size: 256 << 20, ..CacheConfig::default() };
     let cache =
-        SliceCache::open(&temp.path().join("cache"), config, Handle::current(), Arc::clone(&metrics)).await;
+        SliceCache::start(&temp.path().join("cache"), config, &Handle::current(), Arc::clone(&metrics));
     let slices = Slices::new(
-        cache.expect("opens"),
+        cache,
         Box::new(upstream.clone()),
+        FillLimits { retry_pause: Duration::ZERO, ..FillLimits::default() },
         Handle::current(),
         Arc::clone(&metrics),
     );
     let lease = Arc::new(Lease::load(temp.path().join("lease"), Duration::from_secs(10)));
-    let site = Site::new(environments, Arc::new(slices), lease, metrics, 8443, fallback);
+    let secrets = Arc::new(Secrets::load(temp.path().join("secrets"), false).expect("loads"));
+    let site = Site::new(
+        environments,
+        Arc::new(slices),
+        lease,
+        secrets,
+        metrics,
+        8443,
+        fallback,
+        &ServeConfig::default(),
+    );
     Fixture { site, upstream, _temp: temp }
 }
 
@@ -64,7 +82,9 @@ impl Fixture {
             request = request.header(*name, *value);
         }
         let (parts, ()) = request.body(()).expect("a request").into_parts();
-        self.site.respond(&parts, Protocol::Http1).await
+        let connection =
+            Connection { protocol: Protocol::Http1, sni: None, peer: IpAddr::from([127, 0, 0, 1]) };
+        self.site.respond(&parts, &connection).await
     }
 
     async fn get(&self, path: &str, fields: &[(&str, &str)]) -> Response<Body> {
@@ -199,10 +219,35 @@ async fn other_methods_are_told_which_are_allowed() {
         let response = site.ask(method, "/empty", &[("host", DOMAIN)]).await;
         assert_eq!(
             (response.status(), field(&response, "allow")),
-            (StatusCode::METHOD_NOT_ALLOWED, "GET, HEAD"),
+            (StatusCode::METHOD_NOT_ALLOWED, "GET, HEAD, OPTIONS"),
             "{method}"
         );
     }
+}
+
+/// RFC 9110 §9.3.7: `*` asks about the server, whatever it shows.
+#[tokio::test(flavor = "multi_thread")]
+async fn options_of_everything_is_answered_like_options_of_a_path() {
+    let site = open().await;
+    for target in ["*", "/song.mp3", "/nothing"] {
+        let response = site.ask("OPTIONS", target, &[("host", DOMAIN)]).await;
+        assert_eq!(response.status(), StatusCode::NO_CONTENT, "{target}");
+        assert_eq!(field(&response, "allow"), "GET, HEAD, OPTIONS", "{target}");
+    }
+    assert_eq!(site.get("*", &[]).await.status(), StatusCode::NOT_FOUND);
+}
+
+/// A body holds one slice, however many parts it has; and the parts of a cold asset cost the slices that they touch.
+#[tokio::test(flavor = "multi_thread")]
+async fn several_ranges_come_from_the_slices_that_they_touch() {
+    let site = open().await;
+    let last = format!("bytes=0-0,{0}-{0}", 2 * SLICE_SIZE + 5);
+    let response = site.get("/song.mp3", &[("range", &last)]).await;
+    assert_eq!(response.status(), StatusCode::PARTIAL_CONTENT);
+    let length: usize = field(&response, "content-length").parse().expect("a number");
+    let content = bytes(response).await;
+    assert_eq!(content.len(), length);
+    assert_eq!(site.upstream.sent().len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,6 +9,7 @@ use super::listen::Connected;
 use super::refusal::{self, Refusal};
 use crate::basic;
 use crate::catalogue::Actor;
+use crate::credentials::AuthError;
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
 use axum::http::{HeaderMap, StatusCode, Uri};
@@ -100,14 +101,11 @@ async fn actor(
     shown: Option<(String, String)>,
     address: Option<IpAddr>,
 ) -> Result<Actor, Refusal> {
-    let caller = match shown {
-        Some((sid, secret)) => api.publisher.authenticate(&sid, &secret).await?,
-        None => None,
-    };
-    let Some(caller) = caller else {
-        api.metrics.api_auth_failures.increment(1);
-        return Err(Refusal::new(StatusCode::UNAUTHORIZED, "Authenticate"));
-    };
+    let caller = api.credentials.authenticate(shown, address).await.inspect_err(|error| {
+        if !matches!(error, AuthError::Failed(_)) {
+            api.metrics.api_auth_failures.increment(1);
+        }
+    })?;
     let address = address.map(|address| address.to_string()).unwrap_or_default();
     Ok(Actor { account: caller.account, credential: caller.credential, address })
 }

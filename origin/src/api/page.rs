@@ -105,7 +105,7 @@ mod tests {
     fn call() -> Call {
         let actor = Actor {
             account: "AC0".to_owned().into(),
-            credential: "auth_token".into(),
+            credential: "auth_token_1".into(),
             address: String::new(),
         };
         Call { actor, base: Base("http://localhost:8080".into()) }

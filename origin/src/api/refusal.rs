@@ -3,6 +3,7 @@
 use crate::blobs::BlobError;
 use crate::catalogue::CatalogueError;
 use crate::cause;
+use crate::credentials::{AuthError, CredentialError};
 use crate::publish::{Fault, PublishError};
 use axum::Json;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -77,7 +78,8 @@ impl IntoResponse for Refusal {
                 let challenge = HeaderValue::from_static("Basic realm=\"Twilio API\", charset=\"UTF-8\"");
                 headers.insert(WWW_AUTHENTICATE, challenge);
             }
-            StatusCode::SERVICE_UNAVAILABLE => {
+            // RFC 6585 §4, RFC 9110 §15.6.4
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
                 headers.insert(RETRY_AFTER, RETRY_SECONDS);
             }
             _ => {}
@@ -124,6 +126,7 @@ impl From<PublishError> for Refusal {
             PublishError::Blob(error) => error.into(),
             PublishError::Catalogue(error) => error.into(),
             PublishError::Coding(error) => Self::internal(&error),
+            PublishError::Keys(error) => Self::internal(&error),
             PublishError::NoRandomness(error) => Self::internal(&error),
         }
     }
@@ -134,6 +137,21 @@ fn status_of(faults: &[Fault]) -> StatusCode {
     match faults.first() {
         Some(Fault::TooLarge { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
         _ => StatusCode::BAD_REQUEST,
+    }
+}
+
+impl From<AuthError> for Refusal {
+    fn from(error: AuthError) -> Self {
+        let message = error.to_string();
+        match error {
+            AuthError::Wrong => Self::new(StatusCode::UNAUTHORIZED, "Authenticate"),
+            AuthError::TooMany => Self::new(StatusCode::TOO_MANY_REQUESTS, message),
+            AuthError::Failed(CredentialError::Catalogue(error)) => error.into(),
+            AuthError::Failed(CredentialError::Stopping) => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
+            }
+            AuthError::Failed(error) => Self::internal(&error),
+        }
     }
 }
 

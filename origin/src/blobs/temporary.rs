@@ -4,7 +4,7 @@ use super::{BlobError, StoredBlob, slice_list_path};
 use crate::secret;
 use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes;
-use skerry_proto::slices::{BlobId, HashedBlob, SliceHasher};
+use skerry_proto::slices::{HashedBlob, SliceHasher};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -89,11 +89,6 @@ pub(super) struct FinishedBlob {
 }
 
 impl FinishedBlob {
-    /// Its name.
-    pub(super) fn id(&self) -> BlobId {
-        self.hashed.id
-    }
-
     /// What is known of it.
     pub(super) fn stored(&self) -> StoredBlob {
         StoredBlob { id: self.hashed.id, sha256: self.sha256 }

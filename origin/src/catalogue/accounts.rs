@@ -13,8 +13,18 @@ pub(crate) struct Account {
     pub(crate) sid: AccountSid,
     /// Whether it may see edges and make accounts and join tokens.
     pub(crate) is_operator: bool,
-    /// Hashes of its valid tokens.
-    pub(crate) token_hashes: Vec<[u8; 32]>,
+    /// Its valid tokens.
+    pub(crate) tokens: Vec<Token>,
+}
+
+/// An auth token, by what is kept of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Token {
+    /// 1 or 2.
+    pub(crate) slot: u8,
+    pub(crate) hash: [u8; 32],
+    /// Whether signatures that it made can be checked.
+    pub(crate) has_midstates: bool,
 }
 
 /// The rows of a new account, its first service, and its first environment.
@@ -23,6 +33,7 @@ pub(crate) struct AccountRows {
     pub(crate) account: AccountSid,
     pub(crate) friendly_name: String,
     pub(crate) token_hash: [u8; 32],
+    pub(crate) token_midstates: Vec<u8>,
     pub(crate) service: ServiceSid,
     pub(crate) environment: EnvironmentSid,
     /// Unique name of both, the service and the environment.
@@ -90,10 +101,11 @@ impl Catalogue {
         .execute(&mut *transaction)
         .await?;
         sqlx::query(
-            "INSERT INTO auth_tokens (account_sid, slot, token_hash, created_at) VALUES (?1, 1, ?2, ?3)",
+            "INSERT INTO auth_tokens (account_sid, slot, token_hash, midstates, created_at) VALUES (?1, 1, ?2, ?3, ?4)",
         )
         .bind(rows.account.as_str())
         .bind(&rows.token_hash[..])
+        .bind(&rows.token_midstates)
         .bind(rows.created_at)
         .execute(&mut *transaction)
         .await?;
@@ -119,9 +131,7 @@ impl Catalogue {
         .bind(rows.created_at)
         .execute(&mut *transaction)
         .await?;
-        // Nobody had to be recognised for it.
-        let actor =
-            Actor { account: rows.account.clone(), credential: "origin".into(), address: String::new() };
+        let actor = Actor::origin(rows.account.clone());
         for sid in [rows.account.as_str(), rows.service.as_str(), rows.environment.as_str()] {
             audit::append(&mut transaction, &actor, Action::Create, sid, rows.created_at).await?;
         }
@@ -136,17 +146,26 @@ impl Catalogue {
     /// # Errors
     /// Any [`CatalogueError`].
     pub(crate) async fn account(&self, sid: &str) -> Result<Option<Account>, CatalogueError> {
-        let rows: Vec<(String, bool, Option<Vec<u8>>)> = sqlx::query_as(
-            "SELECT sid, is_operator, token_hash FROM accounts LEFT JOIN auth_tokens ON account_sid = sid WHERE sid = ?1",
+        type Row = (String, bool, Option<u8>, Option<Vec<u8>>, bool);
+        let rows: Vec<Row> = sqlx::query_as(
+            "SELECT sid, is_operator, slot, token_hash, midstates IS NOT NULL \
+             FROM accounts LEFT JOIN auth_tokens ON account_sid = sid WHERE sid = ?1",
         )
         .bind(sid)
         .fetch_all(self.reader())
         .await?;
-        let Some((sid, is_operator, _)) = rows.first() else { return Ok(None) };
+        let Some((sid, is_operator, ..)) = rows.first() else { return Ok(None) };
         let (sid, is_operator) = (AccountSid::from(sid.clone()), *is_operator);
-        let token_hashes =
-            rows.iter().filter_map(|(_, _, hash)| hash.as_deref()).map(bytes_32).collect::<Result<_, _>>()?;
-        Ok(Some(Account { sid, is_operator, token_hashes }))
+        let tokens = rows
+            .iter()
+            .filter_map(|(_, _, slot, hash, has_midstates)| {
+                Some((slot.as_ref()?, hash.as_ref()?, *has_midstates))
+            })
+            .map(|(slot, hash, has_midstates)| {
+                Ok(Token { slot: *slot, hash: bytes_32(hash)?, has_midstates })
+            })
+            .collect::<Result<_, CatalogueError>>()?;
+        Ok(Some(Account { sid, is_operator, tokens }))
     }
 
     /// The services of an account with their environments, each ascending by unique name.

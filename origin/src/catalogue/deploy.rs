@@ -3,7 +3,7 @@
 use super::builds::{self, BuildDocuments, NewBuild};
 use super::environments::{SettingsColumns, Standing, settings};
 use super::resources::audit::{self, Action, Actor};
-use super::{Catalogue, CatalogueError, events, signed};
+use super::{Catalogue, CatalogueError, credentials, events, signed};
 use crate::blobs::StoredBlob;
 use crate::sid::{AccountSid, BuildSid, DeploymentSid, EnvironmentSid};
 use skerry_proto::pointer::Version;
@@ -87,6 +87,7 @@ impl Catalogue {
             history: new.history.map(|history| history.id),
             settings: settings(columns)?,
             modified_floor,
+            url_keys: credentials::pointer_keys(&mut transaction, &new.environment).await?,
         };
         let version =
             events::append(&mut transaction, &new.domain, |version| pointer(version, &standing)).await?;

@@ -3,6 +3,7 @@
 use super::{Catalogue, CatalogueError, add_blob, bytes_32, stored_blob};
 use crate::blobs::StoredBlob;
 use crate::coding::Coding;
+use crate::sid::AccountSid;
 use skerry_proto::hash::Hash;
 use std::collections::HashSet;
 
@@ -27,17 +28,22 @@ pub(crate) struct Derivation {
 }
 
 impl Catalogue {
-    /// Which codings of these blobs were tried already, whatever came of it.
+    /// Which codings of these blobs were tried already, whatever came of it, for an account that had the blobs in a build before.
+    ///
+    /// What others had coded does not count: how long a publication takes must not tell one account what another has.
     ///
     /// # Errors
     /// Any [`CatalogueError`].
     pub(crate) async fn derivations(
         &self,
+        account: &AccountSid,
         sources: &[Hash],
     ) -> Result<HashSet<(Hash, Coding)>, CatalogueError> {
         let rows: Vec<(Vec<u8>, String)> = sqlx::query_as(
-            "SELECT source_hash, encoding FROM json_each(?1) JOIN derived_blobs ON source_hash = unhex(value)",
+            "SELECT source_hash, encoding FROM json_each(?2) JOIN derived_blobs ON source_hash = unhex(value) \
+             JOIN named_blobs ON account_sid = ?1 AND named_blobs.blob_hash = source_hash",
         )
+        .bind(account.as_str())
         .bind(hex_list(sources)?)
         .fetch_all(self.reader())
         .await?;

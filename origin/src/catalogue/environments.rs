@@ -1,10 +1,11 @@
 //! Environments: what they were told beside their builds, and what they show.
 
 use super::resources::audit::{self, Action, Actor};
-use super::{Catalogue, CatalogueError, events, signed, unsigned};
+use super::{Catalogue, CatalogueError, credentials, events, signed, unsigned};
 use crate::sid::EnvironmentSid;
 use skerry_proto::hash::Hash;
 use skerry_proto::pointer::{AccessRules, ServingRules, StaleRule, Version};
+use skerry_proto::signed_url::key::PublicKey;
 use skerry_proto::slices::BlobId;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ pub(crate) struct Settings {
 }
 
 /// What the next pointer of an environment says beside where and when.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Standing {
     /// Of the live build.
     pub(crate) manifest: Option<BlobId>,
@@ -28,6 +29,8 @@ pub(crate) struct Standing {
     pub(crate) settings: Settings,
     /// No `Last-Modified` is earlier.
     pub(crate) modified_floor: i64,
+    /// Whose signed URLs count.
+    pub(crate) url_keys: Vec<PublicKey>,
 }
 
 /// Columns of settings.
@@ -93,6 +96,7 @@ impl Catalogue {
             history: optional_blob(history, history_size)?,
             settings,
             modified_floor,
+            url_keys: credentials::pointer_keys(&mut transaction, environment).await?,
         };
         let version = events::append(&mut transaction, domain, |version| pointer(version, &standing)).await?;
         audit::append(&mut transaction, actor, Action::Update, environment.as_str(), now).await?;

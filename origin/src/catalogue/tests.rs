@@ -9,6 +9,15 @@ use skerry_proto::pointer::{AccessRules, ServingRules, StaleRule};
 use skerry_proto::visibility::Visibility;
 use std::os::unix::fs::PermissionsExt;
 
+impl Catalogue {
+    /// As an older program left it.
+    pub(crate) async fn forget_midstates(&self) {
+        let updated =
+            sqlx::query("UPDATE auth_tokens SET midstates = NULL").execute(&self.shared.writer).await;
+        assert_ne!(updated.expect("updates").rows_affected(), 0);
+    }
+}
+
 struct Opened {
     folder: tempfile::TempDir,
     catalogue: Catalogue,
@@ -29,6 +38,7 @@ fn account(domain: &str) -> AccountRows {
         account: AccountSid::random().expect("random"),
         friendly_name: "test".into(),
         token_hash: [1; 32],
+        token_midstates: token_midstates("12345"),
         service: ServiceSid::random().expect("random"),
         environment: EnvironmentSid::random().expect("random"),
         unique_name: "default".into(),
@@ -82,7 +92,7 @@ impl Opened {
 
     fn actor(&self) -> Actor {
         let account = self.rows.account.clone();
-        Actor { account, credential: "auth_token".into(), address: "127.0.0.1".into() }
+        Actor { account, credential: "auth_token_1".into(), address: "127.0.0.1".into() }
     }
 
     fn made(&self, replaces: Option<&BuildSid>, versions: &[&AssetVersion], at: i64) -> Made {
@@ -149,7 +159,7 @@ async fn the_first_account_is_the_operators_and_a_domain_is_taken_once() {
     let first =
         opened.catalogue.account(opened.rows.account.as_str()).await.expect("answers").expect("there");
     assert!(first.is_operator);
-    assert_eq!(first.token_hashes, [[1; 32]]);
+    assert_eq!(first.tokens.iter().map(|token| token.hash).collect::<Vec<_>>(), [[1; 32]]);
     let taken = account("a.example");
     assert_eq!(opened.catalogue.add_account(&taken, |_| Vec::new()).await.expect("answers"), None);
     assert!(opened.catalogue.account(taken.account.as_str()).await.expect("answers").is_none());
@@ -248,8 +258,11 @@ async fn derived_blobs_come_with_every_version_of_their_source() {
     assert_eq!((in_build.len(), &in_build[0].derived[..]), (1, &expected[..]));
     assert_eq!(opened.version("/b", b"a", Visibility::Public).await.derived, expected);
     let hashes = [Hash::of(b"a"), Hash::of(b"b")];
-    let tried = opened.catalogue.derivations(&hashes).await.expect("answers");
+    let tried = opened.catalogue.derivations(&opened.rows.account, &hashes).await.expect("answers");
     assert_eq!(tried, Coding::ALL.map(|coding| (Hash::of(b"a"), coding)).into());
+    let stranger = AccountSid::random().expect("randomness");
+    let tried = opened.catalogue.derivations(&stranger, &hashes).await.expect("answers");
+    assert!(tried.is_empty(), "what was coded for others does not save a stranger the time");
 }
 
 #[tokio::test]
@@ -363,7 +376,7 @@ async fn settings_are_kept_and_the_pointer_goes_on_naming_what_is_shown() {
         let mut told = Standing::default();
         let (environment, domain) = (&opened.rows.environment, &opened.rows.domain);
         let pointer = |_: Version, standing: &Standing| {
-            told = *standing;
+            told = standing.clone();
             b"pointer".to_vec()
         };
         let actor = opened.actor();
@@ -372,7 +385,7 @@ async fn settings_are_kept_and_the_pointer_goes_on_naming_what_is_shown() {
         (updated.expect("updates").revision, told)
     };
     let nothing = Standing { settings: changed, ..Standing::default() };
-    assert_eq!(update().await, (2, nothing), "before the first deployment");
+    assert_eq!(update().await, (2, nothing.clone()), "before the first deployment");
     assert_eq!(settings().await, changed);
 
     let mut made = opened.made(None, &[], 200);

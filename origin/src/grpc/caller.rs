@@ -4,10 +4,11 @@ use super::Services;
 use super::gate::caller;
 use super::status::{self, refusal};
 use crate::basic;
+use crate::credentials::{AuthError, Caller};
 use crate::edges::Standing;
 use crate::metrics::AuthFailure;
-use crate::publish::Caller;
 use skerry_proto::authority::edge_id;
+use std::net::IpAddr;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Request, Status};
 
@@ -37,19 +38,28 @@ impl Services {
         }
     }
 
-    /// The account that calls.
-    pub(super) async fn account(&self, metadata: &MetadataMap) -> Result<Caller, Status> {
+    /// The account that calls, from this address.
+    pub(super) async fn account(
+        &self,
+        metadata: &MetadataMap,
+        address: Option<IpAddr>,
+    ) -> Result<Caller, Status> {
         let value = metadata.get("authorization").and_then(|value| value.to_str().ok());
-        let caller = match value.and_then(basic::credentials) {
-            Some((sid, token)) => {
-                self.publisher.authenticate(&sid, &token).await.map_err(status::of_publish)?
+        let caller = self.credentials.authenticate(value.and_then(basic::credentials), address).await;
+        caller.map_err(|error| {
+            let message = error.to_string();
+            match error {
+                AuthError::Wrong => {
+                    self.metrics.auth_failure(AuthFailure::Token);
+                    let message = "account SID or auth token is missing or wrong; set SKERRY_ACCOUNT_SID and SKERRY_AUTH_TOKEN to a pair that was made here";
+                    refusal(Code::Unauthenticated, "unauthenticated", message)
+                }
+                AuthError::TooMany => {
+                    self.metrics.auth_failure(AuthFailure::TooMany);
+                    refusal(Code::ResourceExhausted, "too_many_attempts", &message)
+                }
+                AuthError::Failed(error) => status::of_credentials(error),
             }
-            None => None,
-        };
-        caller.ok_or_else(|| {
-            self.metrics.auth_failure(AuthFailure::Token);
-            let message = "account SID or auth token is missing or wrong; give both as `skerry login` or SKERRY_ACCOUNT_SID and SKERRY_AUTH_TOKEN do";
-            refusal(Code::Unauthenticated, "unauthenticated", message)
         })
     }
 

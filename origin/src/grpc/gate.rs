@@ -4,13 +4,14 @@
 
 use super::Services;
 use crate::catalogue::Actor;
-use crate::publish::Caller;
+use crate::credentials::Caller;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tonic::body::Body;
 use tonic::metadata::MetadataMap;
 use tonic::server::NamedService;
+use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
 use tonic::{Request, Status};
 use tower_service::Service;
 
@@ -51,8 +52,10 @@ where
     fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
         let (services, mut inner) = (self.services.clone(), self.inner.clone());
         let metadata = MetadataMap::from_headers(request.headers().clone());
+        let peer = request.extensions().get::<TlsConnectInfo<TcpConnectInfo>>();
+        let address = peer.and_then(|peer| peer.get_ref().remote_addr()).map(|address| address.ip());
         Box::pin(async move {
-            match services.account(&metadata).await {
+            match services.account(&metadata, address).await {
                 Ok(caller) => {
                     request.extensions_mut().insert(caller);
                     inner.call(request).await

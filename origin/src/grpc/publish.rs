@@ -3,11 +3,12 @@
 use super::gate::{actor, caller};
 use super::status::{self, refusal};
 use super::wait::wait_time;
-use super::{Services, send};
+use super::{Gone, Services, send};
 use crate::blobs::BlobReader;
 use crate::catalogue::{AssetVersion, EnvironmentRow, ServiceRow};
 use crate::publish::{
-    Changes, Deployed, Planned, PublishError, SettingsChange, Target, UploadHead, Wanted, representations,
+    Bundle, BundleOf, Changes, Deployed, Planned, PublishError, SettingsChange, Target, UploadHead, Wanted,
+    representations,
 };
 use bytes::Bytes;
 use skerry_proto::pointer::{StaleRule, Version};
@@ -15,10 +16,10 @@ use skerry_proto::visibility::Visibility;
 use skerry_proto::wire;
 use skerry_proto::wire::publish_server::Publish;
 use skerry_proto::wire::{
-    CheckRequest, CheckResponse, CommitRequest, CommitResponse, DeployRequest, DescribeRequest,
-    DescribeResponse, DownloadRequest, DownloadResponse, ListRequest, ListResponse, UpdateEnvironmentRequest,
-    UpdateEnvironmentResponse, UploadRequest, UploadResponse, WaitLiveRequest, WaitLiveResponse,
-    deploy_request, download_response, upload_request,
+    BundleHead, BundleRequest, BundleResponse, CheckRequest, CheckResponse, CommitRequest, CommitResponse,
+    DeployRequest, DescribeRequest, DescribeResponse, DownloadRequest, DownloadResponse, ListRequest,
+    ListResponse, UpdateEnvironmentRequest, UpdateEnvironmentResponse, UploadRequest, UploadResponse,
+    WaitLiveRequest, WaitLiveResponse, bundle_response, deploy_request, download_response, upload_request,
 };
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -35,6 +36,7 @@ pub(super) struct PublishService(pub(super) Services);
 
 #[tonic::async_trait]
 impl Publish for PublishService {
+    type BundleStream = ReceiverStream<Result<BundleResponse, Status>>;
     type DownloadStream = ReceiverStream<Result<DownloadResponse, Status>>;
     type WaitLiveStream = ReceiverStream<Result<WaitLiveResponse, Status>>;
 
@@ -175,6 +177,19 @@ impl Publish for PublishService {
         }))
     }
 
+    async fn bundle(&self, request: Request<BundleRequest>) -> Result<Response<Self::BundleStream>, Status> {
+        let caller = caller(&request)?;
+        let BundleRequest { target: place, build_sid } = request.into_inner();
+        let of = match build_sid.is_empty() {
+            true => BundleOf::Live(target(place)),
+            false => BundleOf::Build(build_sid.into()),
+        };
+        let bundle = self.0.publisher.bundle(&caller.account, of).await.map_err(status::of_publish)?;
+        let (tx, rx) = mpsc::channel(READ_AHEAD);
+        self.0.tasks.spawn(send_bundle(bundle, tx));
+        Ok(Response::new(ReceiverStream::new(rx)))
+    }
+
     async fn wait_live(
         &self,
         request: Request<WaitLiveRequest>,
@@ -278,6 +293,24 @@ async fn send_asset(
                 return;
             }
         }
+    }
+}
+
+async fn send_bundle(mut bundle: Bundle, tx: mpsc::Sender<Result<BundleResponse, Status>>) {
+    use bundle_response::Kind;
+    let message = |kind| BundleResponse { kind: Some(kind) };
+    let head = BundleHead {
+        build_sid: bundle.build_sid().to_owned(),
+        size: bundle.size(),
+        key_set: bundle.keys().encode(),
+    };
+    let mut sent = send(&tx, Ok(message(Kind::Head(head)))).await;
+    while sent.is_ok() {
+        sent = match bundle.next().await {
+            Ok(Some(data)) => send(&tx, Ok(message(Kind::Data(data)))).await,
+            Ok(None) => return,
+            Err(error) => send(&tx, Err(status::of_publish(error))).await.and(Err(Gone)),
+        };
     }
 }
 

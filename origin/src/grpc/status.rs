@@ -5,6 +5,7 @@
 use crate::blobs::BlobError;
 use crate::catalogue::CatalogueError;
 use crate::cause;
+use crate::credentials::CredentialError;
 use crate::edges::EnrolError;
 use crate::publish::{Fault, PublishError};
 use std::error::Error;
@@ -51,6 +52,7 @@ pub(super) fn of_publish(error: PublishError) -> Status {
         PublishError::Blob(error) => of_blob(error),
         PublishError::Catalogue(error) => of_catalogue(error),
         PublishError::Coding(error) => internal(&error),
+        PublishError::Keys(error) => internal(&error),
         PublishError::NoRandomness(error) => internal(&error),
     }
 }
@@ -64,7 +66,6 @@ fn of_faults(faults: &[Fault], message: &str) -> Status {
         Fault::MissingTarget { .. } => Code::FailedPrecondition,
         Fault::InvalidPath { .. }
         | Fault::InvalidVisibility { .. }
-        | Fault::ProtectedUnsupported { .. }
         | Fault::InvalidContentType { .. }
         | Fault::DuplicatePath { .. }
         | Fault::MisplacedSiteFile { .. }
@@ -72,6 +73,21 @@ fn of_faults(faults: &[Fault], message: &str) -> Status {
         | Fault::StaleTooLong { .. } => Code::InvalidArgument,
     };
     refusal(code, first.code(), message)
+}
+
+/// The answer when an account was not recognised, or its keys were not changed.
+pub(super) fn of_credentials(error: CredentialError) -> Status {
+    let message = error.to_string();
+    match error {
+        CredentialError::NoFreeSlot => refusal(Code::FailedPrecondition, "two_tokens", &message),
+        CredentialError::OnlyToken => refusal(Code::FailedPrecondition, "only_token", &message),
+        CredentialError::Exists => refusal(Code::AlreadyExists, "key_exists", &message),
+        CredentialError::TooMany { .. } => refusal(Code::ResourceExhausted, "too_many_keys", &message),
+        CredentialError::NotFound { .. } => refusal(Code::NotFound, "not_found", &message),
+        CredentialError::Stopping => refusal(Code::Unavailable, "stopping", &message),
+        CredentialError::Catalogue(error) => of_catalogue(error),
+        CredentialError::NoRandomness(error) => internal(&error),
+    }
 }
 
 /// The answer when the blob store did not succeed.

@@ -2,20 +2,25 @@
 //!
 //! One task for each stream does everything that is sent, so the order is one. It is woken by commits and pings, and reads events
 //! by revision, so nothing is missed and nothing comes twice. A heartbeat says how far the stream came: whatever was committed
-//! before it is answered has been sent before it.
+//! before it is answered has been sent before it. Secrets are sent ahead of the changes that they belong to, and only those of accounts
+//! that show protected assets.
 
 use super::Services;
 use super::status::{self, refusal};
 use crate::edges::Session;
 use bytes::Bytes;
 use prost::Message;
+use skerry_proto::document;
 use skerry_proto::pointer::Version;
+use skerry_proto::twilio::Secret;
+use skerry_proto::wire;
 use skerry_proto::wire::watch_response::Kind as Out;
 use skerry_proto::wire::watch_server::Watch;
 use skerry_proto::wire::{
-    Change, Heartbeat, Hello, Refusal, SignedPointer, Snapshot, WatchRequest, WatchResponse,
-    watch_request::Kind as In,
+    AccountSecrets, Change, Heartbeat, Hello, Refusal, Secrets, SignedPointer, Snapshot, WatchRequest,
+    WatchResponse, watch_request::Kind as In,
 };
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
@@ -26,6 +31,9 @@ const QUEUE: usize = 16;
 
 /// Pointers in one part of a snapshot: about 200 KB.
 const SNAPSHOT_PART: usize = 500;
+
+/// Accounts in one part of the secrets: about 3 KB each at most.
+const SECRETS_PART: usize = 500;
 
 /// Events that are read at once.
 const EVENTS_MAX: u32 = 256;
@@ -96,7 +104,7 @@ impl Services {
     ) -> Result<(), Status> {
         let (ping_tx, ping_rx) = watch::channel(None);
         let (sent_tx, sent_rx) = watch::channel(Version::default());
-        let outbound = Outbound { services: self, tx, sent: sent_tx };
+        let outbound = Outbound { services: self, tx, sent: sent_tx, secrets: BTreeMap::new() };
         let said_goodbye = tokio::select! {
             // A goodbye counts although the connection ends right behind it.
             biased;
@@ -182,14 +190,21 @@ struct Outbound<'a> {
     tx: &'a mpsc::Sender<Result<WatchResponse, Status>>,
     /// Everything up to this was sent.
     sent: watch::Sender<Version>,
+    /// The secrets that the edge has, by account.
+    secrets: BTreeMap<String, Vec<Secret>>,
 }
 
 impl Outbound<'_> {
-    async fn run(self, shows: Option<Version>, mut ping: watch::Receiver<Option<u64>>) -> Result<(), Status> {
+    async fn run(
+        mut self,
+        shows: Option<Version>,
+        mut ping: watch::Receiver<Option<u64>>,
+    ) -> Result<(), Status> {
         let mut committed = self.services.catalogue.committed();
         match shows {
             Some(version) => {
                 self.sent.send_replace(version);
+                self.send_all_secrets().await?;
             }
             None => self.send_snapshot().await?,
         }
@@ -215,8 +230,10 @@ impl Outbound<'_> {
         }
     }
 
-    async fn send_snapshot(&self) -> Result<(), Status> {
+    async fn send_snapshot(&mut self) -> Result<(), Status> {
         let (version, pointers) = self.services.catalogue.snapshot().await.map_err(status::of_catalogue)?;
+        // Read after the version that the edge will acknowledge, and sent before it.
+        self.send_all_secrets().await?;
         let mut rest = pointers.into_iter().peekable();
         loop {
             let part = rest.by_ref().take(SNAPSHOT_PART).map(|pointer| signed(&pointer));
@@ -235,7 +252,7 @@ impl Outbound<'_> {
     }
 
     /// Sends all events that were committed and not sent.
-    async fn send_events(&self) -> Result<(), Status> {
+    async fn send_events(&mut self) -> Result<(), Status> {
         loop {
             let sent = *self.sent.borrow();
             if sent >= self.services.catalogue.version() {
@@ -246,12 +263,50 @@ impl Outbound<'_> {
             if events.is_empty() {
                 return Ok(());
             }
+            let events = events
+                .into_iter()
+                .map(|(revision, pointer)| Ok((revision, signed(&pointer)?)))
+                .collect::<Result<Vec<_>, Status>>()?;
+            self.send_changed_secrets(&events).await?;
             for (revision, pointer) in events {
                 // Before the edge can answer it.
                 self.sent.send_replace(Version { epoch: sent.epoch, revision });
-                self.send(Out::Change(Change { revision, pointer: Some(signed(&pointer)?) })).await?;
+                self.send(Out::Change(Change { revision, pointer: Some(pointer) })).await?;
             }
         }
+    }
+
+    /// Sends the secrets of all accounts that show protected assets: an edge may have forgotten them.
+    async fn send_all_secrets(&mut self) -> Result<(), Status> {
+        self.secrets = self.services.catalogue.signature_secrets(None).await.map_err(status::of_catalogue)?;
+        let mut rest = self.secrets.iter().map(account_secrets).peekable();
+        loop {
+            let accounts = rest.by_ref().take(SECRETS_PART).collect();
+            let last = rest.peek().is_none();
+            self.send(Out::Secrets(Secrets { accounts, snapshot: true, last })).await?;
+            if last {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Sends what is new of the secrets of the accounts that events are of, ahead of these. What is read is at least as new.
+    async fn send_changed_secrets(&mut self, events: &[(u64, SignedPointer)]) -> Result<(), Status> {
+        let pointers = events.iter().filter_map(|(_, signed)| {
+            document::decode::<wire::Pointer>(&signed.pointer).ok().map(|pointer| pointer.account_sid)
+        });
+        for account in pointers.collect::<BTreeSet<_>>() {
+            let now = self.services.catalogue.signature_secrets(Some(&account)).await;
+            let now = now.map_err(status::of_catalogue)?.remove(&account).unwrap_or_default();
+            let before = self.secrets.get(&account);
+            if before.map_or(&[][..], Vec::as_slice) == now {
+                continue;
+            }
+            let accounts = vec![account_secrets((&account, &now))];
+            self.send(Out::Secrets(Secrets { accounts, snapshot: false, last: true })).await?;
+            self.secrets.insert(account, now);
+        }
+        Ok(())
     }
 
     async fn send(&self, kind: Out) -> Result<(), Status> {
@@ -264,6 +319,10 @@ impl Outbound<'_> {
             }
         }
     }
+}
+
+fn account_secrets((account, secrets): (&String, &Vec<Secret>)) -> AccountSecrets {
+    AccountSecrets { account_sid: account.clone(), secrets: secrets.iter().map(Into::into).collect() }
 }
 
 fn signed(pointer: &[u8]) -> Result<SignedPointer, Status> {

@@ -116,7 +116,7 @@ impl Publisher {
 
     async fn make(&self, account: &AccountSid, build: &BuildSid) -> Result<(), PublishError> {
         let catalogue = &self.shared.catalogue;
-        self.derive(&catalogue.build_versions(build).await?).await?;
+        self.derive(account, &catalogue.build_versions(build).await?).await?;
         // Read again: now with what was derived.
         let versions: Arc<[AssetVersion]> = catalogue.build_versions(build).await?.into();
         let site_file = self.site_file(&versions).await?;

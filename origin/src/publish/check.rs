@@ -105,17 +105,7 @@ mod tests {
             Planned { path: "/c".into(), visibility: None, size: 0 },
         ];
         let codes: Vec<_> = faults(&[], &plan, &limits).iter().map(Fault::code).collect();
-        assert_eq!(
-            codes,
-            [
-                "invalid_path",
-                "too_large",
-                "protected_unsupported",
-                "duplicate_path",
-                "invalid_visibility",
-                "too_many"
-            ]
-        );
+        assert_eq!(codes, ["invalid_path", "too_large", "duplicate_path", "invalid_visibility", "too_many"]);
     }
 
     #[test]

@@ -39,7 +39,7 @@ impl Publisher {
         self.to_the_end(async move {
             // Takes longest, and needs no turn.
             let added = publisher.shared.catalogue.versions(&place.service, &changes.versions).await?;
-            publisher.derive(&added).await?;
+            publisher.derive(&actor.account, &added).await?;
             let _turn = publisher.turn(&place.environment.sid).await?;
             // Read again: what was live may have changed while this waited.
             let place = publisher.place(&actor.account, &target).await?;

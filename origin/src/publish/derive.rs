@@ -1,12 +1,13 @@
 //! Derived representations: coded forms of what a publication adds, made before it waits for its turn. The bytes as uploaded stay.
 //!
-//! Each blob is coded once, however often it is published; what came of it is in the catalogue. A build names what the catalogue
+//! Each blob is coded once for an account, however often it is published; what came of it is in the catalogue. A build names what the catalogue
 //! knows when it is made, so forms that are ready later join it with a later manifest.
 
 use super::{PublishError, Publisher, unix_seconds};
 use crate::blobs::{BlobReader, StoredBlob};
 use crate::catalogue::{AssetVersion, Derivation, Derived};
 use crate::coding::{self, Coding};
+use crate::sid::AccountSid;
 use bytes::Bytes;
 use skerry_proto::hash::Hash;
 use skerry_proto::manifest::Representation;
@@ -21,7 +22,11 @@ impl Publisher {
     ///
     /// # Errors
     /// Those of blob store and catalogue, [`PublishError::Coding`].
-    pub(super) async fn derive(&self, versions: &[AssetVersion]) -> Result<(), PublishError> {
+    pub(super) async fn derive(
+        &self,
+        account: &AccountSid,
+        versions: &[AssetVersion],
+    ) -> Result<(), PublishError> {
         let sources: HashMap<Hash, BlobId> = versions
             .iter()
             .filter(|version| is_derived_from(version))
@@ -32,7 +37,7 @@ impl Publisher {
             return Ok(());
         }
         let hashes: Vec<Hash> = sources.keys().copied().collect();
-        let tried = self.shared.catalogue.derivations(&hashes).await?;
+        let tried = self.shared.catalogue.derivations(account, &hashes).await?;
         let mut jobs = JoinSet::new();
         for source in sources.into_values() {
             let missing = missing(source.hash, &tried);

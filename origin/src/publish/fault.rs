@@ -72,14 +72,6 @@ pub(crate) enum Fault {
         /// Of which asset.
         path: String,
     },
-    /// A visibility that exists, but is not served yet.
-    #[error(
-        "protected assets are not supported yet, so {path:?} is refused rather than served openly; choose public or private"
-    )]
-    ProtectedUnsupported {
-        /// Of which asset.
-        path: String,
-    },
     /// A media type that no header can hold.
     #[error(
         "the content type of {path:?} cannot be sent in a header; it is 1 to 255 visible ASCII characters, such as text/plain"
@@ -170,7 +162,6 @@ impl Fault {
         match self {
             Self::InvalidPath { .. } => "invalid_path",
             Self::InvalidVisibility { .. } => "invalid_visibility",
-            Self::ProtectedUnsupported { .. } => "protected_unsupported",
             Self::InvalidContentType { .. } => "invalid_content_type",
             Self::TooLarge { .. } => "too_large",
             Self::TooMany { .. } => "too_many",
@@ -194,7 +185,7 @@ pub(super) fn list(faults: &[impl ToString]) -> String {
     lines.join("\n")
 }
 
-/// Refuses sizes over the limit, what is protected, and a site file where it has no effect.
+/// Refuses sizes over the limit, and a site file where it has no effect.
 pub(super) fn check_asset(path: &str, visibility: Visibility, size: u64, limits: &Limits) -> Vec<Fault> {
     let mut faults = Vec::new();
     if site_file::is_misplaced(path) {
@@ -203,9 +194,6 @@ pub(super) fn check_asset(path: &str, visibility: Visibility, size: u64, limits:
     if site_file::is_site_file(path) {
         faults.extend((size > site_file::SIZE_MAX).then_some(Fault::SiteFileTooLarge { size }));
         return faults;
-    }
-    if visibility == Visibility::Protected {
-        faults.push(Fault::ProtectedUnsupported { path: path.to_owned() });
     }
     let class = AssetClass::of(visibility);
     let limit = class.size_max(limits);

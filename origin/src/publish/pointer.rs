@@ -35,6 +35,7 @@ impl Publisher {
             serving: standing.settings.serving,
             modified_floor: standing.modified_floor,
             issued_at,
+            url_keys: standing.url_keys.clone(),
         };
         pointer.sign(&self.shared.keys.signing).encode_to_vec()
     }

@@ -214,6 +214,7 @@ pub(super) fn outcome_of(error: &PublishError) -> UploadOutcome {
         | PublishError::Catalogue(_)
         | PublishError::Document(_)
         | PublishError::Coding(_)
+        | PublishError::Keys(_)
         | PublishError::NoRandomness(_) => UploadOutcome::Failed,
     }
 }

@@ -120,6 +120,7 @@ async fn waiting_ends_when_every_edge_shows_the_revision() {
     watching.snapshot().await;
     let commit = served.put("/a", &sample(1)).await;
     let mut waiting = wait_live(&served, &commit, 60).await;
+    watching.change().await;
     watching.say(Say::Ack(Ack { epoch: commit.epoch, revision: commit.revision })).await;
     let live = waiting.message().await.expect("no error").expect("one edge");
     assert_eq!((live.edge_id.as_str(), live.name.as_str()), (edge.id.as_str(), "edge-1"));

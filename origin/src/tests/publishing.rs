@@ -154,11 +154,10 @@ async fn bad_uploads_are_refused_with_a_code_and_leave_nothing_behind() {
     let served = Served::start().await;
     let blobs = config(served.folder.path()).data.join("blobs");
     let before = files_under(&blobs);
-    let (public, protected) = (Visibility::Public.into(), Visibility::Protected.into());
+    let public = Visibility::Public.into();
     let long = format!("/{}", "x".repeat(255));
     let table = [
         (head("/large", public, (4 << 20) + 1), "too_large", Code::ResourceExhausted),
-        (head("/protected", protected, 5), "protected_unsupported", Code::InvalidArgument),
         (head("/unknown", 77, 5), "invalid_visibility", Code::InvalidArgument),
         (head("/", public, 5), "invalid_path", Code::InvalidArgument),
         (head("/../a", public, 5), "invalid_path", Code::InvalidArgument),

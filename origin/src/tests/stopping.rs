@@ -1,7 +1,7 @@
 //! How an origin stops, and what it refuses to start on.
 
 use super::*;
-use crate::FolderError;
+use skerry_folder::FolderError;
 
 #[tokio::test]
 async fn a_second_origin_on_the_folder_is_told_so_and_the_first_goes_on() {

@@ -49,6 +49,13 @@ impl Dev {
         (self.process, self.line, self.ready_after) = spawn(self.folder.path(), &self.arguments);
     }
 
+    /// Starts again on the same folder with other arguments.
+    #[track_caller]
+    pub(crate) fn start_again_with(&mut self, arguments: &[&str]) {
+        self.arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
+        self.start_again();
+    }
+
     /// Stops as Ctrl-C does, which must succeed, and starts again on the same folder.
     #[track_caller]
     pub(crate) fn restart(&mut self) {

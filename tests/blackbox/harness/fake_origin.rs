@@ -2,18 +2,17 @@
 //!
 //! It enrols anybody, watches nobody, and answers fills with a [`Lie`]. What it was told by edges can be awaited.
 
+use super::showing::Showing;
 use super::{DEADLINE, RUNTIME, block_on};
 use bytes::{Bytes, BytesMut};
 use skerry_proto::authority::Authority;
 use skerry_proto::hash::Hash;
 use skerry_proto::join::JoinToken;
-use skerry_proto::manifest::{self, Entry, Representation};
+use skerry_proto::paging::Documents;
 use skerry_proto::pointer::{AccessRules, Pointer, ServingRules, Version};
-use skerry_proto::rules::SiteRules;
 use skerry_proto::signature::{KeySet, SigningKey};
 use skerry_proto::slices::{BlobId, SLICE_SIZE, SliceHasher};
-use skerry_proto::visibility::Visibility;
-use skerry_proto::wire;
+use skerry_proto::{document, history, manifest, wire};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -60,6 +59,8 @@ pub(crate) enum Lie {
     WrongSize,
     /// No head.
     NoHead,
+    /// "No such blob".
+    Missing,
     /// Nothing at all.
     Silence,
     /// The stream breaks off after this many slices.
@@ -92,6 +93,8 @@ struct State {
     blobs: HashMap<Hash, (Bytes, Lie)>,
     pointers: Vec<wire::SignedPointer>,
     revision: u64,
+    /// Before each slice.
+    pause: Duration,
 }
 
 /// What edges said.
@@ -100,6 +103,7 @@ struct Told {
     acked: u64,
     refused: Vec<String>,
     fills: u64,
+    slices: u64,
 }
 
 impl FakeOrigin {
@@ -167,32 +171,43 @@ impl FakeOrigin {
         revision
     }
 
+    /// Shows all that a test can say, at the next revision. Returns the revision.
+    pub(crate) fn show_all(&self, domain: &str, showing: &Showing) -> u64 {
+        let manifest = self
+            .add_documents(manifest::write(&showing.entries, &showing.rules).expect("writes"), Lie::Honest);
+        let history = self.add_documents(history::write(&showing.history).expect("writes"), Lie::Honest);
+        for (content, lie) in &showing.contents {
+            self.lie_about(content, *lie);
+        }
+        let revision = self.next_revision();
+        let pointer = Pointer {
+            history: Some(history),
+            access: showing.access,
+            serving: showing.serving,
+            modified_floor: showing.modified_floor,
+            ..self.pointer(domain, revision, Some(manifest))
+        };
+        self.send(pointer.sign(&self.shared.key));
+        revision
+    }
+
     /// Keeps files and their manifest, and names the manifest.
     pub(crate) fn add_files(&self, files: &[(&str, &Bytes, Lie)], about: Lie) -> BlobId {
-        let entries: Vec<Entry> = files
-            .iter()
-            .map(|(path, content, _)| Entry {
-                path: path.parse().expect("a path"),
-                visibility: Visibility::Public,
-                content_type: "application/octet-stream".into(),
-                modified: 1_000_000_000,
-                representations: vec![Representation {
-                    encoding: String::new(),
-                    blob: BlobId::of(content),
-                    sha256: [0; 32],
-                }],
-                cache_control: None,
-                fields: Vec::new(),
-            })
-            .collect();
-        let manifest = manifest::write(&entries, &SiteRules::default()).expect("writes").root;
-        let id = BlobId::of(&manifest);
-        let mut state = self.shared.state();
-        state.blobs.insert(id.hash, (manifest, about));
-        for (_, content, lie) in files {
-            state.blobs.insert(BlobId::of(content).hash, (Bytes::clone(content), *lie));
+        let mut showing = Showing::default();
+        for (path, content, lie) in files {
+            showing.asset(path, "application/octet-stream", content);
+            self.lie_about(content, *lie);
         }
-        id
+        self.add_documents(manifest::write(&showing.entries, &showing.rules).expect("writes"), about)
+    }
+
+    /// Keeps a document with its pages, and names it.
+    fn add_documents(&self, documents: Documents, about: Lie) -> BlobId {
+        for page in &documents.pages {
+            self.lie_about(page, Lie::Honest);
+        }
+        self.lie_about(&documents.root, about);
+        BlobId::of(&documents.root)
     }
 
     /// A pointer of this cluster, not signed yet.
@@ -209,6 +224,7 @@ impl FakeOrigin {
             serving: ServingRules::default(),
             modified_floor: 0,
             issued_at: 1_000_000_000,
+            url_keys: Vec::new(),
         }
     }
 
@@ -224,8 +240,14 @@ impl FakeOrigin {
 
     /// Sends a pointer to every edge, and shows it to those who come later.
     pub(crate) fn send(&self, pointer: wire::SignedPointer) {
-        // The newest word on the only domain; a real origin keeps one for each.
-        self.shared.state().pointers = vec![pointer.clone()];
+        let domain = |signed: &wire::SignedPointer| {
+            document::decode(&signed.pointer).map_or(String::new(), |pointer: wire::Pointer| pointer.domain)
+        };
+        {
+            let mut state = self.shared.state();
+            state.pointers.retain(|held| domain(held) != domain(&pointer));
+            state.pointers.push(pointer.clone());
+        }
         // Nobody may be watching yet.
         let _ = self.shared.changes.send(pointer);
     }
@@ -260,6 +282,16 @@ impl FakeOrigin {
     /// Fills that were asked for.
     pub(crate) fn fills(&self) -> u64 {
         self.shared.told.borrow().fills
+    }
+
+    /// Slices that were sent.
+    pub(crate) fn slices(&self) -> u64 {
+        self.shared.told.borrow().slices
+    }
+
+    /// From now on it takes so long for each slice.
+    pub(crate) fn slow_down(&self, pause: Duration) {
+        self.shared.state().pause = pause;
     }
 
     #[track_caller]
@@ -394,9 +426,21 @@ impl wire::fill_server::Fill for Service {
         let hash = Hash::try_from(&request.hash[..]).map_err(|_| Status::invalid_argument("no hash"))?;
         let (content, lie) =
             self.0.state().blobs.get(&hash).cloned().ok_or_else(|| Status::not_found("no such blob"))?;
+        if lie == Lie::Missing {
+            return Err(Status::not_found("no such blob"));
+        }
         let (sender, responses) = mpsc::channel(4);
+        let shared = Arc::clone(&self.0);
         RUNTIME.spawn(async move {
             for message in lie.messages(content, request.first_slice, request.slice_count) {
+                if matches!(
+                    &message,
+                    Ok(wire::FillResponse { kind: Some(wire::fill_response::Kind::Slice(_)) })
+                ) {
+                    let pause = shared.state().pause;
+                    tokio::time::sleep(pause).await;
+                    shared.told.send_modify(|told| told.slices += 1);
+                }
                 if sender.send(message).await.is_err() {
                     return;
                 }

@@ -124,6 +124,24 @@ impl Publisher {
         Ok(self.publish_client().list(self.signed(request)).await?.into_inner().assets)
     }
 
+    /// The archive of a build's private assets, of as many bytes as its head says.
+    pub(crate) async fn bundle(&self, build_sid: &str) -> Result<Vec<u8>, Status> {
+        use wire::bundle_response::Kind;
+        let request =
+            wire::BundleRequest { target: Some(wire::Target::default()), build_sid: build_sid.to_owned() };
+        let mut stream = self.publish_client().bundle(self.signed(request)).await?.into_inner();
+        let (mut size, mut bytes) = (0, Vec::new());
+        while let Some(message) = stream.message().await? {
+            match message.kind {
+                Some(Kind::Head(head)) => size = head.size,
+                Some(Kind::Data(data)) => bytes.extend_from_slice(&data),
+                None => {}
+            }
+        }
+        assert_eq!(bytes.len() as u64, size);
+        Ok(bytes)
+    }
+
     /// Another account, with its domain.
     #[track_caller]
     pub(crate) fn create_account(&self, name: &str) -> (Account, String) {

@@ -36,6 +36,8 @@ pub(crate) struct Edge {
     address: SocketAddr,
     admin: Figures,
     authority: CertificateDer<'static>,
+    /// `KEY=VALUE`, above those of the file.
+    settings: Vec<String>,
     folder: TempDir,
 }
 
@@ -85,6 +87,11 @@ impl Origin {
         &self.domain
     }
 
+    /// The auth token of the first account.
+    pub(crate) fn token(&self) -> &str {
+        &self.account.token
+    }
+
     pub(crate) const fn figures(&self) -> Figures {
         self.admin
     }
@@ -123,21 +130,75 @@ impl Edge {
         Self::join_with(origin.url(), &origin.join_token())
     }
 
-    /// Joins an origin of lies.
+    /// The same with settings.
+    #[track_caller]
+    pub(crate) fn join_set(origin: &Origin, settings: &[&str]) -> Self {
+        Self::join_as(origin.url(), &origin.join_token(), settings)
+    }
+
+    /// Has other settings from the next start on.
+    pub(crate) fn set(&mut self, settings: &[&str]) {
+        self.settings = settings.iter().map(|&setting| setting.to_owned()).collect();
+    }
+
+    /// Joins an origin of lies. What could not be filled is asked for again at once.
     #[track_caller]
     pub(crate) fn of_fake(origin: &FakeOrigin) -> Self {
-        Self::join_with(origin.url(), &origin.token().to_text())
+        Self::of_fake_with(origin, &["limits.fill_retry_seconds=0"])
+    }
+
+    /// Joins an origin of lies, with settings.
+    #[track_caller]
+    pub(crate) fn of_fake_with(origin: &FakeOrigin, settings: &[&str]) -> Self {
+        Self::join_as(origin.url(), &origin.token().to_text(), settings)
     }
 
     /// Joins with a token, and waits until it is ready.
     #[track_caller]
     pub(crate) fn join_with(url: &str, token: &str) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let authority = prepare_edge(folder.path(), url, token);
-        let (process, address, admin) = run_edge(folder.path());
-        let edge = Self { process, address, admin, authority, folder };
+        Self::join_as(url, token, &[])
+    }
+
+    #[track_caller]
+    fn join_as(url: &str, token: &str, settings: &[&str]) -> Self {
+        let edge = Self::begin_to_join_as(url, token, settings);
         edge.figures().until_ready();
         edge
+    }
+
+    /// Joins with a certificate of its own authority for `names`, and waits until it is ready.
+    #[track_caller]
+    pub(crate) fn join_without_certificate(origin: &Origin, names: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        prepare_edge(folder.path(), origin.url(), &origin.join_token());
+        let config = edge_config(folder.path(), origin.url()).replace("certificate =", "names =");
+        let lines = config.lines().filter(|line| !line.starts_with("key ="));
+        let lines = lines.map(|line| match line.starts_with("names =") {
+            true => format!("names = [{names:?}]"),
+            false => line.to_owned(),
+        });
+        let config: Vec<_> = lines.collect();
+        fs::write(folder.path().join("edge.toml"), config.join("\n")).expect("writes");
+        let (process, address, admin) = run_edge(folder.path(), &[]);
+        let authority = CertificateDer::from_pem_file(folder.path().join("data/ca.pem")).expect("made");
+        let edge = Self { process, address, admin, authority, settings: Vec::new(), folder };
+        edge.figures().until_ready();
+        edge
+    }
+
+    /// Begins to join with a token, as an origin may not be there yet.
+    #[track_caller]
+    pub(crate) fn begin_to_join(url: &str, token: &str) -> Self {
+        Self::begin_to_join_as(url, token, &[])
+    }
+
+    #[track_caller]
+    fn begin_to_join_as(url: &str, token: &str, settings: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let authority = prepare_edge(folder.path(), url, token);
+        let settings: Vec<String> = settings.iter().map(|&setting| setting.to_owned()).collect();
+        let (process, address, admin) = run_edge(folder.path(), &settings);
+        Self { process, address, admin, authority, settings, folder }
     }
 
     /// Tries to join, and says how that ended.
@@ -145,7 +206,7 @@ impl Edge {
     pub(crate) fn attempt(url: &str, token: &str) -> super::Outcome {
         let folder = tempfile::tempdir().expect("a temporary folder");
         prepare_edge(folder.path(), url, token);
-        super::Outcome::of(&mut Process::spawn("skerry edge", edge_command(folder.path())))
+        super::Outcome::of(&mut Process::spawn("skerry edge", edge_command(folder.path(), &[])))
     }
 
     /// Starts again on the same folder, and waits until it is ready.
@@ -158,7 +219,7 @@ impl Edge {
     /// Starts again on the same folder; without its origin it serves what it holds.
     #[track_caller]
     pub(crate) fn start_again_without_origin(&mut self) {
-        (self.process, self.address, self.admin) = run_edge(self.folder.path());
+        (self.process, self.address, self.admin) = run_edge(self.folder.path(), &self.settings);
     }
 
     #[track_caller]
@@ -170,8 +231,31 @@ impl Edge {
         self.process.kill_9();
     }
 
+    /// What it said, from its beginning to its end, which this is.
+    #[track_caller]
+    pub(crate) fn log(mut self) -> String {
+        self.stop();
+        self.process.said().stderr
+    }
+
     pub(crate) fn is_running(&mut self) -> bool {
         self.process.is_running()
+    }
+
+    /// Its data folder.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// Whether its memory holds some text anywhere.
+    #[track_caller]
+    pub(crate) fn remembers(&self, text: &str) -> bool {
+        self.process.remembers(text.as_bytes())
+    }
+
+    /// The most memory that it ever had resident, in bytes.
+    pub(crate) fn resident_max(&self) -> u64 {
+        self.process.resident_max()
     }
 
     /// What it shows of a domain.
@@ -214,7 +298,7 @@ fn edge_config(folder: &Path, url: &str) -> String {
     format!(
         "data = {:?}\nname = \"test\"\n\
          admin.addresses = [\"127.0.0.1:0\"]\ncache.disk_size = \"256MiB\"\n\
-         [https]\naddresses = [\"127.0.0.1:0\"]\ncertificate = {:?}\nkey = {:?}\n\
+         [https]\naddresses = [\"127.0.0.1:0\"]\ncertificate = {:?}\nkey = {:?}\nhsts_max_age = 31536000\n\
          [origin]\nurl = \"{url}\"\njoin_token_file = {:?}\n",
         path("data"),
         path("https.pem"),
@@ -235,16 +319,19 @@ fn run_origin(folder: &Path) -> (Process, String, Figures) {
     (process, grpc, admin)
 }
 
-fn edge_command(folder: &Path) -> std::process::Command {
+fn edge_command(folder: &Path, settings: &[String]) -> std::process::Command {
     let mut command = skerry();
     command.current_dir(folder).args(["edge", "--config", "edge.toml", "--log-format", "json"]);
+    for setting in settings {
+        command.args(["--set", setting]);
+    }
     command
 }
 
 /// Address of HTTPS, and the admin listener; it need not be ready yet.
 #[track_caller]
-fn run_edge(folder: &Path) -> (Process, SocketAddr, Figures) {
-    let mut process = Process::spawn("skerry edge", edge_command(folder));
+fn run_edge(folder: &Path, settings: &[String]) -> (Process, SocketAddr, Figures) {
+    let mut process = Process::spawn("skerry edge", edge_command(folder, settings));
     let [https, admin] = process.logged(["https", "admin"]);
     (process, https.parse().expect("an address"), Figures::of(&format!("http://{admin}")))
 }

@@ -3,7 +3,9 @@
 use super::{DEADLINE, eventually};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::FileExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -118,6 +120,14 @@ impl Process {
         self.ended().is_none()
     }
 
+    /// The most memory that it ever had resident, in bytes (proc(5)).
+    #[track_caller]
+    pub(crate) fn resident_max(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
+        let kib = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
+        kib.and_then(|kib| kib.trim().parse::<u64>().ok()).expect("VmHWM") * 1024
+    }
+
     /// Ends it as a power cut would, but for the page cache.
     pub(crate) fn kill_9(&mut self) {
         self.signal(Signal::SIGKILL);
@@ -143,6 +153,34 @@ impl Process {
         if self.ended().is_none() {
             kill(Pid::from_raw(self.child.id().cast_signed()), signal).expect("our own child");
         }
+    }
+
+    /// Whether some text is anywhere in its memory.
+    #[track_caller]
+    pub(crate) fn remembers(&self, text: &[u8]) -> bool {
+        /// Read at once; the end of each piece is read again with the next, so that no text falls between them.
+        const PIECE: usize = 4 << 20;
+        let folder = format!("/proc/{}", self.child.id());
+        let maps = fs::read_to_string(format!("{folder}/maps")).expect("our own child");
+        let memory = File::open(format!("{folder}/mem")).expect("our own child");
+        let mut piece = vec![0; PIECE];
+        for line in
+            maps.lines().filter(|line| line.split(' ').nth(1).is_some_and(|mode| mode.starts_with("rw")))
+        {
+            let (start, end) =
+                line.split(' ').next().and_then(|range| range.split_once('-')).expect("a range");
+            let address = |text| u64::from_str_radix(text, 16).expect("an address");
+            let (mut at, end) = (address(start), address(end));
+            while at < end {
+                // A region that went away meanwhile, or that the kernel keeps to itself.
+                let Ok(len) = memory.read_at(&mut piece, at) else { break };
+                if memchr::memmem::find(&piece[..len], text).is_some() {
+                    return true;
+                }
+                at += if len > text.len() { len - text.len() } else { len.max(1) } as u64;
+            }
+        }
+        false
     }
 
     /// Everything it wrote, once it has ended.

@@ -110,17 +110,40 @@ impl Site {
         eventually(&what, || Some(self.get(protocol, path)).filter(|response| response.status == status))
     }
 
+    /// Asks for many paths on one HTTP/2 connection, one after the other, and expects a whole response to each.
+    #[track_caller]
+    pub(crate) fn get_all<'p>(&self, paths: impl Iterator<Item = &'p str>) -> Vec<Response> {
+        let request = |path| Request::get(format!("https://{}{path}", self.authority())).body(Bytes::new());
+        let requests: Vec<_> = paths.map(|path| request(path).expect("a URI")).collect();
+        let all = async {
+            tokio::time::timeout(DEADLINE, site_tcp::http2_all(self, requests)).await.context("in time")?
+        };
+        block_on(all).unwrap_or_else(|error| panic!("{}: {error:#}", self.host))
+    }
+
     /// Asks twice on one HTTP/3 connection, the second time from another port, as a phone does that changes networks.
     #[track_caller]
     pub(crate) fn get_from_two_ports(&self, path: &str) -> [Response; 2] {
-        let uri = format!("https://{}{path}", self.authority());
-        let request = Request::get(uri).body(Bytes::new()).expect("a URI");
+        let request = Request::get(self.url(path)).body(Bytes::new()).expect("a URI");
         let responses = async {
             tokio::time::timeout(DEADLINE, site_h3::http3_from_two_ports(self, request))
                 .await
                 .context("in time")?
         };
         block_on(responses).unwrap_or_else(|error| panic!("{path}: {error:#}"))
+    }
+
+    /// Reads so many bytes over HTTP/1.1 or HTTP/2, and then holds the connection without reading on, until the value is dropped.
+    #[track_caller]
+    pub(crate) fn stall(&self, protocol: Protocol, path: &str, count: usize) -> impl Sized + use<> {
+        let uri = format!("https://{}{path}", self.authority());
+        let request = Request::get(uri).body(Bytes::new()).expect("a URI");
+        let read = async {
+            tokio::time::timeout(DEADLINE, site_tcp::stall_after(self, protocol, request, count))
+                .await
+                .context("in time")?
+        };
+        block_on(read).unwrap_or_else(|error| panic!("{path}: {error:#}"))
     }
 
     /// Begins a request.
@@ -132,6 +155,11 @@ impl Site {
             path: path.to_owned(),
             content: Bytes::new(),
         }
+    }
+
+    /// The URL of a path, as requests name it.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("https://{}{path}", self.authority())
     }
 
     /// The host, with a port where that is not the default one.
@@ -177,9 +205,19 @@ impl Ask<'_> {
         self.attempt().unwrap_or_else(|error| panic!("{what}: {error:#}"))
     }
 
+    /// Reads so many bytes of the content, over HTTP/1.1 or HTTP/2, and goes away; how many came.
+    pub(crate) fn go_away_after(self, count: usize) -> anyhow::Result<usize> {
+        let uri: Uri = format!("https://{}{}", self.site.authority(), self.path).parse()?;
+        let request = self.request.uri(uri).body(self.content)?;
+        block_on(async {
+            let read = site_tcp::go_away_after(self.site, self.protocol, request, count);
+            tokio::time::timeout(DEADLINE, read).await.context("in time")?
+        })
+    }
+
     /// A whole response, or why there is none. A body that is cut short is an error.
     pub(crate) fn attempt(self) -> anyhow::Result<Response> {
-        let uri: Uri = format!("https://{}{}", self.site.authority(), self.path).parse()?;
+        let uri: Uri = self.site.url(&self.path).parse()?;
         let request = self.request.uri(uri).body(self.content)?;
         block_on(async {
             let response = async {

@@ -30,6 +30,8 @@ pub(super) struct Client {
     driver: JoinHandle<()>,
     /// Of HTTP/3, to change its port.
     pub(super) endpoint: Option<quinn::Endpoint>,
+    /// Of HTTP/3, for what no client library does.
+    pub(super) connection: Option<quinn::Connection>,
 }
 
 enum Requests {
@@ -87,7 +89,7 @@ impl Client {
                 let stream = connect_tls(address, config).await?;
                 let (requests, connection) = http1::handshake(TokioIo::new(stream)).await?;
                 let driver = tokio::spawn(async { drop(connection.await) });
-                Ok(Self { requests: Requests::Http1(requests), driver, endpoint: None })
+                Ok(Self { requests: Requests::Http1(requests), driver, endpoint: None, connection: None })
             }
             Protocol::Http2 => {
                 let config = tls(authority, b"h2", rustls::DEFAULT_VERSIONS);
@@ -95,7 +97,7 @@ impl Client {
                 let (requests, connection) =
                     http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
                 let driver = tokio::spawn(async { drop(connection.await) });
-                Ok(Self { requests: Requests::Http2(requests), driver, endpoint: None })
+                Ok(Self { requests: Requests::Http2(requests), driver, endpoint: None, connection: None })
             }
             Protocol::Http3 => Self::connect_http3(address, authority).await,
         }
@@ -106,16 +108,35 @@ impl Client {
         let mut endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().expect("an address"))?;
         endpoint.set_default_client_config(quinn::ClientConfig::new(Arc::new(config)));
         let connection = endpoint.connect(address, "localhost")?.await?;
-        let (mut driver, requests) = h3::client::new(h3_quinn::Connection::new(connection)).await?;
+        let (mut driver, requests) = h3::client::new(h3_quinn::Connection::new(connection.clone())).await?;
         let driver = tokio::spawn(async move {
             std::future::poll_fn(|cx| driver.poll_close(cx)).await;
         });
-        Ok(Self { requests: Requests::Http3(requests), driver, endpoint: Some(endpoint) })
+        Ok(Self {
+            requests: Requests::Http3(requests),
+            driver,
+            endpoint: Some(endpoint),
+            connection: Some(connection),
+        })
     }
 
     /// Sends a request, and waits for the head of the response.
     pub(super) async fn request(&mut self, method: Method, path: &str, body: Bytes) -> Result<Answer, Fault> {
-        let request = Request::builder().method(method).header("host", "localhost");
+        self.send(Request::builder().method(method), path, body).await
+    }
+
+    /// Starts a GET with a field.
+    pub(super) async fn get_with(&mut self, path: &str, name: &str, value: &str) -> Result<Answer, Fault> {
+        self.send(Request::builder().header(name, value), path, Bytes::new()).await
+    }
+
+    async fn send(
+        &mut self,
+        request: http::request::Builder,
+        path: &str,
+        body: Bytes,
+    ) -> Result<Answer, Fault> {
+        let request = request.header("host", "localhost");
         let hyper = |target: &str| request.uri(target).body(Full::new(body.clone()));
         let target = format!("https://localhost{path}");
         let response = match &mut self.requests {

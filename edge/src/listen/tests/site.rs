@@ -1,7 +1,7 @@
 //! The site of the tests: a few paths whose bodies are easy to check, and one whose body the test writes as it goes.
 
 use crate::listen::Respond;
-use crate::serve::Protocol;
+use crate::serve::{Connection, Excess};
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Response, StatusCode};
@@ -51,7 +51,7 @@ impl TestSite {
 impl Respond for TestSite {
     type Body = TestBody;
 
-    async fn respond(&self, request: &Parts, protocol: Protocol) -> Response<TestBody> {
+    async fn respond(&self, request: &Parts, connection: &Connection) -> Response<TestBody> {
         let mut response = Response::new(match request.uri.path() {
             "/small" => filled(SMALL.len(), [Ok(Bytes::from_static(SMALL))]),
             "/large" => {
@@ -68,8 +68,17 @@ impl Respond for TestSite {
         if request.uri.path() == "/none" {
             *response.status_mut() = StatusCode::NOT_FOUND;
         }
-        let protocol = format!("{protocol:?}").parse().expect("a word");
+        let protocol = format!("{:?}", connection.protocol).parse().expect("a word");
         response.headers_mut().insert("protocol", protocol);
+        response
+    }
+
+    fn refuse(&self, _: &Parts, _: &Connection, excess: Excess) -> Response<TestBody> {
+        let mut response = Response::new(filled(0, []));
+        *response.status_mut() = match excess {
+            Excess::Target => StatusCode::URI_TOO_LONG,
+            Excess::InFlight => StatusCode::SERVICE_UNAVAILABLE,
+        };
         response
     }
 }

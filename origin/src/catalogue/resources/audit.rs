@@ -11,10 +11,17 @@ use sqlx::{Sqlite, Transaction};
 pub(crate) struct Actor {
     /// The account.
     pub(crate) account: AccountSid,
-    /// What it was recognised by: `auth_token`, or the SID of an API key.
+    /// What it was recognised by: the name of a token, or the SID of an API key.
     pub(crate) credential: String,
     /// Where the call came from.
     pub(crate) address: String,
+}
+
+impl Actor {
+    /// The origin itself, for an account: nobody had to be recognised for it.
+    pub(crate) fn origin(account: AccountSid) -> Self {
+        Self { account, credential: "origin".into(), address: String::new() }
+    }
 }
 
 /// What was done.

@@ -1,0 +1,319 @@
+//! Bounds on what clients take up at once: connections, requests in flight and the bytes that their responses hold, of all workers
+//! together and for each address.
+//!
+//! An address is an IPv4 address or an IPv6 /64, which is what one site is given (RFC 6177); loopback is an address like any other.
+//! What an address uses is looked up when a connection is accepted. From then on a request costs a few atomic additions: no lock,
+//! no allocation.
+
+use crate::config::{ListenLimits, QuotaLimits};
+use crate::metrics::Metrics;
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// What one response may hold while it is under way: a slice.
+const RESPONSE_SIZE_MAX: u64 = 256 << 10;
+
+/// The bounds, and what is used.
+#[derive(Debug, Clone)]
+pub(super) struct Quotas(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    all: Share,
+    address_limits: QuotaLimits,
+    /// Of the addresses that have a connection.
+    addresses: Mutex<HashMap<IpAddr, Arc<Share>>>,
+    metrics: Arc<Metrics>,
+}
+
+/// What all clients use, or those of one address.
+#[derive(Debug)]
+struct Share {
+    connections: Quota,
+    requests: Quota,
+    bytes: Quota,
+}
+
+/// An amount in use, and its bound.
+#[derive(Debug)]
+struct Quota {
+    used: AtomicU64,
+    max: u64,
+}
+
+/// The right to one connection; given back when dropped.
+#[derive(Debug)]
+pub(super) struct Slot {
+    quotas: Quotas,
+    address: IpAddr,
+    share: Arc<Share>,
+}
+
+/// The right to one request, and to the bytes that its response may hold; given back when dropped.
+#[derive(Debug)]
+pub(super) struct Flight {
+    slot: Arc<Slot>,
+    bytes: u64,
+}
+
+impl Quotas {
+    pub(super) fn new(limits: &ListenLimits, metrics: &Arc<Metrics>) -> Self {
+        let all = Share::new(limits.all);
+        let address = Share::new(limits.address);
+        // A gauge is a float; whoever allows more than 2^53 of anything may see a rounded bound.
+        for (figures, quota) in [
+            (&metrics.connections, &all.connections),
+            (&metrics.requests_in_flight, &all.requests),
+            (&metrics.bytes_in_flight, &all.bytes),
+            (&metrics.address_connections, &address.connections),
+            (&metrics.address_requests_in_flight, &address.requests),
+            (&metrics.address_bytes_in_flight, &address.bytes),
+        ] {
+            figures.max.set(quota.max as f64);
+        }
+        Self(Arc::new(Inner {
+            all,
+            address_limits: limits.address,
+            addresses: Mutex::default(),
+            metrics: Arc::clone(metrics),
+        }))
+    }
+
+    /// A slot for a client, or `None` at a bound, which is counted.
+    pub(super) fn take(&self, client: IpAddr) -> Option<Arc<Slot>> {
+        let Inner { all, address_limits, metrics, .. } = &*self.0;
+        if !all.connections.take(1) {
+            metrics.connections.refused.increment(1);
+            return None;
+        }
+        let address = site_of(client);
+        let mut addresses = self.addresses();
+        let share = addresses.entry(address).or_insert_with(|| Arc::new(Share::new(*address_limits)));
+        if !share.connections.take(1) {
+            all.connections.give(1);
+            metrics.address_connections.refused.increment(1);
+            return None;
+        }
+        let share = Arc::clone(share);
+        drop(addresses);
+        metrics.connections.used.increment(1.0);
+        Some(Arc::new(Slot { quotas: self.clone(), address, share }))
+    }
+
+    /// Whether more than half of the slots are taken, of all or of this address: time to ask strangers for proof of their address.
+    pub(super) fn are_scarce(&self, client: IpAddr) -> bool {
+        let is_scarce = |quota: &Quota| quota.used() > quota.max / 2;
+        is_scarce(&self.0.all.connections)
+            || self.addresses().get(&site_of(client)).is_some_and(|share| is_scarce(&share.connections))
+    }
+
+    /// Takes the figures that nobody pushes: what is in flight, and the most that any address uses.
+    pub(super) fn report(&self) {
+        let Inner { all, metrics, .. } = &*self.0;
+        metrics.requests_in_flight.used.set(all.requests.used() as f64);
+        metrics.bytes_in_flight.used.set(all.bytes.used() as f64);
+        let addresses = self.addresses();
+        let most = |quota: fn(&Share) -> &Quota| {
+            addresses.values().map(|share| quota(share).used()).max().unwrap_or(0)
+        };
+        metrics.address_connections.used.set(most(|share| &share.connections) as f64);
+        metrics.address_requests_in_flight.used.set(most(|share| &share.requests) as f64);
+        metrics.address_bytes_in_flight.used.set(most(|share| &share.bytes) as f64);
+    }
+
+    fn addresses(&self) -> MutexGuard<'_, HashMap<IpAddr, Arc<Share>>> {
+        self.0.addresses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The address that a client counts for.
+fn site_of(client: IpAddr) -> IpAddr {
+    match client.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
+impl Share {
+    fn new(limits: QuotaLimits) -> Self {
+        let quota = |max| Quota { used: AtomicU64::new(0), max };
+        Self {
+            connections: quota(limits.connection_count_max),
+            requests: quota(limits.request_count_max),
+            bytes: quota(limits.byte_count_max),
+        }
+    }
+}
+
+impl Quota {
+    /// Added first and taken back at the bound: one operation where there is room. Two that meet at the bound may both be refused.
+    fn take(&self, amount: u64) -> bool {
+        let used = self.used.fetch_add(amount, Ordering::Relaxed);
+        let fits = used.saturating_add(amount) <= self.max;
+        if !fits {
+            self.give(amount);
+        }
+        fits
+    }
+
+    fn give(&self, amount: u64) {
+        self.used.fetch_sub(amount, Ordering::Relaxed);
+    }
+
+    fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
+    }
+}
+
+impl Slot {
+    /// The right to a request, or `None` at a bound, which is counted. Its response is taken for a large one until it is settled.
+    pub(super) fn begin(self: &Arc<Self>) -> Option<Flight> {
+        let Inner { all, metrics, .. } = &*self.quotas.0;
+        let share = &self.share;
+        let takes = [
+            (&share.requests, 1, &metrics.address_requests_in_flight),
+            (&share.bytes, RESPONSE_SIZE_MAX, &metrics.address_bytes_in_flight),
+            (&all.requests, 1, &metrics.requests_in_flight),
+            (&all.bytes, RESPONSE_SIZE_MAX, &metrics.bytes_in_flight),
+        ];
+        let refused = takes.iter().position(|(quota, amount, _)| !quota.take(*amount));
+        let Some(refused) = refused else {
+            return Some(Flight { slot: Arc::clone(self), bytes: RESPONSE_SIZE_MAX });
+        };
+        for (index, (quota, amount, figures)) in takes.iter().enumerate().take(refused + 1) {
+            if index == refused {
+                figures.refused.increment(1);
+            } else {
+                quota.give(*amount);
+            }
+        }
+        None
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let Inner { all, metrics, .. } = &*self.quotas.0;
+        all.connections.give(1);
+        metrics.connections.used.decrement(1.0);
+        let mut addresses = self.quotas.addresses();
+        self.share.connections.give(1);
+        if self.share.connections.used() == 0 {
+            addresses.remove(&self.address);
+        }
+    }
+}
+
+impl Flight {
+    /// Gives back what a response of this size does not need.
+    pub(super) fn settle(&mut self, size: u64) {
+        let surplus = self.bytes.saturating_sub(size);
+        self.give_bytes(surplus);
+        self.bytes -= surplus;
+    }
+
+    fn give_bytes(&self, amount: u64) {
+        self.slot.share.bytes.give(amount);
+        self.slot.quotas.0.all.bytes.give(amount);
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.give_bytes(self.bytes);
+        self.slot.share.requests.give(1);
+        self.slot.quotas.0.all.requests.give(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MANY: QuotaLimits =
+        QuotaLimits { connection_count_max: 100, request_count_max: 100, byte_count_max: 1 << 30 };
+
+    fn quotas(all: QuotaLimits, address: QuotaLimits) -> (Quotas, Arc<Metrics>) {
+        let metrics = Arc::new(Metrics::new("test").expect("buckets"));
+        (Quotas::new(&ListenLimits { all, address, ..ListenLimits::default() }, &metrics), metrics)
+    }
+
+    fn client(text: &str) -> IpAddr {
+        text.parse().expect("an address")
+    }
+
+    #[track_caller]
+    fn assert_figures(metrics: &Metrics, expected: &[&str]) {
+        let figures = metrics.handle().render().replace("{edge=\"test\"}", "");
+        for line in expected {
+            assert!(figures.lines().any(|figure| figure == *line), "{line} in {figures}");
+        }
+    }
+
+    #[test]
+    fn a_slot_is_refused_at_the_bound_and_free_again_when_dropped() {
+        let (quotas, metrics) = quotas(QuotaLimits { connection_count_max: 2, ..MANY }, MANY);
+        let first = quotas.take(client("192.0.2.1")).expect("free");
+        assert!(!quotas.are_scarce(client("192.0.2.9")));
+        let _second = quotas.take(client("192.0.2.2")).expect("free");
+        assert!(quotas.are_scarce(client("192.0.2.9")));
+        assert!(quotas.take(client("192.0.2.3")).is_none());
+        drop(first);
+        assert!(quotas.take(client("192.0.2.3")).is_some());
+        assert_figures(&metrics, &["skerry_edge_connections_refused_total 1", "skerry_edge_connections 1"]);
+    }
+
+    #[test]
+    fn an_address_has_a_bound_of_its_own_and_an_ipv6_site_is_one_address() {
+        let (quotas, metrics) = quotas(MANY, QuotaLimits { connection_count_max: 2, ..MANY });
+        let slots = ["2001:db8::1", "2001:db8::2:1", "::ffff:192.0.2.1", "192.0.2.1", "192.0.2.2"]
+            .map(|address| quotas.take(client(address)).expect("free"));
+        assert!(quotas.take(client("2001:db8::3")).is_none());
+        assert!(quotas.take(client("192.0.2.1")).is_none());
+        assert!(quotas.take(client("2001:db8:0:1::3")).is_some());
+        quotas.report();
+        assert_figures(
+            &metrics,
+            &[
+                "skerry_edge_address_connections 2",
+                "skerry_edge_address_connections_max 2",
+                "skerry_edge_address_connections_refused_total 2",
+            ],
+        );
+        drop(slots);
+        assert!(quotas.addresses().is_empty(), "nothing is kept of an address without a connection");
+    }
+
+    #[test]
+    fn requests_and_bytes_are_refused_at_their_bounds_and_nothing_stays_taken() {
+        let address = QuotaLimits { request_count_max: 3, byte_count_max: 2 * RESPONSE_SIZE_MAX, ..MANY };
+        let (quotas, metrics) = quotas(MANY, address);
+        let slot = quotas.take(client("192.0.2.1")).expect("free");
+        let first = slot.begin().expect("free");
+        let mut second = slot.begin().expect("free");
+        assert!(slot.begin().is_none(), "no bytes are left");
+        second.settle(10);
+        drop(first);
+        let others = [slot.begin(), slot.begin()];
+        assert!(others.iter().filter(|flight| flight.is_some()).count() == 1, "10 bytes are in use");
+        let mut third = others.into_iter().flatten().next().expect("one of them");
+        third.settle(10);
+        let mut fourth = slot.begin().expect("free");
+        fourth.settle(0);
+        assert!(slot.begin().is_none(), "no request is left");
+        drop((second, third, fourth));
+        quotas.report();
+        assert_figures(
+            &metrics,
+            &[
+                "skerry_edge_address_bytes_in_flight_refused_total 2",
+                "skerry_edge_address_requests_in_flight_refused_total 1",
+                "skerry_edge_requests_in_flight 0",
+                "skerry_edge_bytes_in_flight 0",
+                "skerry_edge_address_bytes_in_flight 0",
+            ],
+        );
+    }
+}

@@ -1,0 +1,203 @@
+//! HTTP/2 as no client speaks it: malformed frames (RFC 9113 §4 to §6) end the connection, and so do floods of well-formed ones
+//! (§10.5), while others are served as ever.
+
+use crate::harness::{Companion, Dev, PREFACE, Protocol, Site, WHOLE, block_on, frame, full, get, kind};
+
+/// Frames of a flood: far more than credit lasts for.
+const FLOOD: usize = 20_000;
+
+fn with_small() -> (Dev, Site) {
+    let dev = Dev::start();
+    dev.cli().put("/small.txt", b"small\n");
+    let site = dev.site();
+    (dev, site)
+}
+
+/// Sends frames after the preface; the code of the GOAWAY before the end, where one came through.
+fn answer_to(site: &Site, frames: Vec<u8>) -> Option<u32> {
+    block_on(async { site.raw(Protocol::Http2).await.flood([PREFACE, &frames].concat()).await })
+}
+
+#[test]
+fn a_malformed_frame_ends_the_connection_with_its_reason() {
+    const PROTOCOL_ERROR: u32 = 1;
+    const FLOW_CONTROL_ERROR: u32 = 3;
+    const STREAM_CLOSED: u32 = 5;
+    const FRAME_SIZE_ERROR: u32 = 6;
+    const COMPRESSION_ERROR: u32 = 9;
+    let (_dev, site) = with_small();
+    let request = get("/small.txt", "localhost");
+    let open = frame(kind::HEADERS, WHOLE & !1, 1, &request);
+    let after_open = |frames: Vec<u8>| [open.clone(), frames].concat();
+    let unfinished = frame(kind::HEADERS, 1, 1, &request);
+    let cases = [
+        ("PING of 7 bytes", frame(kind::PING, 0, 0, &[0; 7]), FRAME_SIZE_ERROR),
+        ("PING on a stream", frame(kind::PING, 0, 1, &[0; 8]), PROTOCOL_ERROR),
+        ("SETTINGS on a stream", frame(kind::SETTINGS, 0, 1, &[]), PROTOCOL_ERROR),
+        ("SETTINGS of 5 bytes", frame(kind::SETTINGS, 0, 0, &[0; 5]), FRAME_SIZE_ERROR),
+        ("SETTINGS, acknowledged with content", frame(kind::SETTINGS, 1, 0, &[0; 6]), FRAME_SIZE_ERROR),
+        (
+            "a window past 2^31",
+            frame(kind::SETTINGS, 0, 0, &[0, 4, 0xff, 0xff, 0xff, 0xff]),
+            FLOW_CONTROL_ERROR,
+        ),
+        ("DATA on stream 0", frame(kind::DATA, 0, 0, b"a"), PROTOCOL_ERROR),
+        ("HEADERS on stream 0", frame(kind::HEADERS, WHOLE, 0, &request), PROTOCOL_ERROR),
+        ("HEADERS on a stream of the server", frame(kind::HEADERS, WHOLE, 2, &request), PROTOCOL_ERROR),
+        (
+            "a field that nobody knows",
+            frame(kind::HEADERS, WHOLE, 1, &[0xff, 0xff, 0xff, 0x0f]),
+            COMPRESSION_ERROR,
+        ),
+        ("CONTINUATION of nothing", frame(kind::CONTINUATION, 4, 1, &request), PROTOCOL_ERROR),
+        (
+            "a frame within a header block",
+            [unfinished, frame(kind::PING, 0, 0, &[0; 8])].concat(),
+            PROTOCOL_ERROR,
+        ),
+        ("RST_STREAM of a stream that is idle", frame(kind::RST_STREAM, 0, 9, &[0; 4]), PROTOCOL_ERROR),
+        ("RST_STREAM of 3 bytes", after_open(frame(kind::RST_STREAM, 0, 1, &[0; 3])), FRAME_SIZE_ERROR),
+        ("WINDOW_UPDATE by nothing", frame(kind::WINDOW_UPDATE, 0, 0, &[0; 4]), PROTOCOL_ERROR),
+        (
+            "a window that overflows",
+            frame(kind::WINDOW_UPDATE, 0, 0, &[0x7f, 0xff, 0xff, 0xff]),
+            FLOW_CONTROL_ERROR,
+        ),
+        (
+            "PUSH_PROMISE of a client",
+            after_open(frame(kind::PUSH_PROMISE, 4, 1, &[0, 0, 0, 2])),
+            PROTOCOL_ERROR,
+        ),
+        ("a frame past its bound", frame(kind::DATA, 0, 1, &vec![0; 16_385]), FRAME_SIZE_ERROR),
+        ("padding past its frame", after_open(frame(kind::DATA, 8, 1, &[9, 0])), PROTOCOL_ERROR),
+    ];
+    for (what, frames, code) in cases {
+        let answered = answer_to(&site, frames);
+        // RFC 9113 §5.4: an endpoint may take a finer or a coarser code; what counts is that it ends. STREAM_CLOSED stands for both.
+        let is_told =
+            answered.is_none_or(|told| told == code || [PROTOCOL_ERROR, STREAM_CLOSED].contains(&told));
+        assert!(is_told, "{what}: {answered:?} instead of {code}");
+    }
+    let no_preface = block_on(async {
+        site.raw(Protocol::Http2).await.flood(b"GET / HTTP/1.1\r\n\r\n\r\n\r\n\r\n".to_vec()).await
+    });
+    assert!(no_preface.is_none_or(|code| code == PROTOCOL_ERROR), "{no_preface:?}");
+    assert_eq!(site.get(Protocol::Http2, "/small.txt").text(), "small\n");
+}
+
+#[test]
+fn a_flood_is_cut_off_and_counted_while_others_are_served() {
+    let (dev, site) = with_small();
+    let request = get("/small.txt", "localhost");
+    let headers = |stream| frame(kind::HEADERS, WHOLE, stream, &request);
+    let streams = || (0..FLOOD as u32).map(|index| 2 * index + 1);
+    let open = frame(kind::HEADERS, WHOLE & !1, 1, &request);
+    let unfinished = frame(kind::HEADERS, 1, 1, &request);
+    let floods: [(&str, Vec<u8>); 11] = [
+        ("SETTINGS", frame(kind::SETTINGS, 0, 0, &[0, 4, 0, 1, 0, 0]).repeat(FLOOD)),
+        ("PING", frame(kind::PING, 0, 0, &[7; 8]).repeat(FLOOD)),
+        ("PRIORITY", frame(kind::PRIORITY, 0, 3, &[0, 0, 0, 0, 1]).repeat(FLOOD)),
+        ("WINDOW_UPDATE", frame(kind::WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1]).repeat(FLOOD)),
+        ("unknown frames", frame(0xfa, 0, 0, b"what").repeat(FLOOD)),
+        ("empty DATA", [open, frame(kind::DATA, 0, 1, &[]).repeat(FLOOD)].concat()),
+        ("CONTINUATION", [unfinished, frame(kind::CONTINUATION, 0, 1, &[]).repeat(FLOOD)].concat()),
+        // CVE-2023-44487.
+        (
+            "rapid reset",
+            streams()
+                .flat_map(|stream| {
+                    [headers(stream), frame(kind::RST_STREAM, 0, stream, &[0, 0, 0, 8])].concat()
+                })
+                .collect(),
+        ),
+        // CVE-2025-8671: the server is made to reset.
+        (
+            "windows by nothing",
+            streams()
+                .flat_map(|stream| [headers(stream), frame(kind::WINDOW_UPDATE, 0, stream, &[0; 4])].concat())
+                .collect(),
+        ),
+        (
+            "windows that overflow",
+            streams()
+                .flat_map(|stream| {
+                    [headers(stream), frame(kind::WINDOW_UPDATE, 0, stream, &[0x7f, 0xff, 0xff, 0xff])]
+                        .concat()
+                })
+                .collect(),
+        ),
+        (
+            "streams that depend on themselves",
+            streams()
+                .flat_map(|stream| {
+                    [
+                        headers(stream),
+                        frame(kind::PRIORITY, 0, stream, &[&stream.to_be_bytes()[..], &[1]].concat()),
+                    ]
+                    .concat()
+                })
+                .collect(),
+        ),
+    ];
+    let memory = dev.resident_memory();
+    let companion = Companion::start(&site, "/small.txt", b"small\n");
+    let mut cut_offs = 0.0;
+    for (what, frames) in floods {
+        for _ in 0..if full() { 20 } else { 1 } {
+            answer_to(&site, frames.clone());
+            cut_offs += 1.0;
+        }
+        println!("{what}: ended");
+        // The end of a connection is seen before it is counted. Some are malformed rather than too many.
+        dev.figures().until("skerry_edge_cut_offs_total", &[], |counted| counted == cut_offs);
+    }
+    let slowest = companion.stop();
+    assert!(!full() || slowest.as_millis() < 300, "{slowest:?}");
+    let grown = dev.resident_memory().saturating_sub(memory);
+    assert!(grown < 64 << 20, "{grown} bytes more than before");
+}
+
+/// HPACK lets one byte stand for a field of thousands (RFC 7541 §6.1): what it expands to is bounded.
+#[test]
+fn fields_that_expand_past_the_bound_are_answered_with_431_or_cut_off() {
+    let (_dev, site) = with_small();
+    // A field of 4,000 bytes into the dynamic table, and then a thousand times that.
+    let value = vec![b'a'; 4000];
+    let literal = [&[0x40, 1, b'x', 0x7f, 0xa1, 0x1e][..], &value, &[0xbe; 1000]].concat();
+    let bomb = [get("/small.txt", "localhost"), literal].concat();
+    let received = block_on(async {
+        let mut raw = site.raw(Protocol::Http2).await;
+        raw.send(
+            &[PREFACE, &frame(kind::HEADERS, WHOLE, 1, &bomb), &frame(kind::PING, 0, 0, &[0; 7])].concat(),
+        )
+        .await;
+        raw.end().await.received
+    });
+    assert!(!received.windows(6).any(|window| window == b"small\n"), "it was answered");
+    assert_eq!(site.get(Protocol::Http2, "/small.txt").text(), "small\n");
+}
+
+#[test]
+fn a_download_in_the_smallest_steps_is_no_flood() {
+    const SIZE: usize = 5_000_000;
+    const STEP: u32 = 1024;
+    let dev = Dev::start();
+    dev.cli().put("/large.bin", &crate::harness::bytes(1, SIZE));
+    let site = dev.site();
+    let received = block_on(async {
+        let mut raw = site.raw(Protocol::Http2).await;
+        raw.send(&[PREFACE, &frame(kind::HEADERS, WHOLE, 1, &get("/large.bin", "localhost"))].concat()).await;
+        let update = |stream| frame(kind::WINDOW_UPDATE, 0, stream, &STEP.to_be_bytes());
+        let updates = [update(0), update(1)].concat();
+        let mut received = 0;
+        while received < SIZE {
+            let bytes = raw.read(STEP as usize).await;
+            assert!(!bytes.is_empty(), "ended after {received} bytes");
+            received += bytes.len();
+            raw.send(&updates).await;
+        }
+        received
+    });
+    assert!(received >= SIZE);
+    assert_eq!(dev.figures().metric("skerry_edge_cut_offs_total", &[("reason", "flood")]), 0.0);
+}

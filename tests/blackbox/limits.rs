@@ -1,0 +1,58 @@
+//! What one client address may take up: each bound refuses what is past it, is counted, and gives back what ends.
+
+use crate::harness::{Dev, Protocol, block_on, bytes, eventually};
+
+#[test]
+fn an_address_has_so_many_connections_and_no_more() {
+    let dev = Dev::with(&["--set", "edge.limits.address.connection_count_max=3"]);
+    let (site, figures) = (dev.site(), dev.figures());
+    let held = block_on(async {
+        let mut held = Vec::new();
+        for _ in 0..3 {
+            held.push(site.raw(Protocol::Http1).await);
+        }
+        for protocol in [Protocol::Http1, Protocol::Http2] {
+            assert!(!site.accepts(protocol).await, "{protocol}");
+        }
+        held
+    });
+    assert!(site.ask(Protocol::Http3, "/").attempt().is_err());
+    assert_eq!(figures.metric("skerry_edge_address_connections_max", &[]), 3.0);
+    assert!(figures.metric("skerry_edge_address_connections_refused_total", &[]) >= 3.0);
+    figures.until("skerry_edge_address_connections", &[], |busiest| busiest == 3.0);
+    drop(held);
+    eventually("slots are given back", || site.ask(Protocol::Http2, "/").attempt().ok());
+}
+
+#[test]
+fn what_is_in_flight_is_bounded_and_more_is_told_to_come_back() {
+    let dev = Dev::with(&["--set", "edge.limits.address.in_flight_size_max=1MiB"]);
+    dev.cli().put("/large.bin", &bytes(1, 32_000_000));
+    dev.cli().put("/small.txt", b"small\n");
+    let (site, figures) = (dev.site(), dev.figures());
+    let request = format!("GET /large.bin HTTP/1.1\r\nHost: localhost:{}\r\n\r\n", site.address().port());
+    // Four readers that have stopped hold a slice each.
+    let held = block_on(async {
+        let mut held = Vec::new();
+        for _ in 0..4 {
+            let mut raw = site.with_host("localhost").raw(Protocol::Http1).await;
+            raw.send(request.as_bytes()).await;
+            assert_eq!(raw.read(12).await, b"HTTP/1.1 200");
+            held.push(raw);
+        }
+        held
+    });
+    for protocol in Protocol::ALL {
+        let refused = site.get(protocol, "/small.txt");
+        assert_eq!(refused.status, 503, "{protocol}");
+        assert!(refused.headers.contains_key("retry-after"), "{protocol}");
+    }
+    assert_eq!(figures.metric("skerry_edge_address_bytes_in_flight_refused_total", &[]), 3.0);
+    assert_eq!(figures.metric("skerry_edge_address_bytes_in_flight_max", &[]), f64::from(1 << 20));
+    figures.until("skerry_edge_bytes_in_flight", &[], |bytes| bytes == f64::from(1 << 20));
+    drop(held);
+    eventually("what ends is given back", || {
+        (site.get(Protocol::Http1, "/small.txt").status == 200).then_some(())
+    });
+    figures.until("skerry_edge_bytes_in_flight", &[], |bytes| bytes == 0.0);
+}

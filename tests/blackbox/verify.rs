@@ -1,0 +1,40 @@
+//! `skerry verify`: an edge is believed about nothing, the origin is asked.
+
+use crate::harness::{Dev, bytes};
+
+#[test]
+fn every_byte_that_an_edge_sends_is_checked_against_the_origin() {
+    let dev = Dev::start();
+    let content = bytes(1, 700_000);
+    dev.cli().put("/sound.mp3", &content);
+    let url = format!("{}/sound.mp3", dev.line().text("/edges/0/https"));
+    let said = dev.cli().run(&["verify", &url]).stdout;
+    assert!(said.contains("700000 bytes") && said.contains(&crate::harness::hash(&content)), "{said}");
+    let report = dev.cli().run(&["verify", "--json", &url]).json();
+    assert_eq!(report["verified"], true);
+    assert_eq!(report["size"], 700_000);
+    assert_eq!(report["hash"], report["origin_hash"]);
+    assert_eq!(report["cache_status"], "skerry; hit; detail=memory");
+}
+
+#[test]
+fn other_bytes_than_the_origin_names_are_a_failure_that_says_both_hashes() {
+    let (asked, other) = (Dev::start(), Dev::start());
+    asked.cli().put("/a.bin", b"right");
+    other.cli().put("/a.bin", b"wrong");
+    let url = format!("{}/a.bin", other.line().text("/edges/0/https"));
+    let arguments = ["verify", url.as_str(), "--cacert", other.line().text("/ca_file")];
+    let outcome =
+        asked.cli().refused(&arguments, &[&crate::harness::hash(b"right"), &crate::harness::hash(b"wrong")]);
+    assert_eq!(outcome.code, Some(1));
+    let outcome = asked.cli().attempt(&[&arguments[..], &["--json"]].concat());
+    assert_eq!((outcome.code, &outcome.json()["verified"]), (Some(1), &serde_json::Value::Bool(false)));
+}
+
+#[test]
+fn what_is_not_shown_cannot_be_verified() {
+    let dev = Dev::start();
+    let url = format!("{}/nothing.bin", dev.line().text("/edges/0/https"));
+    dev.cli().refused(&["verify", &url], &["/nothing.bin"]);
+    dev.cli().refused(&["verify", "/hello.mp3"], &["https://"]);
+}
