@@ -12,7 +12,7 @@ use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use skerry_edge::cache::{AccountKey, Asks, SliceCache, SliceKey};
 use skerry_edge::config::{CacheConfig, FillLimits, ServeConfig};
-use skerry_edge::control::{Environment, Environments, Lease, Secrets};
+use skerry_edge::control::{Environment, Environments, Lease, Secrets, Told};
 use skerry_edge::fill::{SliceStream, Slices, Upstream, UpstreamError};
 use skerry_edge::metrics::Metrics;
 use skerry_edge::serve::{Connection, Protocol, Site};
@@ -88,8 +88,9 @@ pub(crate) fn run(bench: &mut Bench) -> anyhow::Result<()> {
     let lease = Arc::new(Lease::load(folder.path().join("lease"), Duration::from_secs(10)));
     lease.renew(Lease::now());
     let secrets = Arc::new(Secrets::load(folder.path().join("secrets"), false)?);
+    let told = Told { environments, lease, secrets };
     let config = ServeConfig::default();
-    let site = Site::new(environments, Arc::clone(&slices), lease, secrets, metrics, 443, None, &config);
+    let site = Site::new(told, Arc::clone(&slices), metrics, 443, None, &config);
     let connection =
         Connection { protocol: Protocol::Http1, sni: Some(DOMAIN.into()), peer: Ipv4Addr::LOCALHOST.into() };
 

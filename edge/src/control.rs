@@ -29,3 +29,16 @@ pub use rules::{Fit, Rules};
 pub use secrets::Secrets;
 pub use state::{StateError, StateFolder};
 pub use watch::{Watcher, WatcherStatus};
+
+use std::sync::Arc;
+
+/// What an edge was told so far, as far as answers depend on it.
+#[derive(Debug, Clone)]
+pub struct Told {
+    /// What each domain shows.
+    pub environments: Arc<Environments>,
+    /// How fresh that is.
+    pub lease: Arc<Lease>,
+    /// What signatures are checked with.
+    pub secrets: Arc<Secrets>,
+}

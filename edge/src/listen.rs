@@ -169,7 +169,9 @@ impl Client {
             return (shared.site.refuse(request, &self.connection, Excess::InFlight), None);
         };
         let response = shared.site.respond(request, &self.connection).await;
-        flight.settle(response.body().size_hint().upper().unwrap_or(u64::MAX));
+        if flight.grow(response.body().size_hint().upper().unwrap_or(u64::MAX)).is_none() {
+            return (shared.site.refuse(request, &self.connection, Excess::InFlight), None);
+        }
         (response, Some(flight))
     }
 }

@@ -7,7 +7,7 @@ use crate::cache::{CorruptError, DiskCondition, SliceCache};
 use crate::config::{EdgeConfig, OriginAddress};
 use crate::control::{
     Applier, Backoff, Environments, Identity, IdentityError, Lease, OriginChannel, Secrets, StateError,
-    StateFolder, Watcher, WatcherStatus, enrol, renew,
+    StateFolder, Told, Watcher, WatcherStatus, enrol, renew,
 };
 use crate::fill::{OriginUpstream, Slices};
 use crate::listen::{BoundListeners, ListenError, Usage};
@@ -130,7 +130,9 @@ impl Edge {
         let fills = OriginChannel::new(&origin.url, &identity)?;
 
         let runtime = Handle::current();
-        let cache = SliceCache::start(&folder.inner("cache")?, config.cache, &runtime, Arc::clone(&metrics));
+        // An edge does without its disk cache, which itself says what is wrong and tries again.
+        let disk = folder.inner("cache").unwrap_or_else(|_| folder.path().join("cache"));
+        let cache = SliceCache::start(&disk, config.cache, &runtime, Arc::clone(&metrics));
         let upstream = Box::new(OriginUpstream::new(fills.clone()));
         let slices = Arc::new(Slices::new(cache, upstream, config.fills, runtime, Arc::clone(&metrics)));
         let lease = Arc::new(Lease::load(folder.path().join("lease"), config.lease));
@@ -150,10 +152,8 @@ impl Edge {
 
         let port = config.public_port.unwrap_or_else(|| listeners.address().port());
         let site = Site::new(
-            Arc::clone(&environments),
+            Told { environments: Arc::clone(&environments), lease: Arc::clone(&lease), secrets },
             Arc::clone(&slices),
-            Arc::clone(&lease),
-            secrets,
             Arc::clone(&metrics),
             port,
             config.fallback_domain.as_deref(),

@@ -23,7 +23,7 @@ pub use body::{Body, BodyError};
 pub use refuse::Excess;
 
 use crate::config::ServeConfig;
-use crate::control::{Environment, Environments, Form, Lease, Secrets};
+use crate::control::{Environment, Environments, Form, Lease, Told};
 use crate::fill::{FillError, Slices};
 use crate::metrics::{CacheResult, Metrics};
 use access::Gate;
@@ -121,15 +121,14 @@ impl Site {
     /// Puts a site together. `public_port` is the one that clients use, for `Alt-Svc`; a request for no known host shows
     /// `fallback_domain` where there is one.
     pub fn new(
-        environments: Arc<Environments>,
+        told: Told,
         slices: Arc<Slices>,
-        lease: Arc<Lease>,
-        secrets: Arc<Secrets>,
         metrics: Arc<Metrics>,
         public_port: u16,
         fallback_domain: Option<&str>,
         config: &ServeConfig,
     ) -> Self {
+        let Told { environments, lease, secrets } = told;
         let common = Common::new(public_port, config.hsts);
         let fallback_domain = fallback_domain.map(Into::into);
         Self {

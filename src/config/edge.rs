@@ -99,7 +99,7 @@ pub(super) const VARIABLES: &str = "SKERRY_EDGE_";
 const MEMORY_SIZE_MIN: u64 = 4 << 20;
 
 /// Counts that are more than any machine has room for, but no more than add up.
-const COUNTS: std::ops::RangeInclusive<u64> = 1..=100_000_000;
+const COUNTS: std::ops::RangeInclusive<u64> = 1..=8_000_000;
 
 /// Four slices a second; with less hardly anything would ever be written.
 const WRITE_RATE_MIN: u64 = 1 << 20;
@@ -376,7 +376,7 @@ pub(super) const SETTINGS: &[Setting<EdgeSettings>] = &[
         name: "limits.in_flight_size_max",
         default: "2GiB",
         shape: Shape::Text,
-        accepts: "bytes, such as 1GiB; at least 1MiB",
+        accepts: "bytes, such as 1GiB; from 1MiB to 500GiB",
         doc: "Bytes that responses under way may hold in all, 256 KiB each at most; past it requests are answered with 503.",
         set: |to, text| put(&mut to.limits.all.byte_count_max, in_flight_size(text)),
     },
@@ -400,7 +400,7 @@ pub(super) const SETTINGS: &[Setting<EdgeSettings>] = &[
         name: "limits.address.in_flight_size_max",
         default: "512MiB",
         shape: Shape::Text,
-        accepts: "bytes, such as 256MiB; at least 1MiB",
+        accepts: "bytes, such as 256MiB; from 1MiB to 500GiB",
         doc: "Bytes that responses under way to one client address may hold; past it requests are answered with 503.",
         set: |to, text| put(&mut to.limits.address.byte_count_max, in_flight_size(text)),
     },
@@ -496,7 +496,7 @@ pub(super) const SETTINGS: &[Setting<EdgeSettings>] = &[
 
 /// Some slices must fit.
 fn in_flight_size(text: &str) -> Option<u64> {
-    value::size(text).filter(|size| *size >= 1 << 20)
+    value::size(text).filter(|size| (1 << 20..=500 << 30).contains(size))
 }
 
 /// The longest path of an asset must fit; what is read before a verdict is bounded by the other end.

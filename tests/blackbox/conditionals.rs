@@ -126,3 +126,17 @@ fn last_modified_is_not_before_the_environment_s_floor() {
         assert_eq!(ask(&edge, protocol, "GET", &[]).header("last-modified"), AFTER, "{protocol}");
     }
 }
+
+/// RFC 9110 §8.8.2.1. The clock of the origin may be ahead of the edge's.
+#[test]
+fn a_time_to_come_is_not_said_and_decides_nothing() {
+    const TO_COME: &str = "Fri, 01 Jan 2100 00:00:00 GMT";
+    let mut showing = Showing::default();
+    showing.modified_floor = 4_102_444_800;
+    showing.asset("/digits.txt", "text/plain", &Bytes::from_static(CONTENT));
+    let (_origin, edge) = showing.at(DOMAIN);
+    for protocol in Protocol::ALL {
+        let response = ask(&edge, protocol, "GET", &[("if-modified-since", TO_COME)]);
+        assert_eq!((response.status.as_u16(), response.header("last-modified")), (200, ""), "{protocol}");
+    }
+}

@@ -115,24 +115,6 @@ fn an_unknown_visibility_is_told_which_there_are() {
 }
 
 #[test]
-fn protected_is_refused_rather_than_served_open() {
-    let dev = Dev::start();
-    let cli = dev.cli();
-    cli.write("a.txt", b"a");
-    cli.write("site/b.protected.txt", b"b");
-    leaves_nothing(&dev, || {
-        cli.refused(&["put", "a.txt", "--visibility", "protected"], &["protected"]);
-        cli.refused(&["put", "site"], &["protected"]);
-        let upload = dev.publisher();
-        let refused = block_on(upload.upload("/a.txt", Visibility::Protected, Bytes::from_static(b"a")));
-        assert!(refused.is_err());
-    });
-    for path in ["/a.txt", "/b.txt", "/b.protected.txt"] {
-        assert_eq!(dev.site().get(Protocol::Http1, path).status, 404, "{path}");
-    }
-}
-
-#[test]
 fn a_file_that_is_not_there_is_named() {
     let dev = Dev::start();
     leaves_nothing(&dev, || {

@@ -155,6 +155,10 @@ fn signed_urls_outlive_the_origin_and_a_restart_of_the_edge() {
     let cli = origin.cli();
     publish(&cli);
     cli.run(&["key", "create", "--kind", "url", "-o", "key.pem", "--wait"]);
+    let site = edge.site(origin.domain());
+    let signed = cli.run(&["sign", &site.url("/film/a.txt"), "--key", "key.pem"]).stdout;
+    // Now the edge holds the bytes.
+    assert_eq!(status(&site, target(&site, signed.trim()), None), 200);
     origin.stop();
     edge.stop();
     edge.start_again_without_origin();

@@ -1,13 +1,16 @@
 //! Replays every input that a fuzzer kept, and variations of it: bytes flipped, cut off, doubled.
 
+mod requests;
 mod targets;
 
 use std::fs;
 use std::path::PathBuf;
 use targets::TARGETS;
 
-/// Variations of each input.
-const VARIATIONS: u64 = 200;
+/// Variations of each input: some with every test run, many more with `SKERRY_TEST_FULL=1`.
+fn variation_count() -> u64 {
+    if std::env::var_os("SKERRY_TEST_FULL").is_some_and(|value| value == "1") { 20_000 } else { 200 }
+}
 
 #[test]
 fn no_input_of_the_corpus_breaks_a_promise() {
@@ -22,10 +25,11 @@ fn no_input_of_the_corpus_breaks_a_promise() {
 
 #[test]
 fn no_variation_of_an_input_breaks_a_promise() {
+    let count = variation_count();
     for (name, target) in TARGETS {
         for (number, input) in (0..).zip(inputs(name)) {
-            for variation in 0..VARIATIONS {
-                target(&varied(&input, number * VARIATIONS + variation));
+            for variation in 0..count {
+                target(&varied(&input, number * count + variation));
             }
         }
     }

@@ -2,23 +2,31 @@
 //!
 //! `main.rs` replays the corpus with every test run; `libfuzzer/` looks for new inputs.
 
+use crate::requests;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use skerry_proto::bundle::Contents;
 use skerry_proto::bundle::archive::Reader;
+use skerry_proto::hmac::{Algorithm, Midstates};
 use skerry_proto::join::JoinToken;
 use skerry_proto::paging::Root;
 use skerry_proto::path::AssetPath;
 use skerry_proto::pointer::Pointer;
 use skerry_proto::signature::{Context, KeySet, SigningKey};
+use skerry_proto::signed_url::key::{self, SigningKey as UrlKey};
+use skerry_proto::signed_url::{Package, Parties, Token, normalised};
 use skerry_proto::slices::{BlobId, SliceList};
+use skerry_proto::twilio::{Body, Presented, Secret, SignedRequest};
 use skerry_proto::{document, history, manifest, wire};
 use std::sync::LazyLock;
+use std::time::Duration;
 
 /// Takes any bytes; panics only where a promise is broken.
 pub(crate) type Target = fn(&[u8]);
 
 /// Every target by name, ascending; `corpus/` has a file of inputs for each.
-pub(crate) const TARGETS: [(&str, Target); 8] = [
+pub(crate) const TARGETS: [(&str, Target); 11] = [
     ("asset_path", asset_path),
     ("bundle", bundle),
     ("history", history),
@@ -26,6 +34,9 @@ pub(crate) const TARGETS: [(&str, Target); 8] = [
     ("key_set", key_set),
     ("manifest", manifest),
     ("pointer", pointer),
+    ("request", requests::request),
+    ("signed_request", signed_request),
+    ("signed_url", signed_url),
     ("slice_list", slice_list),
 ];
 
@@ -116,5 +127,48 @@ fn slice_list(bytes: &[u8]) {
         && let Ok(verified) = list.check(index.into(), Bytes::copy_from_slice(slice))
     {
         assert_eq!(verified.bytes(), slice);
+    }
+}
+
+/// A target, a field with a signature, one with its settings, and a body, a line each.
+fn signed_request(bytes: &[u8]) {
+    let mut lines = bytes.splitn(4, |byte| *byte == b'\n');
+    let mut line = || lines.next().unwrap_or_default();
+    let Ok(target) = std::str::from_utf8(line()) else { return };
+    let Ok(Some(presented)) = Presented::read([line()], [line()]) else { return };
+    let body = line();
+    let secrets = [Algorithm::Sha1, Algorithm::Sha256].map(|algorithm| Secret {
+        key_id: None,
+        midstates: Midstates::of(algorithm, b"a token that nobody knows"),
+    });
+    for body in [Body::Empty, Body::Form(body), Body::Other(body)] {
+        let request = SignedRequest { scheme: "https", host: "site.test", port: 443, target, body };
+        assert_ne!(request.is_signed_by(&secrets, &presented), Ok(true), "a signature cannot be guessed");
+    }
+}
+
+/// A target with a token in it, as it comes; and the claims of one, behind a right signature.
+fn signed_url(bytes: &[u8]) {
+    static KEY: LazyLock<UrlKey> = LazyLock::new(|| {
+        let pem = UrlKey::generate(key::Algorithm::Ed25519).expect("randomness");
+        UrlKey::from_pem(pem.as_bytes()).expect("own key")
+    });
+    let (signing, public) = (&*KEY, KEY.public());
+    let parties = Parties { issuer: "AC0123", audience: "site.test" };
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Ok(Some(package)) = Package::find(text) {
+        let forged = Token::verify(package.token, std::slice::from_ref(public), parties);
+        assert!(forged.is_err(), "a token cannot be guessed");
+    }
+    if let Some(url) = normalised(text) {
+        assert_eq!(normalised(&url).as_ref(), Some(&url), "one spelling is one spelling");
+    }
+    let encode = |part: &[u8]| URL_SAFE_NO_PAD.encode(part);
+    let head = format!(r#"{{"alg":"EdDSA","kid":"{}"}}"#, public.id());
+    let message = format!("{}.{}", encode(head.as_bytes()), encode(bytes));
+    let signature = signing.sign(message.as_bytes()).expect("signs");
+    let token = format!("{message}.{}", encode(&signature));
+    if let Ok(token) = Token::verify(&token, std::slice::from_ref(public), parties) {
+        let _ = token.permits("https://site.test/a", Duration::from_secs(1_700_000_000));
     }
 }

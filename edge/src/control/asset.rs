@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
+use nix::time::{ClockId, clock_gettime};
 use skerry_proto::manifest::Entry;
 use skerry_proto::slices::BlobId;
 use skerry_proto::visibility::Visibility;
@@ -127,6 +128,13 @@ impl Modified {
             .filter(|time| *time < latest_http_date())
             .unwrap_or(UNIX_EPOCH);
         Self { seconds, header: value(&httpdate::fmt_http_date(time)) }
+    }
+
+    /// Whether this clock is there yet. The origin's may be ahead, and going back to an older version moves a date forward.
+    pub fn has_come(&self) -> bool {
+        // The coarse clock costs some nanoseconds; unknown, it counts as right.
+        let now = clock_gettime(ClockId::CLOCK_REALTIME_COARSE).map_or(i64::MAX, |time| time.tv_sec());
+        self.seconds <= now
     }
 }
 

@@ -92,12 +92,13 @@ pub(super) async fn serve_http2<S, R>(
     R: Respond,
 {
     let limits = &shared.limits;
-    let executor = PacedExecutor {
+    let streams = Streams {
         tasks,
         activity: Arc::clone(&activity),
-        pace: shared.limits.pace(),
+        pace: limits.pace(),
         metrics: Arc::clone(&shared.metrics),
     };
+    let executor = PacedExecutor(Arc::new(streams));
     let mut builder = http2::Builder::new(executor);
     builder
         .timer(TokioTimer::new())
@@ -170,7 +171,11 @@ async fn read(mut body: Incoming, is_kept: bool) -> Option<Bytes> {
 
 /// Spawns the streams of HTTP/2 so that a stop can wait for them, and ends those that a client takes too slowly.
 #[derive(Debug, Clone)]
-struct PacedExecutor {
+struct PacedExecutor(Arc<Streams>);
+
+/// What the streams of a connection share, behind one count that no other thread touches.
+#[derive(Debug)]
+struct Streams {
     tasks: TaskTracker,
     activity: Arc<Activity>,
     pace: Pace,
@@ -182,11 +187,11 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     fn execute(&self, stream: F) {
-        let Self { tasks, activity, pace, metrics } = self.clone();
-        tasks.spawn(async move {
-            if run_stream(stream, &activity, pace).await == EndedBy::Us {
+        let streams = Arc::clone(&self.0);
+        self.0.tasks.spawn(async move {
+            if run_stream(stream, &streams.activity, streams.pace).await == EndedBy::Us {
                 // Its stream is reset by the drop.
-                metrics.cut_off(CutOff::Slow);
+                streams.metrics.cut_off(CutOff::Slow);
             }
         });
     }

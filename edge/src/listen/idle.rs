@@ -176,7 +176,9 @@ impl Activity {
 
     /// What was noted since this was asked last.
     pub(super) fn take_progress(&self) -> Option<Progress> {
-        match self.progress.swap(NONE, Ordering::Relaxed) {
+        let progress = self.progress.load(Ordering::Relaxed);
+        self.progress.store(NONE, Ordering::Relaxed);
+        match progress {
             NONE => None,
             value if value == NONE - 1 => Some(Progress::Awaits),
             bytes => Some(Progress::Taken(bytes)),

@@ -2,8 +2,8 @@
 //! together and for each address.
 //!
 //! An address is an IPv4 address or an IPv6 /64, which is what one site is given (RFC 6177); loopback is an address like any other.
-//! What an address uses is looked up when a connection is accepted. From then on a request costs a few atomic additions: no lock,
-//! no allocation.
+//! What an address uses is looked up when a connection is accepted. From then on a request costs four atomic additions, as workers
+//! contend for these counters: no lock, no allocation. That is why requests and their bytes are counted in one word.
 
 use crate::config::{ListenLimits, QuotaLimits};
 use crate::metrics::Metrics;
@@ -14,6 +14,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What one response may hold while it is under way: a slice.
 const RESPONSE_SIZE_MAX: u64 = 256 << 10;
+
+/// What any response counts for. Most are smaller, and need no more than that.
+const RESPONSE_SIZE_MIN: u64 = 16 << 10;
+
+/// In the word of a [`FlightQuota`] the bytes are below the requests.
+const BYTES_BITS: u32 = 40;
+const BYTES_MASK: u64 = (1 << BYTES_BITS) - 1;
 
 /// The bounds, and what is used.
 #[derive(Debug, Clone)]
@@ -32,8 +39,22 @@ struct Inner {
 #[derive(Debug)]
 struct Share {
     connections: Quota,
-    requests: Quota,
-    bytes: Quota,
+    flights: FlightQuota,
+}
+
+/// Requests and bytes in flight, in one word, and their bounds.
+#[derive(Debug)]
+struct FlightQuota {
+    used: AtomicU64,
+    request_count_max: u64,
+    byte_count_max: u64,
+}
+
+/// The bound that is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Full {
+    Requests,
+    Bytes,
 }
 
 /// An amount in use, and its bound.
@@ -63,15 +84,15 @@ impl Quotas {
         let all = Share::new(limits.all);
         let address = Share::new(limits.address);
         // A gauge is a float; whoever allows more than 2^53 of anything may see a rounded bound.
-        for (figures, quota) in [
-            (&metrics.connections, &all.connections),
-            (&metrics.requests_in_flight, &all.requests),
-            (&metrics.bytes_in_flight, &all.bytes),
-            (&metrics.address_connections, &address.connections),
-            (&metrics.address_requests_in_flight, &address.requests),
-            (&metrics.address_bytes_in_flight, &address.bytes),
+        for (figures, max) in [
+            (&metrics.connections, all.connections.max),
+            (&metrics.requests_in_flight, all.flights.request_count_max),
+            (&metrics.bytes_in_flight, all.flights.byte_count_max),
+            (&metrics.address_connections, address.connections.max),
+            (&metrics.address_requests_in_flight, address.flights.request_count_max),
+            (&metrics.address_bytes_in_flight, address.flights.byte_count_max),
         ] {
-            figures.max.set(quota.max as f64);
+            figures.max.set(max as f64);
         }
         Self(Arc::new(Inner {
             all,
@@ -112,15 +133,13 @@ impl Quotas {
     /// Takes the figures that nobody pushes: what is in flight, and the most that any address uses.
     pub(super) fn report(&self) {
         let Inner { all, metrics, .. } = &*self.0;
-        metrics.requests_in_flight.used.set(all.requests.used() as f64);
-        metrics.bytes_in_flight.used.set(all.bytes.used() as f64);
+        metrics.requests_in_flight.used.set(all.flights.requests() as f64);
+        metrics.bytes_in_flight.used.set(all.flights.bytes() as f64);
         let addresses = self.addresses();
-        let most = |quota: fn(&Share) -> &Quota| {
-            addresses.values().map(|share| quota(share).used()).max().unwrap_or(0)
-        };
-        metrics.address_connections.used.set(most(|share| &share.connections) as f64);
-        metrics.address_requests_in_flight.used.set(most(|share| &share.requests) as f64);
-        metrics.address_bytes_in_flight.used.set(most(|share| &share.bytes) as f64);
+        let most = |used: fn(&Share) -> u64| addresses.values().map(|share| used(share)).max().unwrap_or(0);
+        metrics.address_connections.used.set(most(|share| share.connections.used()) as f64);
+        metrics.address_requests_in_flight.used.set(most(|share| share.flights.requests()) as f64);
+        metrics.address_bytes_in_flight.used.set(most(|share| share.flights.bytes()) as f64);
     }
 
     fn addresses(&self) -> MutexGuard<'_, HashMap<IpAddr, Arc<Share>>> {
@@ -138,12 +157,43 @@ fn site_of(client: IpAddr) -> IpAddr {
 
 impl Share {
     fn new(limits: QuotaLimits) -> Self {
-        let quota = |max| Quota { used: AtomicU64::new(0), max };
         Self {
-            connections: quota(limits.connection_count_max),
-            requests: quota(limits.request_count_max),
-            bytes: quota(limits.byte_count_max),
+            connections: Quota { used: AtomicU64::new(0), max: limits.connection_count_max },
+            flights: FlightQuota {
+                used: AtomicU64::new(0),
+                // Well below what the word has room for, as both may be passed for a moment.
+                request_count_max: limits.request_count_max.min(u64::MAX >> (BYTES_BITS + 1)),
+                byte_count_max: limits.byte_count_max.min(BYTES_MASK >> 1),
+            },
         }
+    }
+}
+
+impl FlightQuota {
+    /// Takes a request and some bytes, or either; see [`Quota::take`].
+    fn take(&self, requests: u64, bytes: u64) -> Result<(), Full> {
+        let used = self.used.fetch_add(requests << BYTES_BITS | bytes, Ordering::Relaxed);
+        let full = if (used >> BYTES_BITS) + requests > self.request_count_max {
+            Full::Requests
+        } else if (used & BYTES_MASK) + bytes > self.byte_count_max {
+            Full::Bytes
+        } else {
+            return Ok(());
+        };
+        self.give(requests, bytes);
+        Err(full)
+    }
+
+    fn give(&self, requests: u64, bytes: u64) {
+        self.used.fetch_sub(requests << BYTES_BITS | bytes, Ordering::Relaxed);
+    }
+
+    fn requests(&self) -> u64 {
+        self.used.load(Ordering::Relaxed) >> BYTES_BITS
+    }
+
+    fn bytes(&self) -> u64 {
+        self.used.load(Ordering::Relaxed) & BYTES_MASK
     }
 }
 
@@ -168,28 +218,32 @@ impl Quota {
 }
 
 impl Slot {
-    /// The right to a request, or `None` at a bound, which is counted. Its response is taken for a large one until it is settled.
+    /// The right to a request, or `None` at a bound, which is counted.
     pub(super) fn begin(self: &Arc<Self>) -> Option<Flight> {
+        self.take(1, RESPONSE_SIZE_MIN)?;
+        Some(Flight { slot: Arc::clone(self), bytes: RESPONSE_SIZE_MIN })
+    }
+
+    fn take(&self, requests: u64, bytes: u64) -> Option<()> {
         let Inner { all, metrics, .. } = &*self.quotas.0;
-        let share = &self.share;
-        let takes = [
-            (&share.requests, 1, &metrics.address_requests_in_flight),
-            (&share.bytes, RESPONSE_SIZE_MAX, &metrics.address_bytes_in_flight),
-            (&all.requests, 1, &metrics.requests_in_flight),
-            (&all.bytes, RESPONSE_SIZE_MAX, &metrics.bytes_in_flight),
-        ];
-        let refused = takes.iter().position(|(quota, amount, _)| !quota.take(*amount));
-        let Some(refused) = refused else {
-            return Some(Flight { slot: Arc::clone(self), bytes: RESPONSE_SIZE_MAX });
-        };
-        for (index, (quota, amount, figures)) in takes.iter().enumerate().take(refused + 1) {
-            if index == refused {
-                figures.refused.increment(1);
-            } else {
-                quota.give(*amount);
-            }
+        if let Err(full) = self.share.flights.take(requests, bytes) {
+            let figures = match full {
+                Full::Requests => &metrics.address_requests_in_flight,
+                Full::Bytes => &metrics.address_bytes_in_flight,
+            };
+            figures.refused.increment(1);
+            return None;
         }
-        None
+        if let Err(full) = all.flights.take(requests, bytes) {
+            self.share.flights.give(requests, bytes);
+            let figures = match full {
+                Full::Requests => &metrics.requests_in_flight,
+                Full::Bytes => &metrics.bytes_in_flight,
+            };
+            figures.refused.increment(1);
+            return None;
+        }
+        Some(())
     }
 }
 
@@ -207,24 +261,21 @@ impl Drop for Slot {
 }
 
 impl Flight {
-    /// Gives back what a response of this size does not need.
-    pub(super) fn settle(&mut self, size: u64) {
-        let surplus = self.bytes.saturating_sub(size);
-        self.give_bytes(surplus);
-        self.bytes -= surplus;
-    }
-
-    fn give_bytes(&self, amount: u64) {
-        self.slot.share.bytes.give(amount);
-        self.slot.quotas.0.all.bytes.give(amount);
+    /// Takes what a response of this size may hold besides, or `None` at a bound, which is counted.
+    pub(super) fn grow(&mut self, size: u64) -> Option<()> {
+        let more = size.min(RESPONSE_SIZE_MAX).saturating_sub(self.bytes);
+        if more > 0 {
+            self.slot.take(0, more)?;
+            self.bytes += more;
+        }
+        Some(())
     }
 }
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        self.give_bytes(self.bytes);
-        self.slot.share.requests.give(1);
-        self.slot.quotas.0.all.requests.give(1);
+        self.slot.share.flights.give(1, self.bytes);
+        self.slot.quotas.0.all.flights.give(1, self.bytes);
     }
 }
 
@@ -291,19 +342,21 @@ mod tests {
         let address = QuotaLimits { request_count_max: 3, byte_count_max: 2 * RESPONSE_SIZE_MAX, ..MANY };
         let (quotas, metrics) = quotas(MANY, address);
         let slot = quotas.take(client("192.0.2.1")).expect("free");
-        let first = slot.begin().expect("free");
-        let mut second = slot.begin().expect("free");
-        assert!(slot.begin().is_none(), "no bytes are left");
-        second.settle(10);
-        drop(first);
-        let others = [slot.begin(), slot.begin()];
-        assert!(others.iter().filter(|flight| flight.is_some()).count() == 1, "10 bytes are in use");
-        let mut third = others.into_iter().flatten().next().expect("one of them");
-        third.settle(10);
-        let mut fourth = slot.begin().expect("free");
-        fourth.settle(0);
+        let mut flights: Vec<_> = (0..3).map(|_| slot.begin().expect("free")).collect();
         assert!(slot.begin().is_none(), "no request is left");
-        drop((second, third, fourth));
+        let grown: Vec<_> = flights.iter_mut().map(|flight| flight.grow(u64::MAX)).collect();
+        assert_eq!(grown, [Some(()), None, None], "the least that the others take leaves too little");
+        assert_eq!(flights[1].grow(1), Some(()), "a small response needs no more");
+        quotas.report();
+        assert_figures(
+            &metrics,
+            &[
+                "skerry_edge_address_requests_in_flight 3",
+                "skerry_edge_requests_in_flight 3",
+                "skerry_edge_bytes_in_flight 294912",
+            ],
+        );
+        drop(flights);
         quotas.report();
         assert_figures(
             &metrics,

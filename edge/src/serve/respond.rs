@@ -92,10 +92,10 @@ pub(super) struct Head<'a> {
 }
 
 impl<'a> Head<'a> {
-    /// `Last-Modified`. What a hash names has no history.
+    /// `Last-Modified`, which is never later than `Date` (RFC 9110 §8.8.2.1). What a hash names has no history.
     pub(super) fn modified(&self) -> Option<&'a Modified> {
         match self.address {
-            Address::Path => self.environment.last_modified(self.form.asset()),
+            Address::Path => self.environment.last_modified(self.form.asset()).filter(|time| time.has_come()),
             Address::Hash => None,
         }
     }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::cache::SliceCache;
 use crate::config::{CacheConfig, FillLimits};
+use crate::control::Secrets;
 use crate::control::testing::{Sketch, entry};
 use crate::fill::testing::{Fault, MemoryUpstream, sample};
 use bytes::Bytes;
@@ -55,10 +56,8 @@ async fn fixture(access: AccessRules, fallback: Option<&str>) -> Fixture {
     let lease = Arc::new(Lease::load(temp.path().join("lease"), Duration::from_secs(10)));
     let secrets = Arc::new(Secrets::load(temp.path().join("secrets"), false).expect("loads"));
     let site = Site::new(
-        environments,
+        Told { environments, lease, secrets },
         Arc::new(slices),
-        lease,
-        secrets,
         metrics,
         8443,
         fallback,
