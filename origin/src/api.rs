@@ -3,12 +3,13 @@
 //! - `listen`: connections, with TLS or without
 //! - `gate`: who calls, by which name, and whether a browser was made to call
 //! - `call`, `form`, `page`, `date`, `refusal`: what a request and its answer are made of
-//! - `services`, `environments`, `variables`, `deployments`, `builds`, `contents`, `versions`, `upload`: the resources
+//! - `services`, `environments`, `variables`, `deployments`, `builds`, `bundle`, `contents`, `versions`, `upload`: the resources
 //!
 //! The account's own things only: whatever belongs to another account is answered as if it did not exist. axum and hyper are named
 //! here and below only.
 
 mod builds;
+mod bundle;
 mod call;
 mod contents;
 mod date;
@@ -61,6 +62,7 @@ fn router(api: Api) -> Router {
         .merge(variables::routes())
         .merge(deployments::routes())
         .merge(builds::routes())
+        .merge(bundle::routes())
         .merge(contents::routes())
         .merge(versions::routes())
         .fallback(|| async { Refusal::unknown("resource") })

@@ -7,7 +7,7 @@ const SERVICES: &str = "/v1/Services";
 
 impl Dev {
     /// The API with the credentials of the first account.
-    fn api(&self) -> Api {
+    pub(crate) fn api(&self) -> Api {
         Api::new(self.line().text("/api"), self.line().account())
     }
 

@@ -26,7 +26,7 @@ const ARROWS: &[Arrow] = &[
     Arrow { crate_folder: "origin", word: "crate::grpc", may: &["grpc", "run", "lib"] },
     Arrow { crate_folder: "origin", word: "crate::api", may: &["api", "run", "lib"] },
     Arrow { crate_folder: "origin", word: "axum::", may: &["api"] },
-    Arrow { crate_folder: "origin", word: "tonic::", may: &["grpc"] },
+    Arrow { crate_folder: "origin", word: "tonic::", may: &["grpc", "tests"] },
     // Pure: no sockets, no files, no clock.
     Arrow { crate_folder: "proto", word: "tokio::", may: &[] },
     Arrow { crate_folder: "proto", word: "std::fs", may: &[] },

@@ -46,6 +46,8 @@ struct Build {
 #[derive(Serialize)]
 struct Links {
     build_status: String,
+    /// Twilio has no such resource.
+    bundle: String,
 }
 
 /// How far a build is, as clients read it.
@@ -74,7 +76,7 @@ async fn show(
     Ok(Build {
         asset_versions: contents(Kind::Asset).await?,
         function_versions: contents(Kind::Function).await?,
-        links: Links { build_status: format!("{url}/Status") },
+        links: Links { build_status: format!("{url}/Status"), bundle: format!("{url}/Bundle") },
         url,
         account_sid: call.account().to_string(),
         service_sid: service.sid.to_string(),

@@ -5,7 +5,8 @@ use super::{block_on, eventually};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, header};
+use http::response::Parts;
+use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -130,19 +131,32 @@ impl Api {
         })
     }
 
+    /// Bytes that are there for this account, and the header fields that they come with.
     #[track_caller]
-    fn send(&self, method: Method, path: &str, content_type: &str, body: Vec<u8>) -> Answer {
-        block_on(self.answer(method, path, content_type, body))
-            .unwrap_or_else(|error| panic!("{path}: {error}"))
+    pub(crate) fn download(&self, path: &str) -> (HeaderMap, Bytes) {
+        let (parts, body) = block_on(self.exchange(Method::GET, path, "", Vec::new()))
+            .unwrap_or_else(|error| panic!("{path}: {error}"));
+        assert_eq!(parts.status, StatusCode::OK, "{path}");
+        (parts.headers, body)
     }
 
-    async fn answer(
+    #[track_caller]
+    fn send(&self, method: Method, path: &str, content_type: &str, body: Vec<u8>) -> Answer {
+        let answer = || {
+            let (parts, body) = block_on(self.exchange(method, path, content_type, body))?;
+            let body = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body)? };
+            anyhow::Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
+        };
+        answer().unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+
+    async fn exchange(
         &self,
         method: Method,
         path: &str,
         content_type: &str,
         body: Vec<u8>,
-    ) -> anyhow::Result<Answer> {
+    ) -> anyhow::Result<(Parts, Bytes)> {
         let stream = TcpStream::connect(self.address).await?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);
@@ -160,9 +174,7 @@ impl Api {
         let mut request = request.body(Full::new(Bytes::from(body)))?;
         request.headers_mut().extend(self.headers.clone());
         let (parts, body) = sender.send_request(request).await?.into_parts();
-        let body = body.collect().await?.to_bytes();
-        let body = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body)? };
-        Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
+        Ok((parts, body.collect().await?.to_bytes()))
     }
 }
 
