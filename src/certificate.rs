@@ -1,9 +1,10 @@
-//! The HTTPS certificate of an edge: the operator's files, else one of a local authority in the edge's data folder.
+//! The HTTPS certificate of an edge: the operator's files, else one of a local authority in the edge's data folder; and that of the
+//! REST API, from files only.
 //!
 //! The local authority is for first steps and closed networks: clients must be told to trust its `ca.pem`. It is reused at the next
 //! start, and remade when it is near its end. Everything here blocks.
 
-use crate::config::EdgeSettings;
+use crate::config::{EdgeSettings, OriginSettings};
 use crate::failure::Failure;
 use crate::files;
 use anyhow::Context;
@@ -11,9 +12,11 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use skerry_edge::config::ServerIdentity;
 use skerry_folder::{DataFolder, Readers};
+use skerry_origin::ApiCertificate;
 use skerry_proto::authority::{Authority, Identity, not_after};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -37,7 +40,10 @@ pub(crate) fn of_edge(
     now: SystemTime,
 ) -> Result<ServerIdentity, Failure> {
     match (&settings.https_certificate, &settings.https_key) {
-        (Some(certificate), Some(key)) => Ok(from_files(certificate, key)?),
+        (Some(certificate), Some(key)) => {
+            let (chain, key) = from_files("https", certificate, key)?;
+            Ok(ServerIdentity { chain, key })
+        }
         _ => local(folder.path(), &settings.https_names, now),
     }
 }
@@ -55,20 +61,36 @@ pub(crate) fn issue(
     Ok(server_identity(&identity))
 }
 
-fn from_files(certificate: &Path, key: &Path) -> anyhow::Result<ServerIdentity> {
+/// The certificate that the settings of an origin name for its API.
+///
+/// # Errors
+/// Names the file that cannot be used.
+pub(crate) fn of_api(settings: &OriginSettings) -> Result<Option<ApiCertificate>, Failure> {
+    let (Some(certificate), Some(key)) = (&settings.api_certificate, &settings.api_key) else {
+        return Ok(None);
+    };
+    let (chain, key) = from_files("api", certificate, key)?;
+    Ok(Some(ApiCertificate { chain, key: Arc::new(key) }))
+}
+
+fn from_files(
+    table: &str,
+    certificate: &Path,
+    key: &Path,
+) -> anyhow::Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)> {
     let chain = CertificateDer::pem_file_iter(certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .with_context(|| {
-        format!("cannot read certificates from https.certificate = {}", certificate.display())
+        format!("cannot read certificates from {table}.certificate = {}", certificate.display())
     })?;
     anyhow::ensure!(
         !chain.is_empty(),
-        "there is no certificate in https.certificate = {}",
+        "there is no certificate in {table}.certificate = {}",
         certificate.display()
     );
     let key = PrivateKeyDer::from_pem_file(key)
-        .with_context(|| format!("cannot read a private key from https.key = {}", key.display()))?;
-    Ok(ServerIdentity { chain, key })
+        .with_context(|| format!("cannot read a private key from {table}.key = {}", key.display()))?;
+    Ok((chain, key))
 }
 
 /// The files of a local authority.
@@ -196,7 +218,8 @@ mod tests {
 
     #[test]
     fn files_that_cannot_be_read_are_named_with_their_key() {
-        let error = from_files(Path::new("/no/cert.pem"), Path::new("/no/key.pem")).expect_err("missing");
+        let error =
+            from_files("https", Path::new("/no/cert.pem"), Path::new("/no/key.pem")).expect_err("missing");
         assert!(format!("{error:#}").contains("https.certificate = /no/cert.pem"));
     }
 }

@@ -1,7 +1,8 @@
 //! The command line: which subcommands there are. What each takes is said in its own file.
 
 use crate::commands::{
-    account, bundle, dev, edge, edges, env, fault, get, join_token, key, ls, origin, put, rm, sign, verify,
+    account, bundle, deploy, dev, edge, edges, env, fault, get, join_token, key, ls, origin, put, rm,
+    rollback, sign, verify,
 };
 use crate::failure::EXIT_CODES;
 use crate::logging::LogOptions;
@@ -36,6 +37,10 @@ pub(crate) enum Command {
     Rm(rm::Options),
     /// Fetch an asset from the origin, or a URL over HTTP/1.1, HTTP/2 or HTTP/3
     Get(get::Options),
+    /// Show a build that was made before
+    Deploy(deploy::Options),
+    /// Show the build again that was live before
+    Rollback(rollback::Options),
     /// Show and change settings of an environment
     Env(env::Options),
     /// Unpack the private assets of a build, for its functions
@@ -74,6 +79,8 @@ impl Command {
             | Self::Ls(_)
             | Self::Rm(_)
             | Self::Get(_)
+            | Self::Deploy(_)
+            | Self::Rollback(_)
             | Self::Env(_)
             | Self::Bundle(_)
             | Self::Key(_)

@@ -155,6 +155,19 @@ impl Client {
         let committed = self.publishing().commit(self.signed(request)).await;
         Ok(committed.map_err(|status| self.refused(&status))?.into_inner())
     }
+
+    /// Makes a build live that was made before.
+    ///
+    /// # Errors
+    /// The origin's refusal.
+    pub(crate) async fn deploy(
+        &self,
+        build: wire::deploy_request::Build,
+    ) -> Result<wire::CommitResponse, Failure> {
+        let request = wire::DeployRequest { target: Some(self.target()), build: Some(build) };
+        let deployed = self.publishing().deploy(self.signed(request)).await;
+        Ok(deployed.map_err(|status| self.refused(&status))?.into_inner())
+    }
 }
 
 /// The thing that `name` names, or the only one there is.

@@ -2,6 +2,7 @@
 
 pub(crate) mod account;
 pub(crate) mod bundle;
+pub(crate) mod deploy;
 pub(crate) mod dev;
 pub(crate) mod edge;
 pub(crate) mod edges;
@@ -14,6 +15,7 @@ pub(crate) mod ls;
 pub(crate) mod origin;
 pub(crate) mod put;
 pub(crate) mod rm;
+pub(crate) mod rollback;
 pub(crate) mod sign;
 mod span;
 pub(crate) mod verify;
@@ -32,6 +34,8 @@ pub(crate) async fn run(command: Command, environment: &Environment) -> Result<(
         Command::Ls(options) => ls::run(options, environment).await,
         Command::Rm(options) => rm::run(options, environment).await,
         Command::Get(options) => get::run(options, environment).await,
+        Command::Deploy(options) => deploy::run(options, environment).await,
+        Command::Rollback(options) => rollback::run(options, environment).await,
         Command::Env(options) => env::run(options, environment).await,
         Command::Bundle(options) => bundle::run(options, environment).await,
         Command::Key(options) => key::run(options, environment).await,

@@ -6,7 +6,6 @@
 //! This runs on the main thread, which is no worker of the runtime; its few steps that block hold up nobody.
 
 mod announce;
-mod api;
 mod bind;
 mod demo;
 mod folder;

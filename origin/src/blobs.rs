@@ -25,6 +25,7 @@ use skerry_proto::hash::Hash;
 use skerry_proto::slices::BlobId;
 use std::fs::{self, DirBuilder};
 use std::io;
+use std::ops::RangeInclusive;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -115,9 +116,17 @@ impl BlobStore {
     /// # Errors
     /// [`BlobError::NoSpace`] or [`BlobError::Io`].
     pub(crate) async fn begin(&self, announced: u64) -> Result<BlobUpload, BlobError> {
+        self.begin_within(announced..=announced).await
+    }
+
+    /// Begins to store a blob whose size is known only when it has arrived.
+    ///
+    /// # Errors
+    /// [`BlobError::NoSpace`] or [`BlobError::Io`].
+    pub(crate) async fn begin_within(&self, sizes: RangeInclusive<u64>) -> Result<BlobUpload, BlobError> {
         let store = self.clone();
         let temporary = blocking(move || TemporaryBlob::create(&store.temporary_folder())).await?;
-        Ok(BlobUpload::new(self.clone(), temporary, announced))
+        Ok(BlobUpload::new(self.clone(), temporary, sizes))
     }
 
     /// Stores bytes that are in memory already. Blocks.

@@ -10,6 +10,7 @@
 
 mod accounts;
 mod assets;
+mod builds;
 mod bundle;
 mod credentials;
 mod deploy;
@@ -18,15 +19,21 @@ mod edges;
 mod environments;
 mod events;
 mod past;
+mod resources;
 
 pub(crate) use accounts::{AccountRows, EnvironmentRow, ServiceRow};
 pub(crate) use assets::{AssetVersion, NewVersion};
-pub(crate) use credentials::{CredentialChange, CredentialRows, token_midstates};
+pub(crate) use builds::{BuildDocuments, NewBuild};
+pub(crate) use credentials::{CredentialChange, CredentialRows, token_midstates, token_name};
 pub(crate) use deploy::{DeployOutcome, Document, NewDeployment};
 pub(crate) use derived::{Derivation, Derived};
 pub(crate) use edges::JoinOutcome;
 pub(crate) use environments::{Settings, Standing};
 pub(crate) use past::PastVersion;
+pub(crate) use resources::{
+    Actor, BuildDetails, Content, ContentVersion, DeploymentDetails, EnvironmentDetails, Kind,
+    NewContentVersion, NewEnvironment, Page, PageWanted, ServiceChange, ServiceDetails, Variable,
+};
 
 use crate::blobs::StoredBlob;
 use crate::secret::{NoRandomness, random};
@@ -173,8 +180,8 @@ impl Catalogue {
                     })
                 })
         };
+        migrate(&options).await?;
         let writer = pool(1).connect_with(options.clone()).await?;
-        sqlx::migrate!("./migrations").run(&writer).await.map_err(CatalogueError::of_migration)?;
         let reader = pool(READERS).connect_with(options.pragma("query_only", "on")).await?;
         let (cluster_id, version) = cluster(&writer).await?;
         let committed = watch::Sender::new(version);
@@ -263,6 +270,17 @@ impl Catalogue {
             is_newer
         });
     }
+}
+
+/// Brings a catalogue up to date. Migrations may make tables anew, which references to them would forbid while they are enforced;
+/// so they are looked at when all is done (the procedure of SQLite's documentation of ALTER TABLE, section 7).
+async fn migrate(options: &SqliteConnectOptions) -> Result<(), CatalogueError> {
+    let mut connection = options.clone().foreign_keys(false).connect().await?;
+    sqlx::migrate!("./migrations").run(&mut connection).await.map_err(CatalogueError::of_migration)?;
+    let broken: Vec<sqlx::sqlite::SqliteRow> =
+        sqlx::query("PRAGMA foreign_key_check").fetch_all(&mut connection).await?;
+    connection.close().await?;
+    if broken.is_empty() { Ok(()) } else { Err(CatalogueError::Damaged("what is referred to is there")) }
 }
 
 /// The cluster's row; made in a new catalogue.

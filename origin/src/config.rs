@@ -1,7 +1,9 @@
 //! What an origin needs to know before it starts. Reading files, environment and flags is the program's task.
 
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How an origin is set up.
@@ -13,6 +15,8 @@ pub struct OriginConfig {
     pub grpc_addresses: Vec<SocketAddr>,
     /// Host names and IP addresses that the certificate of the gRPC listener covers.
     pub grpc_names: Vec<String>,
+    /// The REST API.
+    pub api: ApiConfig,
     /// Domain under which environments get their names.
     pub base_domain: String,
     /// Port of the edges as clients see it, for the URLs that publishers are told.
@@ -23,6 +27,32 @@ pub struct OriginConfig {
     pub auth: AuthLimits,
     /// How long an edge's lease lasts; the same number as at the edges.
     pub lease: Duration,
+}
+
+/// How the REST API is reached.
+#[derive(Debug, Clone, Default)]
+pub struct ApiConfig {
+    /// Addresses of its listener; none: there is no API. With port 0 the first one picks a free port, which the others then use too.
+    pub addresses: Vec<SocketAddr>,
+    /// Host names by which it may be reached, beside `localhost`, addresses, and those of Twilio's API.
+    pub names: Vec<String>,
+    /// What it shows in TLS handshakes; `None`: it answers plain HTTP.
+    pub certificate: Option<ApiCertificate>,
+}
+
+/// A certificate with its key.
+#[derive(Clone)]
+pub struct ApiCertificate {
+    /// Leaf first.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// Key of the leaf.
+    pub key: Arc<PrivateKeyDer<'static>>,
+}
+
+impl std::fmt::Debug for ApiCertificate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ApiCertificate").field("certificates", &self.chain.len()).finish_non_exhaustive()
+    }
 }
 
 /// What a service may hold.

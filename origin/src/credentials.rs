@@ -6,12 +6,15 @@
 //! - A change is told to edges with new revisions of all the account's pointers. When an edge has acknowledged the last of them, it
 //!   acts by the change.
 
-use crate::catalogue::{Catalogue, CatalogueError, CredentialChange, CredentialRows, token_midstates};
+use crate::catalogue::{
+    Actor, Catalogue, CatalogueError, CredentialChange, CredentialRows, token_midstates, token_name,
+};
 use crate::keys::Keys;
 use crate::metrics::Metrics;
 use crate::publish::unix_seconds;
 use crate::secret::{NoRandomness, hex, random, secret_hash};
 use crate::sid::{AccountSid, SignatureKeyId};
+use crate::throttle::Throttle;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use bytes::Bytes;
 use prost::Message;
@@ -19,8 +22,9 @@ use skerry_proto::hmac::{Algorithm, Midstates};
 use skerry_proto::pointer::{Pointer, URL_KEYS_MAX, Version};
 use skerry_proto::signed_url::key::PublicKey;
 use skerry_proto::wire::SignedPointer;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 use tokio_util::task::TaskTracker;
 
 /// Shared keys for signatures in an account at most: as many as keys for signed URLs.
@@ -64,11 +68,27 @@ pub(crate) enum CredentialError {
     NoRandomness(#[from] NoRandomness),
 }
 
-/// Who calls: an account that showed one of its tokens.
+/// Why nobody was recognised.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AuthError {
+    /// Nothing was shown, or what fits no account.
+    #[error("account SID or auth token is missing or wrong")]
+    Wrong,
+    /// Too much that was wrong came before.
+    #[error("too many wrong tokens came from this address; try again in a minute")]
+    TooMany,
+    /// It cannot be looked up.
+    #[error(transparent)]
+    Failed(#[from] CredentialError),
+}
+
+/// Who calls: an account that showed one of its tokens or API keys.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
     pub(crate) account: AccountSid,
     pub(crate) is_operator: bool,
+    /// What it was recognised by: the name of a token, or the SID of an API key.
+    pub(crate) credential: String,
 }
 
 /// A secret that is told once.
@@ -85,13 +105,24 @@ pub(crate) struct Credentials {
     catalogue: Catalogue,
     keys: Arc<Keys>,
     metrics: Arc<Metrics>,
+    throttle: Arc<Throttle>,
     tasks: TaskTracker,
 }
 
 impl Credentials {
     /// Puts it together.
-    pub(crate) fn new(catalogue: Catalogue, keys: Arc<Keys>, metrics: Arc<Metrics>) -> Self {
-        Self { catalogue, keys, metrics, tasks: TaskTracker::new() }
+    pub(crate) fn new(
+        catalogue: Catalogue,
+        keys: Arc<Keys>,
+        metrics: Arc<Metrics>,
+        throttle: Throttle,
+    ) -> Self {
+        Self { catalogue, keys, metrics, throttle: Arc::new(throttle), tasks: TaskTracker::new() }
+    }
+
+    /// How often strangers failed.
+    pub(crate) fn throttle(&self) -> &Throttle {
+        &self.throttle
     }
 
     /// Waits for all changes that must not stop halfway.
@@ -100,15 +131,40 @@ impl Credentials {
         self.tasks.wait().await;
     }
 
-    /// Recognises an account by one of its tokens. `None` says nothing about whether there is such an account.
+    /// Recognises an account by what somebody at an address shows: its SID and one of its tokens, or an API key's SID and secret.
     ///
     /// # Errors
-    /// [`CredentialError::Catalogue`].
+    /// [`AuthError::Wrong`], which says nothing about whether there is such an account or key; [`AuthError::TooMany`]; those of the
+    /// catalogue.
     pub(crate) async fn authenticate(
         &self,
-        sid: &str,
-        token: &str,
-    ) -> Result<Option<Caller>, CredentialError> {
+        shown: Option<(String, String)>,
+        address: Option<IpAddr>,
+    ) -> Result<Caller, AuthError> {
+        let (sid, secret) = shown.ok_or(AuthError::Wrong)?;
+        // Only a connection that is gone already has no address.
+        let address = address.unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
+        if !self.throttle.admits(address, &sid, Instant::now()) {
+            return Err(AuthError::TooMany);
+        }
+        let caller = match sid.starts_with("SK") {
+            true => self.by_api_key(&sid, &secret).await?,
+            false => self.by_token(&sid, &secret).await?,
+        };
+        caller.ok_or_else(|| {
+            self.throttle.failed(address, &sid, Instant::now());
+            AuthError::Wrong
+        })
+    }
+
+    async fn by_api_key(&self, sid: &str, secret: &str) -> Result<Option<Caller>, CredentialError> {
+        let shown = secret_hash(secret.as_bytes());
+        let Some((account, is_operator, hash)) = self.catalogue.api_key(sid).await? else { return Ok(None) };
+        let is_right = verify_slices_are_equal(&shown, &hash).is_ok();
+        Ok(is_right.then(|| Caller { account, is_operator, credential: sid.to_owned() }))
+    }
+
+    async fn by_token(&self, sid: &str, token: &str) -> Result<Option<Caller>, CredentialError> {
         let shown = secret_hash(token.as_bytes());
         let account = self.catalogue.account(sid).await?;
         // An account that does not exist takes the same comparison.
@@ -123,9 +179,11 @@ impl Credentials {
         let Some(right) = right else { return Ok(None) };
         if !right.has_midstates {
             let midstates = token_midstates(token);
-            self.change(&account.sid, CredentialChange::FillToken { slot: right.slot, midstates }).await?;
+            let actor = Actor::origin(account.sid.clone());
+            self.change(&actor, CredentialChange::FillToken { slot: right.slot, midstates }).await?;
         }
-        Ok(Some(Caller { account: account.sid, is_operator: account.is_operator }))
+        let (account, is_operator) = (account.sid, account.is_operator);
+        Ok(Some(Caller { account, is_operator, credential: token_name(right.slot) }))
     }
 
     /// All that an account has.
@@ -140,14 +198,14 @@ impl Credentials {
     ///
     /// # Errors
     /// [`CredentialError::NoFreeSlot`], and those of making it.
-    pub(crate) async fn create_token(&self, account: &AccountSid) -> Result<NewSecret, CredentialError> {
-        let held = self.list(account).await?.tokens;
+    pub(crate) async fn create_token(&self, actor: &Actor) -> Result<NewSecret, CredentialError> {
+        let held = self.list(&actor.account).await?.tokens;
         let slot = SLOTS.into_iter().find(|slot| held.iter().all(|token| token.slot != *slot));
         let slot = slot.ok_or(CredentialError::NoFreeSlot)?;
         let secret = hex(&random::<16>()?);
         let (hash, midstates) = (secret_hash(secret.as_bytes()), token_midstates(&secret));
         let change = CredentialChange::AddToken { slot, hash, midstates };
-        let version = self.change(account, change).await?.ok_or(CredentialError::NoFreeSlot)?;
+        let version = self.change(actor, change).await?.ok_or(CredentialError::NoFreeSlot)?;
         Ok(NewSecret { id: slot.to_string(), secret, version })
     }
 
@@ -157,16 +215,16 @@ impl Credentials {
     /// [`CredentialError::TooMany`], and those of making it.
     pub(crate) async fn create_signature_key(
         &self,
-        account: &AccountSid,
+        actor: &Actor,
         algorithm: Algorithm,
     ) -> Result<NewSecret, CredentialError> {
-        if self.list(account).await?.signature_keys.len() >= SIGNATURE_KEYS_MAX {
+        if self.list(&actor.account).await?.signature_keys.len() >= SIGNATURE_KEYS_MAX {
             return Err(CredentialError::TooMany { limit: SIGNATURE_KEYS_MAX });
         }
         let (id, secret) = (SignatureKeyId::random()?, hex(&random::<32>()?));
         let midstates = Midstates::of(algorithm, secret.as_bytes());
         let change = CredentialChange::AddSignatureKey { id: id.clone(), midstates };
-        let version = self.change(account, change).await?.ok_or(CredentialError::Exists)?;
+        let version = self.change(actor, change).await?.ok_or(CredentialError::Exists)?;
         Ok(NewSecret { id: id.into(), secret, version })
     }
 
@@ -176,21 +234,21 @@ impl Credentials {
     /// [`CredentialError::TooMany`], [`CredentialError::Exists`], [`CredentialError::Catalogue`].
     pub(crate) async fn add_url_key(
         &self,
-        account: &AccountSid,
+        actor: &Actor,
         key: PublicKey,
     ) -> Result<Version, CredentialError> {
-        if self.list(account).await?.url_keys.len() >= URL_KEYS_MAX {
+        if self.list(&actor.account).await?.url_keys.len() >= URL_KEYS_MAX {
             return Err(CredentialError::TooMany { limit: URL_KEYS_MAX });
         }
-        self.change(account, CredentialChange::AddUrlKey { key }).await?.ok_or(CredentialError::Exists)
+        self.change(actor, CredentialChange::AddUrlKey { key }).await?.ok_or(CredentialError::Exists)
     }
 
     /// Revokes a token by its slot, or a key by its id.
     ///
     /// # Errors
     /// [`CredentialError::OnlyToken`], [`CredentialError::NotFound`], [`CredentialError::Catalogue`].
-    pub(crate) async fn revoke(&self, account: &AccountSid, id: &str) -> Result<Version, CredentialError> {
-        let held = self.list(account).await?;
+    pub(crate) async fn revoke(&self, actor: &Actor, id: &str) -> Result<Version, CredentialError> {
+        let held = self.list(&actor.account).await?;
         let slot = held.tokens.iter().map(|token| token.slot).find(|slot| slot.to_string() == id);
         let change = match slot {
             Some(_) if held.tokens.len() == 1 => return Err(CredentialError::OnlyToken),
@@ -200,21 +258,21 @@ impl Credentials {
             }
             None => CredentialChange::RemoveSignatureKey { id: id.to_owned() },
         };
-        let changed = self.change(account, change).await?;
+        let changed = self.change(actor, change).await?;
         changed.ok_or_else(|| CredentialError::NotFound { id: id.to_owned() })
     }
 
     /// One change, to its end even when nobody waits for it any more.
     async fn change(
         &self,
-        account: &AccountSid,
+        actor: &Actor,
         change: CredentialChange,
     ) -> Result<Option<Version>, CredentialError> {
-        let (this, account) = (self.clone(), account.clone());
+        let (this, actor) = (self.clone(), actor.clone());
         let work = self.tasks.spawn(async move {
             let now = unix_seconds(SystemTime::now());
             let restamp = |pointer: &[u8], version, url_keys| this.restamp(pointer, version, url_keys, now);
-            let changed = this.catalogue.change_credentials(&account, &change, now, restamp).await?;
+            let changed = this.catalogue.change_credentials(&actor, &change, now, restamp).await?;
             if let Some(version) = changed {
                 this.metrics.version(version);
             }

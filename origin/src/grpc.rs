@@ -8,15 +8,11 @@ mod enrol;
 mod fill;
 mod gate;
 mod keys;
-mod listen;
 mod operator;
 mod publish;
 mod status;
 mod wait;
 mod watch;
-
-pub use listen::ListenError;
-pub(crate) use listen::{BoundSockets, bind};
 
 use crate::blobs::BlobStore;
 use crate::catalogue::Catalogue;
@@ -24,7 +20,7 @@ use crate::credentials::Credentials;
 use crate::edges::Edges;
 use crate::metrics::Metrics;
 use crate::publish::Publisher;
-use crate::throttle::Throttle;
+use crate::sockets::{BoundSockets, CONNECTIONS_MAX, Connection};
 use gate::Gate;
 use skerry_proto::authority::{Identity, pem};
 use skerry_proto::wire::enrol_server::EnrolServer;
@@ -39,6 +35,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::Status;
+use tonic::transport::server::{Connected, TcpConnectInfo};
 use tonic::transport::{Certificate, Server, ServerTlsConfig};
 
 /// Receive windows of a stream and of a connection: enough for a fast line with some delay, and a bound on what a client can make
@@ -84,12 +81,19 @@ async fn send<T>(tx: &mpsc::Sender<Result<T, Status>>, message: Result<T, Status
     }
 }
 
+impl Connected for Connection {
+    type ConnectInfo = TcpConnectInfo;
+
+    fn connect_info(&self) -> TcpConnectInfo {
+        self.socket().connect_info()
+    }
+}
+
 /// Everything that calls are answered from. Clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct Services {
     pub(crate) publisher: Publisher,
     pub(crate) credentials: Credentials,
-    pub(crate) throttle: Arc<Throttle>,
     pub(crate) catalogue: Catalogue,
     pub(crate) blobs: BlobStore,
     pub(crate) edges: Edges,
@@ -107,7 +111,6 @@ impl Services {
     pub(crate) fn new(
         publisher: Publisher,
         credentials: Credentials,
-        throttle: Throttle,
         catalogue: Catalogue,
         blobs: BlobStore,
         edges: Edges,
@@ -116,7 +119,6 @@ impl Services {
         Self {
             publisher,
             credentials,
-            throttle: Arc::new(throttle),
             catalogue,
             blobs,
             edges,
@@ -146,7 +148,8 @@ pub(crate) async fn serve(
         .client_auth_optional(true)
         .timeout(HANDSHAKE_TIME_MAX);
     let stopping = services.stopping.clone();
-    let incoming = sockets.incoming(Arc::clone(&services.metrics), abort);
+    services.metrics.connections_max.set(CONNECTIONS_MAX as f64);
+    let incoming = sockets.incoming(services.metrics.connections.clone(), abort);
     Server::builder()
         .tls_config(tls)?
         .initial_stream_window_size(STREAM_WINDOW)

@@ -7,12 +7,15 @@
 //! - `blobs`, `catalogue`: the bytes, and everything else that is known; `coding`: compressing them
 //! - `credentials`, `throttle`: who accounts are, what they sign with, and how often a stranger may guess
 //! - `publish`: what accounts may do with them; `edges`: who serves them
-//! - `grpc`: how all of it is called
+//! - `grpc`, `api`: how all of it is called; `sockets`, `basic`, `cause`: what both need
 //!
-//! Dependencies point one way: `grpc` → `publish`, `credentials`, `edges` → `blobs`, `catalogue` → `skerry_proto`.
+//! Dependencies point one way: `grpc`, `api` → `publish`, `credentials`, `edges` → `blobs`, `catalogue` → `skerry_proto`.
 
+mod api;
+mod basic;
 mod blobs;
 mod catalogue;
+mod cause;
 mod coding;
 mod config;
 mod credentials;
@@ -24,15 +27,18 @@ mod publish;
 mod run;
 mod secret;
 mod sid;
+mod sockets;
 #[cfg(test)]
 mod tests;
 mod throttle;
 
+pub use api::ApiError;
 pub use blobs::BlobError;
 pub use catalogue::CatalogueError;
-pub use config::{AuthLimits, Limits, OriginConfig};
-pub use grpc::{ListenError, ServeError};
+pub use config::{ApiCertificate, ApiConfig, AuthLimits, Limits, OriginConfig};
+pub use grpc::ServeError;
 pub use keys::KeysError;
 pub use publish::NewAccount;
 pub use run::{BoundOrigin, Origin, OriginAddresses, OriginError};
 pub use secret::NoRandomness;
+pub use sockets::ListenError;

@@ -52,6 +52,7 @@ pub(crate) struct Metrics {
     upload_bytes: Counter,
     upload_duration: Histogram,
     auth_failures: [Counter; 6],
+    api_requests: [Counter; 4],
     coded: [[Counter; 2]; 3],
     revision: Gauge,
     epoch: Gauge,
@@ -86,6 +87,12 @@ pub(crate) struct Metrics {
     pub(crate) connections: Gauge,
     /// Bound of [`Self::connections`].
     pub(crate) connections_max: Gauge,
+    /// Calls of the REST API without a token or key, or with a wrong one.
+    pub(crate) api_auth_failures: Counter,
+    /// Open connections of the REST API.
+    pub(crate) api_connections: Gauge,
+    /// Bound of [`Self::api_connections`].
+    pub(crate) api_connections_max: Gauge,
 }
 
 impl Metrics {
@@ -121,6 +128,15 @@ impl Metrics {
         self.auth_failures[kind as usize].increment(1);
     }
 
+    /// Counts an answer of the REST API by its status.
+    pub(crate) fn api_request(&self, status: u16) {
+        // The API answers nothing below 200.
+        let class = usize::from(status / 100).saturating_sub(2);
+        if let Some(counter) = self.api_requests.get(class) {
+            counter.increment(1);
+        }
+    }
+
     /// Counts a coded form that was made, and whether it is kept.
     pub(crate) fn coded(&self, coding: Coding, is_kept: bool) {
         self.coded[coding as usize][usize::from(is_kept)].increment(1);
@@ -150,6 +166,8 @@ impl Metrics {
             upload_duration: histogram!("skerry_origin_upload_duration_seconds"),
             auth_failures: ["certificate", "expelled", "token", "operator", "join_token", "too_many"]
                 .map(|kind| counter!("skerry_origin_grpc_auth_failures_total", "kind" => kind)),
+            api_requests: ["2xx", "3xx", "4xx", "5xx"]
+                .map(|class| counter!("skerry_origin_api_requests_total", "class" => class)),
             coded: Coding::ALL.map(|coding| [coded(coding, "dropped"), coded(coding, "kept")]),
             revision: gauge!("skerry_origin_revision"),
             epoch: gauge!("skerry_origin_epoch"),
@@ -169,6 +187,9 @@ impl Metrics {
             blob_bytes: gauge!("skerry_origin_blob_bytes"),
             connections: gauge!("skerry_origin_grpc_connections"),
             connections_max: gauge!("skerry_origin_grpc_connections_max"),
+            api_auth_failures: counter!("skerry_origin_api_auth_failures_total"),
+            api_connections: gauge!("skerry_origin_api_connections"),
+            api_connections_max: gauge!("skerry_origin_api_connections_max"),
         }
     }
 }
@@ -203,6 +224,10 @@ fn describe() {
     describe_gauge!("skerry_origin_blob_bytes", Unit::Bytes, "Bytes of the blobs that are stored");
     describe_gauge!("skerry_origin_grpc_connections", "Open gRPC connections");
     describe_gauge!("skerry_origin_grpc_connections_max", "Bound on open gRPC connections");
+    describe_counter!("skerry_origin_api_requests_total", "Answers of the REST API by class of their status");
+    describe_counter!("skerry_origin_api_auth_failures_total", "Calls of the REST API that were not let in");
+    describe_gauge!("skerry_origin_api_connections", "Open connections of the REST API");
+    describe_gauge!("skerry_origin_api_connections_max", "Bound on open connections of the REST API");
     describe_gauge!("skerry_build_info", "Constant 1, with the version as a label");
 }
 

@@ -9,26 +9,36 @@
 //! How requests arrive, and how errors travel, is for `grpc`.
 
 mod account;
+mod build;
 mod bundle;
 mod check;
 mod commit;
 mod content_type;
 mod contents;
+mod deploy;
 mod derive;
+mod environments;
 mod fault;
 mod history;
+mod named;
 mod pointer;
 mod read;
+mod receive;
+mod services;
 mod settings;
 mod site_file;
 mod upload;
+mod variables;
 
 pub use account::NewAccount;
+pub(crate) use build::Chosen;
 pub(crate) use bundle::{Bundle, BundleOf};
 pub(crate) use check::Planned;
 pub(crate) use commit::Changes;
+pub(crate) use deploy::{Deployed, Wanted};
 pub(crate) use derive::representations;
 pub(crate) use fault::Fault;
+pub(crate) use receive::{Part, Said};
 pub(crate) use settings::SettingsChange;
 pub(crate) use upload::UploadHead;
 
@@ -45,10 +55,14 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// Uploads under way at most. Each holds up to two batches of 1 MiB, and a window of its connection.
 const UPLOADS_MAX: usize = 256;
+
+/// Builds that are begun and not finished at most. Each holds a task; the work is bounded by the processors.
+const BUILDS_MAX: usize = 1024;
 
 /// How long an operation waits for its turn, in an environment or among the uploads, before it is refused.
 const TURN_WAIT_MAX: Duration = Duration::from_secs(30);
@@ -75,6 +89,37 @@ pub(crate) enum PublishError {
     /// What was given breaks rules: all that were found.
     #[error("{}", fault::list(.0))]
     Refused(Vec<Fault>),
+    /// A parameter is missing or breaks its rule.
+    #[error("{parameter} is missing or invalid; it is {accepts}")]
+    Invalid {
+        /// Which one, as clients call it.
+        parameter: &'static str,
+        /// What it has to be.
+        accepts: &'static str,
+    },
+    /// What a request names is not there.
+    #[error("there is no {noun} {name:?} in this service")]
+    Unknown {
+        /// What was looked for.
+        noun: &'static str,
+        /// Under which name.
+        name: String,
+    },
+    /// A build that is not completed cannot be deployed.
+    #[error("build {build} is not completed; see its status")]
+    NotCompleted {
+        /// Which one.
+        build: String,
+    },
+    /// There is no build to go back to.
+    #[error("no other build was live in this environment before; name the build to deploy")]
+    NothingBefore,
+    /// A name is taken.
+    #[error("{0}")]
+    Taken(&'static str),
+    /// A build that an environment shows.
+    #[error("the build is live in an environment; deploy another one there first")]
+    IsLive,
     /// A commit that changes nothing.
     #[error("nothing to publish: name at least one version, or one path to remove")]
     NothingToCommit,
@@ -137,11 +182,16 @@ pub(crate) struct Naming {
 }
 
 impl Naming {
-    /// URL of an environment, with the port where it is not that of HTTPS.
+    /// URL of an environment.
     pub(crate) fn public_url(&self, domain: &str) -> String {
+        format!("https://{}", self.public_name(domain))
+    }
+
+    /// A domain as it stands in URLs: with the port where it is not that of HTTPS.
+    pub(crate) fn public_name(&self, domain: &str) -> String {
         match self.public_port.load(Ordering::Relaxed) {
-            443 => format!("https://{domain}"),
-            port => format!("https://{domain}:{port}"),
+            443 => domain.to_owned(),
+            port => format!("{domain}:{port}"),
         }
     }
 }
@@ -162,6 +212,10 @@ struct Shared {
     metrics: Arc<Metrics>,
     tasks: TaskTracker,
     uploads: Arc<Semaphore>,
+    /// Builds that are begun and not finished.
+    builds: Arc<Semaphore>,
+    /// Cancelled when the origin stops: builds go on at the next start.
+    stopping: CancellationToken,
     /// One permit for each processor, so that compressing does not starve what answers.
     coders: Arc<Semaphore>,
     /// One lock for each environment that was published to.
@@ -182,9 +236,20 @@ impl Publisher {
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         metrics.coders_max.set(processors as f64);
         let coders = Arc::new(Semaphore::new(processors));
-        let turns = Mutex::default();
-        let shared =
-            Shared { catalogue, blobs, keys, limits, naming, metrics, tasks, uploads, coders, turns };
+        let shared = Shared {
+            catalogue,
+            blobs,
+            keys,
+            limits,
+            naming,
+            metrics,
+            tasks,
+            uploads,
+            builds: Arc::new(Semaphore::new(BUILDS_MAX)),
+            stopping: CancellationToken::new(),
+            coders,
+            turns: Mutex::default(),
+        };
         Self { shared: Arc::new(shared) }
     }
 
@@ -198,8 +263,9 @@ impl Publisher {
         &self.shared.naming
     }
 
-    /// Waits for all tasks that must not stop halfway.
+    /// Ends builds, which go on at the next start, and waits for all tasks that must not stop halfway.
     pub(crate) async fn finish(&self) {
+        self.shared.stopping.cancel();
         self.shared.tasks.close();
         self.shared.tasks.wait().await;
     }

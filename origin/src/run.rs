@@ -1,15 +1,17 @@
 //! The life of an origin: open, bind, serve, stop.
 
+use crate::api::{self, Api, ApiError, Hosts};
 use crate::blobs::{BlobError, BlobStore};
-use crate::catalogue::{Catalogue, CatalogueError};
+use crate::catalogue::{Actor, Catalogue, CatalogueError};
 use crate::config::OriginConfig;
 use crate::credentials::{CredentialError, Credentials};
 use crate::edges::{Edges, EnrolError};
-use crate::grpc::{self, BoundSockets, ListenError, ServeError, Services};
+use crate::grpc::{self, ServeError, Services};
 use crate::keys::{Keys, KeysError};
 use crate::metrics::Metrics;
 use crate::publish::{Naming, NewAccount, PublishError, Publisher};
 use crate::sid::AccountSid;
+use crate::sockets::{self, BoundSockets, ListenError};
 use crate::throttle::Throttle;
 use metrics_exporter_prometheus::PrometheusHandle;
 use skerry_folder::{DataFolder, FolderError};
@@ -46,6 +48,7 @@ pub struct Origin {
 pub struct BoundOrigin {
     origin: Origin,
     sockets: BoundSockets,
+    api: Option<BoundSockets>,
 }
 
 /// Where an origin listens.
@@ -53,6 +56,8 @@ pub struct BoundOrigin {
 pub struct OriginAddresses {
     /// gRPC with TLS.
     pub grpc: SocketAddr,
+    /// The REST API, where there is one.
+    pub api: Option<SocketAddr>,
 }
 
 /// Why an origin does not start, or stopped.
@@ -84,6 +89,9 @@ pub enum OriginError {
     /// The gRPC listener failed.
     #[error(transparent)]
     Serve(#[from] ServeError),
+    /// The certificate of the API cannot be used.
+    #[error(transparent)]
+    Api(#[from] ApiError),
     /// Figures cannot be kept.
     #[error("metrics cannot be set up")]
     Metrics(#[source] metrics_exporter_prometheus::BuildError),
@@ -125,10 +133,11 @@ impl Origin {
             naming,
             Arc::clone(&metrics),
         );
-        let credentials = Credentials::new(catalogue.clone(), Arc::clone(&keys), Arc::clone(&metrics));
         metrics.auth_entries_max.set(config.auth.entry_count_max as f64);
         let throttle = Throttle::new(config.auth);
-        let services = Services::new(publisher, credentials, throttle, catalogue, blobs, edges, metrics);
+        let credentials =
+            Credentials::new(catalogue.clone(), Arc::clone(&keys), Arc::clone(&metrics), throttle);
+        let services = Services::new(publisher, credentials, catalogue, blobs, edges, metrics);
         Ok(Self { config, folder, keys, services })
     }
 
@@ -172,8 +181,8 @@ impl Origin {
     /// # Errors
     /// [`OriginError::Catalogue`].
     pub async fn add_url_key(&self, account_sid: &str, key: PublicKey) -> Result<(), OriginError> {
-        let account = AccountSid::from(account_sid.to_owned());
-        let added = self.services.credentials.add_url_key(&account, key).await;
+        let actor = Actor::origin(AccountSid::from(account_sid.to_owned()));
+        let added = self.services.credentials.add_url_key(&actor, key).await;
         added.map(drop).map_err(|error| match error {
             CredentialError::Catalogue(error) => error.into(),
             // A new account has no such key yet.
@@ -236,8 +245,8 @@ impl Origin {
     /// # Errors
     /// [`OriginError::Listen`].
     pub async fn bind(self) -> Result<BoundOrigin, OriginError> {
-        match grpc::bind(&self.config.grpc_addresses) {
-            Ok(sockets) => Ok(BoundOrigin { origin: self, sockets }),
+        match self.sockets() {
+            Ok((sockets, api)) => Ok(BoundOrigin { origin: self, sockets, api }),
             Err(error) => {
                 self.close().await;
                 Err(error.into())
@@ -249,7 +258,7 @@ impl Origin {
 impl BoundOrigin {
     /// Where it listens.
     pub fn addresses(&self) -> OriginAddresses {
-        OriginAddresses { grpc: self.sockets.address() }
+        OriginAddresses { grpc: self.sockets.address(), api: self.api.as_ref().map(BoundSockets::address) }
     }
 
     /// Serves until `stop` is cancelled, then finishes what is under way within a deadline.
@@ -257,13 +266,17 @@ impl BoundOrigin {
     /// # Errors
     /// [`OriginError::Certificate`], [`OriginError::Serve`].
     pub async fn serve(self, stop: CancellationToken) -> Result<(), OriginError> {
-        let Self { origin, sockets } = self;
+        let Self { origin, sockets, api } = self;
         origin.folder.keep();
         let identity = origin.identity()?;
         let authority = origin.authority().certificate().clone();
         let services = origin.services.clone();
         let abort = CancellationToken::new();
-        let serving = grpc::serve(services.clone(), sockets, &identity, &authority, abort.clone());
+        let grpc = grpc::serve(services.clone(), sockets, &identity, &authority, abort.clone());
+        services.publisher.resume_builds().await?;
+        let acceptor = origin.config.api.certificate.as_ref().map(api::acceptor).transpose()?;
+        let api = api::serve(origin.api(), api, acceptor, services.stopping.clone(), abort.clone());
+        let serving = async { tokio::join!(grpc, api).0 };
         let stopping = async {
             stop.cancelled().await;
             services.stopping.cancel();
@@ -287,6 +300,28 @@ impl BoundOrigin {
 }
 
 impl Origin {
+    fn sockets(&self) -> Result<(BoundSockets, Option<BoundSockets>), ListenError> {
+        let grpc = sockets::bind("gRPC", &self.config.grpc_addresses)?;
+        let api = match &self.config.api.addresses[..] {
+            [] => None,
+            addresses => Some(sockets::bind("API", addresses)?),
+        };
+        Ok((grpc, api))
+    }
+
+    fn api(&self) -> Api {
+        let Services { publisher, credentials, catalogue, blobs, metrics, tasks, .. } = self.services.clone();
+        Api {
+            publisher,
+            credentials,
+            catalogue,
+            blobs,
+            metrics,
+            tasks,
+            hosts: Arc::new(Hosts::new(&self.config.api.names)),
+        }
+    }
+
     fn identity(&self) -> Result<Identity, OriginError> {
         self.authority()
             .issue_server(&self.config.grpc_names, SystemTime::now(), CERTIFICATE_LIFETIME)
@@ -316,7 +351,7 @@ async fn upkeep(services: &Services) {
     loop {
         ticks.tick().await;
         handle.run_upkeep();
-        services.metrics.auth_entries.set(services.throttle.entries() as f64);
+        services.metrics.auth_entries.set(services.credentials.throttle().entries() as f64);
         if let Ok((count, bytes)) = services.catalogue.blob_totals().await {
             services.metrics.blobs.set(count as f64);
             services.metrics.blob_bytes.set(bytes as f64);

@@ -50,14 +50,16 @@ sids! {
     ServiceSid = "ZS";
     /// An environment.
     EnvironmentSid = "ZE";
-    /// An asset.
+    /// An asset, or a function.
     AssetSid = "ZH";
-    /// An asset version.
+    /// A version of either.
     VersionSid = "ZN";
     /// A build.
     BuildSid = "ZB";
     /// A deployment.
     DeploymentSid = "ZD";
+    /// A variable of an environment.
+    VariableSid = "ZV";
     /// A shared key for signatures.
     SignatureKeyId = "YS";
     /// An edge.

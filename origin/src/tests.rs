@@ -65,6 +65,10 @@ fn config(folder: &Path) -> OriginConfig {
         data: folder.join("data"),
         grpc_addresses: vec!["127.0.0.1:0".parse().expect("address")],
         grpc_names: vec!["localhost".into(), "127.0.0.1".into()],
+        api: crate::ApiConfig {
+            addresses: vec!["127.0.0.1:0".parse().expect("address")],
+            ..crate::ApiConfig::default()
+        },
         base_domain: "localhost".into(),
         public_port: 8443,
         limits: Limits { served_size_max: 4 << 20, served_count_max: 3, ..Limits::default() },

@@ -1,6 +1,7 @@
 //! `skerry origin`: the role as a process of its own; and `skerry origin init`, which makes its first account.
 
 use crate::admin::{self, Admin};
+use crate::certificate;
 use crate::config::{self, ConfigOptions, OriginSettings};
 use crate::environment::Environment;
 use crate::failure::Failure;
@@ -78,8 +79,9 @@ pub(crate) async fn run(options: Options, environment: &Environment) -> Result<(
     }
 }
 
-async fn serve(settings: OriginSettings) -> Result<(), Failure> {
+async fn serve(mut settings: OriginSettings) -> Result<(), Failure> {
     let stop = shutdown::on_signal()?;
+    settings.role.api.certificate = certificate::of_api(&settings)?;
     let data = settings.role.data.clone();
     // Before anything is written: an origin that cannot start leaves nothing behind.
     let listeners = listener::bind(&settings.admin_addresses, "admin of the origin, admin.addresses").await?;
@@ -91,11 +93,12 @@ async fn serve(settings: OriginSettings) -> Result<(), Failure> {
     }
     write_authority(&origin, &data).await?;
     let metrics = origin.metrics();
-    let origin = origin
-        .bind()
-        .await
-        .map_err(|error| Failure::of(&error).hint("other addresses are set with grpc.addresses"))?;
+    let hint = "other addresses are set with grpc.addresses and api.addresses";
+    let origin = origin.bind().await.map_err(|error| Failure::of(&error).hint(hint))?;
     tracing::info!(grpc = %origin.addresses().grpc, data = %data.display(), "origin listens");
+    if let Some(api) = origin.addresses().api {
+        tracing::info!(%api, "API listens");
+    }
     for listener in &listeners {
         tracing::info!(admin = %listener.address(), "admin listens");
     }

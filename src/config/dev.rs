@@ -15,6 +15,7 @@ pub(crate) struct DevSettings {
 
 const DATA: &str = "skerry dev keeps everything in one folder; use --data DIR";
 const CERTIFICATE: &str = "skerry dev makes the certificates of its edges";
+const API: &str = "the API of skerry dev answers plain HTTP, on loopback only";
 const JOIN: &str = "skerry dev joins its edges to its origin";
 
 const ORIGIN: Table<OriginSettings> = Table {
@@ -25,6 +26,10 @@ const ORIGIN: Table<OriginSettings> = Table {
         ("data", DATA),
         ("grpc.addresses", "use --grpc ADDR"),
         ("grpc.names", "skerry dev covers localhost and the address of --grpc"),
+        ("api.addresses", "use --api ADDR"),
+        ("api.certificate", API),
+        ("api.key", API),
+        ("insecure", API),
         ("base_domain", "skerry dev gives names under localhost and skerry.localhost"),
         ("public_port", "skerry dev uses the port of --https"),
         ("admin.addresses", "use --origin-admin ADDR"),

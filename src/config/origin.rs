@@ -1,19 +1,23 @@
 //! The settings of an origin.
 
+use super::layers::Fault;
 use super::value::{self, ADDRESSES, COUNT, SECONDS, SIZE, put};
 use super::{ConfigOptions, Setting, Shape, Table, load_role};
 use crate::environment::Environment;
 use crate::failure::Failure;
-use skerry_origin::{AuthLimits, Limits, OriginConfig};
+use skerry_origin::{ApiConfig, AuthLimits, Limits, OriginConfig};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// An origin, and the pages that the program adds.
+/// An origin before its certificate is read, and the pages that the program adds.
 #[derive(Debug, Clone)]
 pub(crate) struct OriginSettings {
     pub(crate) role: OriginConfig,
     pub(crate) admin_addresses: Vec<SocketAddr>,
+    pub(crate) api_certificate: Option<PathBuf>,
+    pub(crate) api_key: Option<PathBuf>,
+    pub(crate) is_insecure: bool,
 }
 
 impl OriginSettings {
@@ -23,13 +27,14 @@ impl OriginSettings {
             data: PathBuf::new(),
             grpc_addresses: Vec::new(),
             grpc_names: Vec::new(),
+            api: ApiConfig::default(),
             base_domain: String::new(),
             public_port: 443,
             limits: Limits::default(),
             auth: AuthLimits::default(),
             lease: Duration::from_secs(10),
         };
-        Self { role, admin_addresses: Vec::new() }
+        Self { role, admin_addresses: Vec::new(), api_certificate: None, api_key: None, is_insecure: false }
     }
 }
 
@@ -42,7 +47,21 @@ pub(crate) fn load(
     environment: &Environment,
 ) -> Result<Option<OriginSettings>, Failure> {
     let table = Table { settings: SETTINGS, prefix: "", variables: VARIABLES, fixed: &[], defaults: &[] };
-    load_role(&table, OriginSettings::blank(), options, environment, |_, _| {})
+    load_role(&table, OriginSettings::blank(), options, environment, check)
+}
+
+/// What no single setting can tell.
+fn check(settings: &OriginSettings, faults: &mut Vec<Fault>) {
+    if settings.api_certificate.is_some() != settings.api_key.is_some() {
+        faults.push(Fault::new("api.certificate and api.key belong together: set both, or none"));
+    }
+    let exposed = settings.role.api.addresses.iter().find(|address| !address.ip().is_loopback());
+    if let (Some(address), None, false) = (exposed, &settings.api_certificate, settings.is_insecure) {
+        faults.push(Fault::new(format!(
+            "api.addresses has {address}, which is not loopback, and there is no TLS: set api.certificate and api.key, \
+             or insecure = true where something else encrypts"
+        )));
+    }
 }
 
 pub(super) const VARIABLES: &str = "SKERRY_ORIGIN_";
@@ -75,6 +94,46 @@ pub(super) const SETTINGS: &[Setting<OriginSettings>] = &[
         accepts: "host names and IP addresses; at least one",
         doc: "Names by which edges and publishers reach the gRPC listener; its certificate covers them.",
         set: |to, text| put(&mut to.role.grpc_names, value::names(text)),
+    },
+    Setting {
+        name: "api.addresses",
+        default: "127.0.0.1:8080",
+        shape: Shape::List,
+        accepts: "addresses with a port, such as 127.0.0.1:8080 or [::1]:8080; none for no API",
+        doc: "Addresses of the REST API. One that is not loopback needs api.certificate, or insecure = true.",
+        set: |to, text| put(&mut to.role.api.addresses, value::optional_addresses(text)),
+    },
+    Setting {
+        name: "api.names",
+        default: "",
+        shape: Shape::List,
+        accepts: "host names",
+        doc: "Host names by which the REST API may be reached, beside localhost, addresses, and those of Twilio's API.",
+        set: |to, text| put(&mut to.role.api.names, Some(value::list(text))),
+    },
+    Setting {
+        name: "api.certificate",
+        default: "",
+        shape: Shape::Text,
+        accepts: "a PEM file with the certificate and its chain, leaf first; empty for plain HTTP",
+        doc: "Certificate of the REST API.",
+        set: |to, text| put(&mut to.api_certificate, Some(value::optional_path(text))),
+    },
+    Setting {
+        name: "api.key",
+        default: "",
+        shape: Shape::Text,
+        accepts: "a PEM file with the private key",
+        doc: "Private key of api.certificate.",
+        set: |to, text| put(&mut to.api_key, Some(value::optional_path(text))),
+    },
+    Setting {
+        name: "insecure",
+        default: "false",
+        shape: Shape::Text,
+        accepts: "true or false",
+        doc: "Whether the REST API may answer plain HTTP on an address that is not loopback.",
+        set: |to, text| put(&mut to.is_insecure, text.parse().ok()),
     },
     Setting {
         name: "base_domain",

@@ -78,8 +78,12 @@ pub(super) fn names(text: &str) -> Option<Vec<String>> {
 
 /// Socket addresses, at least one.
 pub(super) fn addresses(text: &str) -> Option<Vec<SocketAddr>> {
-    let addresses: Option<Vec<SocketAddr>> = list(text).iter().map(|entry| entry.parse().ok()).collect();
-    addresses.filter(|addresses| !addresses.is_empty())
+    optional_addresses(text).filter(|addresses| !addresses.is_empty())
+}
+
+/// Socket addresses, or none.
+pub(super) fn optional_addresses(text: &str) -> Option<Vec<SocketAddr>> {
+    list(text).iter().map(|entry| entry.parse().ok()).collect()
 }
 
 /// A path; `None` inside where the text is empty.

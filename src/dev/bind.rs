@@ -14,7 +14,7 @@ use skerry_edge::config::{EdgeConfig, ServerIdentity};
 use skerry_edge::control::Identity;
 use skerry_edge::run::Edge;
 use skerry_folder::DataFolder;
-use skerry_origin::{BoundOrigin, Origin, OriginConfig};
+use skerry_origin::{ApiConfig, BoundOrigin, Origin, OriginConfig};
 use skerry_proto::authority::pem;
 use skerry_proto::join::JoinToken;
 use skerry_proto::signed_url::key::{Algorithm, SigningKey};
@@ -37,7 +37,6 @@ pub(super) struct Bound {
     pub(super) origin: BoundOrigin,
     pub(super) origin_metrics: PrometheusHandle,
     pub(super) origin_admin: Vec<HttpListener>,
-    pub(super) api: Vec<HttpListener>,
     pub(super) edges: Vec<BoundEdge>,
     pub(super) credentials: Credentials,
     pub(super) ca_pem: String,
@@ -97,7 +96,6 @@ pub(super) async fn bind(
         origin: origin.bind().await.map_err(of_origin)?,
         origin_metrics,
         origin_admin: bind_page(options.origin_admin(), "admin of the origin, --origin-admin", hints).await?,
-        api: bind_page(options.api, "API, --api", hints).await?,
         edges,
         credentials,
         ca_pem,
@@ -114,6 +112,7 @@ fn origin_config(options: &Options, role: OriginConfig, folder: &DevFolder) -> O
         data: folder.origin(),
         grpc_addresses: with_both_loopbacks(options.grpc),
         grpc_names: names,
+        api: ApiConfig { addresses: with_both_loopbacks(options.api), ..role.api },
         base_domain: BASE_DOMAIN.into(),
         public_port: options.https.port(),
         ..role

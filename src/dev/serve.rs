@@ -4,7 +4,7 @@
 
 use super::bind::{Bound, BoundEdge};
 use super::folder::DevFolder;
-use super::{announce, api, demo};
+use super::{announce, demo};
 use crate::admin::{self, Admin};
 use crate::client::{Credentials, Place, Running, RunningEdge};
 use crate::commands::dev::Options;
@@ -85,7 +85,6 @@ impl Server {
             degraded: Box::new(Vec::new),
         };
         pages.spawn(admin::serve(bound.origin_admin, page, pages_stop.clone()));
-        pages.spawn(api::serve(bound.api, pages_stop.clone()));
         let origin = tokio::spawn(bound.origin.serve(origin_stop.clone()));
         let mut starting = JoinSet::new();
         let mut edges = Vec::new();
@@ -180,7 +179,8 @@ fn addresses(bound: &Bound) -> Running {
     });
     Running {
         pid: std::process::id(),
-        api: page(&bound.api),
+        // A development server always has an API.
+        api: bound.origin.addresses().api.map(|api| format!("http://{}", reachable(api))).unwrap_or_default(),
         grpc: format!("https://{}", reachable(bound.origin.addresses().grpc)),
         origin_admin: page(&bound.origin_admin),
         edges: edges.collect(),

@@ -134,6 +134,18 @@ fn an_earlier_build_keeps_its_bundle() {
 }
 
 #[test]
+fn the_api_answers_with_the_same_bundle_as_grpc() {
+    let dev = Dev::start();
+    let build = publish(&dev.publisher(), &[("/b.bin", bytes(1, 400_000)), ("/a.bin", bytes(2, 1))]);
+    let bundle = format!("/v1/Services/{}/Builds/{build}/Bundle", dev.line().text("/service_sid"));
+    let (headers, tar) = dev.api().download(&bundle);
+    assert_eq!(headers["content-type"], "application/x-tar");
+    assert!(archive(&dev.publisher(), &build).expect("the owner") == tar);
+    let (stranger, _) = dev.publisher().create_account("other");
+    dev.api().of(stranger).get(&bundle).assert_refused(404, 20404, &[]);
+}
+
+#[test]
 fn a_build_without_private_assets_has_an_empty_bundle_and_before_any_build_there_is_none() {
     let dev = Dev::start();
     let (account, _) = dev.publisher().create_account("other");

@@ -16,6 +16,8 @@ const MAKERS: [&[&str]; 4] = [
         "--set",
         "grpc.addresses=127.0.0.1:0",
         "--set",
+        "api.addresses=127.0.0.1:0",
+        "--set",
         "admin.addresses=127.0.0.1:0",
     ],
     &[
@@ -128,6 +130,7 @@ fn a_port_in_use_leaves_nothing_behind() {
     let [_, origin, edge, _] = MAKERS;
     for (maker, key) in [
         (origin, "grpc.addresses"),
+        (origin, "api.addresses"),
         (origin, "admin.addresses"),
         (edge, "https.addresses"),
         (edge, "admin.addresses"),
@@ -171,7 +174,17 @@ fn a_start_that_fails_takes_nothing_from_a_folder_that_is_in_use() {
     let address = format!("grpc.addresses={}", taken.local_addr().expect("bound"));
     let data = format!("data={}", origin.data().display());
     origin.cli().refused(
-        &["origin", "--set", &data, "--set", &address, "--set", "admin.addresses=127.0.0.1:0"],
+        &[
+            "origin",
+            "--set",
+            &data,
+            "--set",
+            &address,
+            "--set",
+            "api.addresses=",
+            "--set",
+            "admin.addresses=127.0.0.1:0",
+        ],
         &["in use"],
     );
     assert_eq!(files_below(&origin.data()), before);

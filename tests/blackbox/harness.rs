@@ -3,6 +3,7 @@
 //! A [`Dev`], an [`Origin`] or an [`Edge`] is a process; a [`Site`] is what a browser sees of an edge; a [`Cli`] is a shell that knows
 //! where the origin is. Everything waits for events with a deadline, nothing sleeps, and whatever was started ends with its value.
 
+mod api;
 mod cli;
 mod companion;
 mod content;
@@ -18,6 +19,7 @@ mod site;
 mod site_h3;
 mod site_tcp;
 
+pub(crate) use api::{Api, Part};
 pub(crate) use cli::{Cli, Outcome};
 pub(crate) use companion::Companion;
 pub(crate) use content::{Random, bytes, files_below, hash, text};

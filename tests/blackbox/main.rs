@@ -7,6 +7,7 @@
 mod harness;
 
 mod access;
+mod api;
 mod bundle;
 mod by_hash;
 mod cache_disk;

@@ -49,6 +49,7 @@ impl Roles {
         let origin_settings = [
             ("data", folder.join("origin").display().to_string()),
             ("grpc.addresses", grpc.to_string()),
+            ("api.addresses", String::new()),
             ("admin.addresses", origin_admin.to_string()),
             ("public_port", https.port().to_string()),
         ];

@@ -6,6 +6,7 @@ use super::temporary::TemporaryBlob;
 use super::{BlobError, BlobStore, StoredBlob, blocking};
 use bytes::Bytes;
 use std::io;
+use std::ops::RangeInclusive;
 use tokio::task::JoinHandle;
 
 /// Bytes that are gathered before they go to a thread: large enough that the hand-over costs nothing beside the hashing.
@@ -18,7 +19,8 @@ pub(crate) struct BlobUpload {
     temporary: Temporary,
     batch: Vec<Bytes>,
     batch_len: usize,
-    announced: u64,
+    size_min: u64,
+    size_max: u64,
     arrived: u64,
 }
 
@@ -29,9 +31,10 @@ enum Temporary {
 }
 
 impl BlobUpload {
-    pub(super) fn new(store: BlobStore, temporary: TemporaryBlob, announced: u64) -> Self {
+    pub(super) fn new(store: BlobStore, temporary: TemporaryBlob, sizes: RangeInclusive<u64>) -> Self {
         let temporary = Temporary::AtRest(Box::new(temporary));
-        Self { store, temporary, batch: Vec::new(), batch_len: 0, announced, arrived: 0 }
+        let (size_min, size_max) = sizes.into_inner();
+        Self { store, temporary, batch: Vec::new(), batch_len: 0, size_min, size_max, arrived: 0 }
     }
 
     /// Takes the next bytes; waits while the disk is slower than the client.
@@ -43,8 +46,8 @@ impl BlobUpload {
     /// After a cancelled call the upload is lost; drop it.
     pub(crate) async fn push(&mut self, piece: Bytes) -> Result<(), BlobError> {
         self.arrived += piece.len() as u64;
-        if self.arrived > self.announced {
-            return Err(BlobError::TooLong { announced: self.announced });
+        if self.arrived > self.size_max {
+            return Err(BlobError::TooLong { announced: self.size_max });
         }
         self.batch_len += piece.len();
         self.batch.push(piece);
@@ -57,7 +60,7 @@ impl BlobUpload {
 
     /// Whether all bytes came that were announced.
     pub(crate) const fn is_complete(&self) -> bool {
-        self.arrived >= self.announced
+        self.arrived >= self.size_min
     }
 
     /// Ends the upload: when this returns, the blob is durable.
@@ -65,8 +68,8 @@ impl BlobUpload {
     /// # Errors
     /// [`BlobError::TooShort`], [`BlobError::NoSpace`] or [`BlobError::Io`].
     pub(crate) async fn finish(mut self) -> Result<StoredBlob, BlobError> {
-        if self.arrived < self.announced {
-            let (announced, arrived) = (self.announced, self.arrived);
+        if self.arrived < self.size_min {
+            let (announced, arrived) = (self.size_min, self.arrived);
             self.rest().await?;
             return Err(BlobError::TooShort { announced, arrived });
         }

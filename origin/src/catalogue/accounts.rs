@@ -1,6 +1,7 @@
 //! Accounts with their tokens, services and environments.
 
 use super::environments::{Settings, SettingsColumns, settings};
+use super::resources::audit::{self, Action, Actor};
 use super::{Catalogue, CatalogueError, bytes_32, events};
 use crate::sid::{AccountSid, BuildSid, EnvironmentSid, ServiceSid};
 use skerry_proto::pointer::Version;
@@ -79,11 +80,14 @@ impl Catalogue {
         pointer: impl FnOnce(Version) -> Vec<u8> + Send,
     ) -> Result<Option<Version>, CatalogueError> {
         let mut transaction = self.write().await?;
-        let is_taken: bool =
-            sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM environments WHERE domain_name = ?1)")
-                .bind(&rows.domain)
-                .fetch_one(&mut *transaction)
-                .await?;
+        let is_taken: bool = sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM environments WHERE domain_name = ?1) \
+                                OR EXISTS (SELECT 1 FROM services WHERE domain_base = ?2)",
+        )
+        .bind(&rows.domain)
+        .bind(rows.domain.split('.').next())
+        .fetch_one(&mut *transaction)
+        .await?;
         if is_taken {
             return Ok(None);
         }
@@ -106,16 +110,19 @@ impl Catalogue {
         .execute(&mut *transaction)
         .await?;
         sqlx::query(
-            "INSERT INTO services (sid, account_sid, unique_name, created_at) VALUES (?1, ?2, ?3, ?4)",
+            "INSERT INTO services (sid, account_sid, unique_name, friendly_name, domain_base, created_at, updated_at) \
+             VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?5)",
         )
         .bind(rows.service.as_str())
         .bind(rows.account.as_str())
         .bind(&rows.unique_name)
+        .bind(rows.domain.split('.').next())
         .bind(rows.created_at)
         .execute(&mut *transaction)
         .await?;
         sqlx::query(
-            "INSERT INTO environments (sid, service_sid, unique_name, domain_name, created_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+            "INSERT INTO environments (sid, service_sid, unique_name, domain_name, created_at, updated_at) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?5)",
         )
         .bind(rows.environment.as_str())
         .bind(rows.service.as_str())
@@ -124,6 +131,10 @@ impl Catalogue {
         .bind(rows.created_at)
         .execute(&mut *transaction)
         .await?;
+        let actor = Actor::origin(rows.account.clone());
+        for sid in [rows.account.as_str(), rows.service.as_str(), rows.environment.as_str()] {
+            audit::append(&mut transaction, &actor, Action::Create, sid, rows.created_at).await?;
+        }
         let version = events::append(&mut transaction, &rows.domain, pointer).await?;
         transaction.commit().await?;
         self.announce(version);

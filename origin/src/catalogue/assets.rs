@@ -1,6 +1,7 @@
 //! Assets and their versions.
 
 use super::derived::{self, Derived, DerivedColumns};
+use super::resources::audit::{self, Action, Actor};
 use super::{Catalogue, CatalogueError, add_blob, signed, stored_blob};
 use crate::blobs::StoredBlob;
 use crate::sid::{AssetSid, BuildSid, ServiceSid, VersionSid};
@@ -60,6 +61,7 @@ impl Catalogue {
     /// Any [`CatalogueError`].
     pub(crate) async fn add_version(
         &self,
+        actor: &Actor,
         version: &NewVersion,
     ) -> Result<(AssetSid, VersionSid), CatalogueError> {
         let sid = VersionSid::random()?;
@@ -68,8 +70,8 @@ impl Catalogue {
         add_blob(&mut transaction, &version.blob, version.created_at).await?;
         // An asset is named by its path here. The update changes nothing; without it nothing would be returned.
         let asset: String = sqlx::query_scalar(
-            "INSERT INTO assets (sid, service_sid, friendly_name, created_at) VALUES (?1, ?2, ?3, ?4) \
-             ON CONFLICT (service_sid, friendly_name) DO UPDATE SET friendly_name = excluded.friendly_name RETURNING sid",
+            "INSERT INTO assets (sid, service_sid, friendly_name, created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?4) \
+             ON CONFLICT (service_sid, friendly_name) WHERE is_deleted = 0 DO UPDATE SET friendly_name = excluded.friendly_name RETURNING sid",
         )
         .bind(new_asset.as_str())
         .bind(version.service.as_str())
@@ -91,6 +93,10 @@ impl Catalogue {
         .bind(version.created_at)
         .execute(&mut *transaction)
         .await?;
+        if asset == new_asset.as_str() {
+            audit::append(&mut transaction, actor, Action::Create, &asset, version.created_at).await?;
+        }
+        audit::append(&mut transaction, actor, Action::Create, sid.as_str(), version.created_at).await?;
         transaction.commit().await?;
         Ok((asset.into(), sid))
     }
@@ -132,7 +138,7 @@ impl Catalogue {
              FROM json_each(?1) wanted JOIN asset_versions v ON v.sid = wanted.value \
              JOIN assets ON assets.sid = asset_sid JOIN blobs ON blobs.hash = v.blob_hash \
              LEFT JOIN derived_blobs d ON source_hash = v.blob_hash LEFT JOIN blobs coded ON coded.hash = d.blob_hash \
-             WHERE service_sid = ?2 ORDER BY wanted.key, encoding",
+             WHERE service_sid = ?2 AND assets.is_deleted = 0 ORDER BY wanted.key, encoding",
         )
         .bind(sids)
         .bind(service.as_str())

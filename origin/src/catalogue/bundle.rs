@@ -32,7 +32,7 @@ impl Catalogue {
     ) -> Result<Option<PrivateVersions>, CatalogueError> {
         let found: Option<(String, i64)> = sqlx::query_as(
             "SELECT service_sid, builds.created_at FROM builds JOIN services ON services.sid = service_sid \
-             WHERE builds.sid = ?1 AND account_sid = ?2",
+             WHERE builds.sid = ?1 AND account_sid = ?2 AND is_deleted = 0",
         )
         .bind(build.as_str())
         .bind(account.as_str())

@@ -3,6 +3,7 @@
 //! Each change is one transaction with the account's pointers at new revisions, so that edges learn of it, and acknowledge it, like of
 //! a deployment.
 
+use super::resources::audit::{self, Action, Actor};
 use super::{Catalogue, CatalogueError, events};
 use crate::sid::{AccountSid, EnvironmentSid, SignatureKeyId};
 use skerry_proto::hmac::{Algorithm, Midstates};
@@ -76,6 +77,20 @@ pub(crate) enum CredentialChange {
     },
 }
 
+impl CredentialChange {
+    /// What the audit log says of it. Nothing of a token that is what it was.
+    fn audited(&self) -> Option<(Action, String)> {
+        Some(match self {
+            Self::AddToken { slot, .. } => (Action::Create, token_name(*slot)),
+            Self::FillToken { .. } => return None,
+            Self::RemoveToken { slot } => (Action::Delete, token_name(*slot)),
+            Self::AddSignatureKey { id, .. } => (Action::Create, id.as_str().to_owned()),
+            Self::AddUrlKey { key } => (Action::Create, key.id().to_owned()),
+            Self::RemoveSignatureKey { id } | Self::RemoveUrlKey { id } => (Action::Delete, id.clone()),
+        })
+    }
+}
+
 impl Catalogue {
     /// All credentials of an account, tokens by slot, keys by age.
     ///
@@ -115,14 +130,18 @@ impl Catalogue {
     /// Any [`CatalogueError`].
     pub(crate) async fn change_credentials(
         &self,
-        account: &AccountSid,
+        actor: &Actor,
         change: &CredentialChange,
         now: i64,
         restamp: impl Fn(&[u8], Version, Vec<PublicKey>) -> Option<Vec<u8>> + Send + Sync,
     ) -> Result<Option<Version>, CatalogueError> {
+        let account = &actor.account;
         let mut transaction = self.write().await?;
         if statement(account, change, now).execute(&mut *transaction).await?.rows_affected() == 0 {
             return Ok(None);
+        }
+        if let Some((action, subject)) = change.audited() {
+            audit::append(&mut transaction, actor, action, &subject, now).await?;
         }
         let pointers: Vec<(String, Vec<u8>)> = sqlx::query_as(
             "SELECT pointers.domain, pointer FROM services JOIN environments ON service_sid = services.sid \
@@ -268,6 +287,11 @@ async fn url_keys(
         })
         .collect::<Option<_>>()
         .ok_or(damaged)
+}
+
+/// What the slot of a token is called where it was used or changed.
+pub(crate) fn token_name(slot: u8) -> String {
+    format!("auth_token_{slot}")
 }
 
 /// The midstates of a token, under each algorithm, as they are kept.

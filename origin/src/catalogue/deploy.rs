@@ -1,36 +1,36 @@
-//! Builds and deployments: the one transaction that changes what an environment shows.
+//! Deployments: the one transaction that changes what an environment shows.
 
-use super::derived::hex_list;
+use super::builds::{self, BuildDocuments, NewBuild};
 use super::environments::{SettingsColumns, Standing, settings};
-use super::{Catalogue, CatalogueError, add_blob, credentials, events, signed};
+use super::resources::audit::{self, Action, Actor};
+use super::{Catalogue, CatalogueError, credentials, events, signed};
 use crate::blobs::StoredBlob;
-use crate::sid::{AccountSid, BuildSid, DeploymentSid, EnvironmentSid, ServiceSid};
-use skerry_proto::hash::Hash;
+use crate::sid::{AccountSid, BuildSid, DeploymentSid, EnvironmentSid};
 use skerry_proto::pointer::Version;
+use skerry_proto::slices::BlobId;
 use sqlx::{Sqlite, Transaction};
 
 /// A manifest or history document: a blob that this origin wrote.
 pub(crate) type Document = StoredBlob;
 
-/// A build that is about to be made and deployed.
+/// A deployment that is about to be made.
 #[derive(Debug, Clone)]
 pub(crate) struct NewDeployment {
     pub(crate) account: AccountSid,
-    pub(crate) service: ServiceSid,
     pub(crate) environment: EnvironmentSid,
     pub(crate) domain: String,
-    pub(crate) build: BuildSid,
     pub(crate) deployment: DeploymentSid,
     /// The build that must still be live.
     pub(crate) replaces: Option<BuildSid>,
+    /// `None`: the environment goes off the net.
+    pub(crate) build: Option<BuildSid>,
     /// Numbers of the build's versions.
     pub(crate) versions: Vec<i64>,
-    pub(crate) manifest: Document,
+    /// Of the build.
+    pub(crate) manifest: Option<BlobId>,
     pub(crate) history: Option<Document>,
-    /// Pages of both.
+    /// Pages of the history.
     pub(crate) pages: Vec<Document>,
-    /// The derived blobs that the manifest names.
-    pub(crate) derived: Vec<Hash>,
     /// Where something older is shown now than before, for another reason than an older version at the same path: the youngest
     /// date that was sent there.
     pub(crate) older_than: Option<i64>,
@@ -47,20 +47,32 @@ pub(crate) enum DeployOutcome {
 }
 
 impl Catalogue {
-    /// Makes a build and points the environment at it, if nobody else did meanwhile.
+    /// Points an environment at a build, if nobody else did meanwhile. With `made`, the build is new, and is added in the same
+    /// transaction.
     ///
     /// # Errors
     /// Any [`CatalogueError`].
     pub(crate) async fn deploy(
         &self,
+        actor: &Actor,
         new: &NewDeployment,
+        made: Option<(&NewBuild, &BuildDocuments)>,
         pointer: impl FnOnce(Version, &Standing) -> Vec<u8> + Send,
     ) -> Result<DeployOutcome, CatalogueError> {
         let versions =
             serde_json::to_string(&new.versions).map_err(|_| CatalogueError::Damaged("numbers are JSON"))?;
         let mut transaction = self.write().await?;
-        add_documents(&mut transaction, new).await?;
-        add_build(&mut transaction, new, &versions).await?;
+        if let Some((build, documents)) = made {
+            builds::add(&mut transaction, actor, build).await?;
+            builds::complete(&mut transaction, &new.account, &build.build, documents, new.created_at).await?;
+        }
+        builds::add_documents(
+            &mut transaction,
+            &new.account,
+            new.history.iter().chain(&new.pages),
+            new.created_at,
+        )
+        .await?;
         let older_than = older_than(&mut transaction, new, &versions).await?;
         let environment = point(&mut transaction, new, older_than).await?;
         let Some(EnvironmentColumns { deployment_number: number, modified_floor, settings: columns }) =
@@ -71,7 +83,7 @@ impl Catalogue {
         };
         move_versions(&mut transaction, new, &versions, number).await?;
         let standing = Standing {
-            manifest: Some(new.manifest.id),
+            manifest: new.manifest,
             history: new.history.map(|history| history.id),
             settings: settings(columns)?,
             modified_floor,
@@ -86,71 +98,19 @@ impl Catalogue {
         .bind(new.deployment.as_str())
         .bind(new.environment.as_str())
         .bind(number)
-        .bind(new.build.as_str())
+        .bind(new.build.as_ref().map(BuildSid::as_str))
         .bind(new.history.map(|history| history.id.hash.as_bytes().to_vec()))
         .bind(signed(version.epoch))
         .bind(signed(version.revision))
         .bind(new.created_at)
         .execute(&mut *transaction)
         .await?;
+        audit::append(&mut transaction, actor, Action::Create, new.deployment.as_str(), new.created_at)
+            .await?;
         transaction.commit().await?;
         self.announce(version);
         Ok(DeployOutcome::Live(version))
     }
-}
-
-async fn add_documents(
-    transaction: &mut Transaction<'static, Sqlite>,
-    new: &NewDeployment,
-) -> Result<(), CatalogueError> {
-    for document in std::iter::once(&new.manifest).chain(&new.history).chain(&new.pages) {
-        add_blob(transaction, document, new.created_at).await?;
-        sqlx::query(
-            "INSERT INTO named_blobs (account_sid, blob_hash) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
-        )
-        .bind(new.account.as_str())
-        .bind(&document.id.hash.as_bytes()[..])
-        .execute(&mut **transaction)
-        .await?;
-    }
-    Ok(())
-}
-
-async fn add_build(
-    transaction: &mut Transaction<'static, Sqlite>,
-    new: &NewDeployment,
-    versions: &str,
-) -> Result<(), CatalogueError> {
-    sqlx::query("INSERT INTO builds (sid, service_sid, manifest_hash, created_at) VALUES (?1, ?2, ?3, ?4)")
-        .bind(new.build.as_str())
-        .bind(new.service.as_str())
-        .bind(&new.manifest.id.hash.as_bytes()[..])
-        .bind(new.created_at)
-        .execute(&mut **transaction)
-        .await?;
-    sqlx::query("INSERT INTO build_versions (build_sid, version_number) SELECT ?1, value FROM json_each(?2)")
-        .bind(new.build.as_str())
-        .bind(versions)
-        .execute(&mut **transaction)
-        .await?;
-    // What is private is in no manifest, so no edge may ask for it.
-    sqlx::query(
-        "INSERT INTO named_blobs (account_sid, blob_hash) SELECT ?1, blob_hash FROM json_each(?2) \
-         JOIN asset_versions ON number = value WHERE visibility <> 'private' ON CONFLICT DO NOTHING",
-    )
-    .bind(new.account.as_str())
-    .bind(versions)
-    .execute(&mut **transaction)
-    .await?;
-    sqlx::query(
-        "INSERT INTO named_blobs (account_sid, blob_hash) SELECT ?1, unhex(value) FROM json_each(?2) \
-         WHERE true ON CONFLICT DO NOTHING",
-    )
-    .bind(new.account.as_str())
-    .bind(hex_list(&new.derived)?)
-    .execute(&mut **transaction)
-    .await?;
-    Ok(())
 }
 
 /// The youngest date that clients may hold of a path at which this deployment puts an older version. What they hold is the greatest
@@ -198,7 +158,7 @@ async fn point(
                    protected_stale_seconds",
     )
     .bind(new.environment.as_str())
-    .bind(new.build.as_str())
+    .bind(new.build.as_ref().map(BuildSid::as_str))
     .bind(new.replaces.as_ref().map(BuildSid::as_str))
     .bind(older_than)
     .bind(new.created_at)

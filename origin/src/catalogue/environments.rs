@@ -1,5 +1,6 @@
 //! Environments: what they were told beside their builds, and what they show.
 
+use super::resources::audit::{self, Action, Actor};
 use super::{Catalogue, CatalogueError, credentials, events, signed, unsigned};
 use crate::sid::EnvironmentSid;
 use skerry_proto::hash::Hash;
@@ -61,6 +62,8 @@ impl Catalogue {
     /// Any [`CatalogueError`].
     pub(crate) async fn update_environment(
         &self,
+        actor: &Actor,
+        now: i64,
         environment: &EnvironmentSid,
         domain: &str,
         settings: Settings,
@@ -96,6 +99,7 @@ impl Catalogue {
             url_keys: credentials::pointer_keys(&mut transaction, environment).await?,
         };
         let version = events::append(&mut transaction, domain, |version| pointer(version, &standing)).await?;
+        audit::append(&mut transaction, actor, Action::Update, environment.as_str(), now).await?;
         transaction.commit().await?;
         self.announce(version);
         Ok(version)

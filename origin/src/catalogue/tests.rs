@@ -51,6 +51,13 @@ fn blob(content: &[u8]) -> StoredBlob {
     StoredBlob { id: BlobId::of(content), sha256: [7; 32] }
 }
 
+/// A build, and its deployment.
+struct Made {
+    build: NewBuild,
+    documents: BuildDocuments,
+    deployment: NewDeployment,
+}
+
 impl Opened {
     async fn version(&self, path: &str, content: &[u8], visibility: Visibility) -> AssetVersion {
         let new = NewVersion {
@@ -61,41 +68,60 @@ impl Opened {
             blob: blob(content),
             created_at: 100,
         };
-        let (_, sid) = self.catalogue.add_version(&new).await.expect("adds");
+        let (_, sid) = self.catalogue.add_version(&self.actor(), &new).await.expect("adds");
         let mut found =
             self.catalogue.versions(&self.rows.service, &[sid.to_string()]).await.expect("answers");
         found.pop().expect("there")
     }
 
-    async fn deploy(
-        &self,
-        replaces: Option<&BuildSid>,
-        versions: &[&AssetVersion],
-        at: i64,
-    ) -> NewDeployment {
-        let new = self.deployment(replaces, versions, at);
-        let outcome = self.catalogue.deploy(&new, |_, _| b"pointer".to_vec()).await.expect("deploys");
+    async fn deploy(&self, replaces: Option<&BuildSid>, versions: &[&AssetVersion], at: i64) -> Made {
+        let made = self.made(replaces, versions, at);
+        let outcome = self.deploy_made(&made, |_, _| b"pointer".to_vec()).await;
         assert!(matches!(outcome, DeployOutcome::Live(_)));
-        new
+        made
     }
 
-    fn deployment(&self, replaces: Option<&BuildSid>, versions: &[&AssetVersion], at: i64) -> NewDeployment {
-        NewDeployment {
-            account: self.rows.account.clone(),
+    async fn deploy_made(
+        &self,
+        made: &Made,
+        pointer: impl FnOnce(Version, &Standing) -> Vec<u8> + Send,
+    ) -> DeployOutcome {
+        let new = Some((&made.build, &made.documents));
+        self.catalogue.deploy(&self.actor(), &made.deployment, new, pointer).await.expect("answers")
+    }
+
+    fn actor(&self) -> Actor {
+        let account = self.rows.account.clone();
+        Actor { account, credential: "auth_token_1".into(), address: "127.0.0.1".into() }
+    }
+
+    fn made(&self, replaces: Option<&BuildSid>, versions: &[&AssetVersion], at: i64) -> Made {
+        let build = NewBuild {
+            build: BuildSid::random().expect("random"),
             service: self.rows.service.clone(),
+            versions: versions.iter().map(|version| version.number).collect(),
+            functions: Vec::new(),
+            dependencies: "[]".into(),
+            runtime: "node22".into(),
+            created_at: at,
+        };
+        let documents =
+            BuildDocuments { manifest: blob(b"manifest"), pages: vec![blob(b"page")], derived: Vec::new() };
+        let deployment = NewDeployment {
+            account: self.rows.account.clone(),
             environment: self.rows.environment.clone(),
             domain: self.rows.domain.clone(),
-            build: BuildSid::random().expect("random"),
             deployment: DeploymentSid::random().expect("random"),
             replaces: replaces.cloned(),
-            versions: versions.iter().map(|version| version.number).collect(),
-            manifest: blob(b"manifest"),
+            build: Some(build.build.clone()),
+            versions: build.versions.clone(),
+            manifest: Some(documents.manifest.id),
             history: None,
-            pages: vec![blob(b"page")],
-            derived: Vec::new(),
+            pages: Vec::new(),
             older_than: None,
             created_at: at,
-        }
+        };
+        Made { build, documents, deployment }
     }
 
     async fn past(&self, number_min: i64, made_min: i64) -> Vec<String> {
@@ -164,12 +190,12 @@ async fn a_deployment_over_another_one_changes_nothing() {
     let opened = opened().await;
     let version = opened.version("/a", b"a", Visibility::Public).await;
     let first = opened.deploy(None, &[&version], 100).await;
-    let late = opened.deployment(None, &[], 100);
-    let outcome = opened.catalogue.deploy(&late, |_, _| Vec::new()).await.expect("answers");
+    let late = opened.made(None, &[], 100);
+    let outcome = opened.deploy_made(&late, |_, _| Vec::new()).await;
     assert_eq!(outcome, DeployOutcome::Superseded);
     let services = opened.catalogue.services(&opened.rows.account).await.expect("answers");
     let environment = &services[0].environments[0];
-    assert_eq!(environment.live_build.as_ref(), Some(&first.build));
+    assert_eq!(environment.live_build.as_ref(), Some(&first.build.build));
     assert_eq!(environment.deployment_number, 1);
     assert_eq!(opened.catalogue.version().revision, 2);
     assert_eq!(opened.catalogue.events_after(0, 10).await.expect("answers").len(), 2);
@@ -197,8 +223,8 @@ async fn a_version_is_past_until_its_last_deployment_is_neither_recent_nor_young
     let hidden = opened.version("/hidden", b"3", Visibility::Private).await;
     let first = opened.deploy(None, &[&gone, &kept, &hidden], 1000).await;
     assert_eq!(opened.past(1, 0).await, ["/gone", "/kept"], "what is private never was public");
-    let second = opened.deploy(Some(&first.build), &[&kept], 2000).await;
-    opened.deploy(Some(&second.build), &[&kept], 3000).await;
+    let second = opened.deploy(Some(&first.build.build), &[&kept], 2000).await;
+    opened.deploy(Some(&second.build.build), &[&kept], 3000).await;
     assert_eq!(opened.past(1, 9999).await, ["/gone", "/kept"], "among the last deployments");
     assert_eq!(opened.past(2, 9999).await, ["/kept"], "neither");
     assert_eq!(opened.past(3, 1000).await, ["/gone", "/kept"], "young enough");
@@ -223,7 +249,7 @@ async fn derived_blobs_come_with_every_version_of_their_source() {
     for _ in 0..2 {
         opened.catalogue.add_derivations(&derivations, 100).await.expect("adds, also again");
     }
-    let build = opened.deploy(None, &[&first], 100).await.build;
+    let build = opened.deploy(None, &[&first], 100).await.build.build;
     let expected = [
         Derived { coding: Coding::Brotli, blob: blob(b"br of a") },
         Derived { coding: Coding::Gzip, blob: blob(b"gzip of a") },
@@ -261,9 +287,9 @@ async fn fills_and_histories_name_the_derived_blobs_that_a_manifest_named_and_no
         derivation(b"a", Coding::Gzip, Some(b"gzip of a")),
     ];
     opened.catalogue.add_derivations(&derivations, 100).await.expect("adds");
-    let mut new = opened.deployment(None, &[&version], 100);
-    new.derived = vec![Hash::of(b"br of a")];
-    opened.catalogue.deploy(&new, |_, _| b"pointer".to_vec()).await.expect("deploys");
+    let mut made = opened.made(None, &[&version], 100);
+    made.documents.derived = vec![Hash::of(b"br of a")];
+    opened.deploy_made(&made, |_, _| b"pointer".to_vec()).await;
     assert!(opened.may_fill(b"br of a").await);
     assert!(!opened.may_fill(b"gzip of a").await);
     let (account, environment) = (&opened.rows.account, &opened.rows.environment);
@@ -275,14 +301,14 @@ async fn fills_and_histories_name_the_derived_blobs_that_a_manifest_named_and_no
 impl Opened {
     /// Deploys one version over the build before, and says which floor its pointer has.
     async fn floor_after(&self, replaces: &mut Option<BuildSid>, version: &AssetVersion, at: i64) -> i64 {
-        let new = self.deployment(replaces.as_ref(), &[version], at);
+        let made = self.made(replaces.as_ref(), &[version], at);
         let mut floor = 0;
         let pointer = |_: Version, standing: &Standing| {
             floor = standing.modified_floor;
             b"pointer".to_vec()
         };
-        self.catalogue.deploy(&new, pointer).await.expect("deploys");
-        *replaces = Some(new.build);
+        self.deploy_made(&made, pointer).await;
+        *replaces = Some(made.build.build);
         floor
     }
 }
@@ -320,14 +346,14 @@ async fn the_floor_passes_a_date_that_was_sent_even_within_one_second() {
 async fn the_floor_rises_for_other_reasons_than_versions_when_told_so() {
     let opened = opened().await;
     let version = opened.version("/a", b"1", Visibility::Public).await;
-    let mut new = opened.deployment(None, &[&version], 200);
-    new.older_than = Some(100);
+    let mut made = opened.made(None, &[&version], 200);
+    made.deployment.older_than = Some(100);
     let mut floor = 0;
     let pointer = |_: Version, standing: &Standing| {
         floor = standing.modified_floor;
         b"pointer".to_vec()
     };
-    opened.catalogue.deploy(&new, pointer).await.expect("deploys");
+    opened.deploy_made(&made, pointer).await;
     assert_eq!(floor, 200);
 }
 
@@ -353,23 +379,22 @@ async fn settings_are_kept_and_the_pointer_goes_on_naming_what_is_shown() {
             told = standing.clone();
             b"pointer".to_vec()
         };
-        let updated = opened.catalogue.update_environment(environment, domain, changed, pointer).await;
+        let actor = opened.actor();
+        let updated =
+            opened.catalogue.update_environment(&actor, 100, environment, domain, changed, pointer).await;
         (updated.expect("updates").revision, told)
     };
     let nothing = Standing { settings: changed, ..Standing::default() };
     assert_eq!(update().await, (2, nothing.clone()), "before the first deployment");
     assert_eq!(settings().await, changed);
 
-    let mut new = opened.deployment(None, &[], 200);
-    new.history = Some(blob(b"history"));
-    opened
-        .catalogue
-        .deploy(&new, |_, standing| {
-            assert_eq!(standing.settings, changed, "every pointer from then on");
-            b"pointer".to_vec()
-        })
-        .await
-        .expect("deploys");
+    let mut made = opened.made(None, &[], 200);
+    made.deployment.history = Some(blob(b"history"));
+    let pointer = |_: Version, standing: &Standing| {
+        assert_eq!(standing.settings, changed, "every pointer from then on");
+        b"pointer".to_vec()
+    };
+    opened.deploy_made(&made, pointer).await;
     let (manifest, history) = (Some(BlobId::of(b"manifest")), Some(BlobId::of(b"history")));
     assert_eq!(update().await, (4, Standing { manifest, history, ..nothing }));
 }
@@ -429,4 +454,128 @@ async fn a_catalogue_of_a_newer_program_is_refused() {
     opened.catalogue.close().await;
     let error = Catalogue::open(opened.folder.path()).await.expect_err("newer");
     assert!(matches!(error, CatalogueError::Newer));
+}
+
+fn everything() -> PageWanted {
+    PageWanted { size: 100, before: None, skip: 0 }
+}
+
+#[tokio::test]
+async fn every_change_is_in_the_audit_log_and_what_changes_nothing_is_not() {
+    let opened = opened().await;
+    let (actor, service) = (opened.actor(), opened.rows.service.clone());
+    let before = opened.catalogue.audited(&actor.account).await.expect("answers").len();
+    assert_eq!(before, 3, "the account, its service and its environment");
+    let content = opened.catalogue.add_content(&actor, Kind::Asset, &service, "a", 100).await.expect("adds");
+    let same = opened.catalogue.add_content(&actor, Kind::Asset, &service, "a", 100).await.expect("answers");
+    assert_eq!(same, content);
+    let environment = &opened.rows.environment;
+    let variable = async || opened.catalogue.add_variable(&actor, environment, "k", "v", 100).await;
+    let added = variable().await.expect("adds").expect("a new key");
+    assert_eq!(variable().await.expect("answers"), None, "the key is taken");
+    assert!(opened.catalogue.delete_variable(&actor, &added.sid, 100).await.expect("deletes"));
+    assert!(!opened.catalogue.delete_variable(&actor, &added.sid, 100).await.expect("answers"));
+    let made = opened.deploy(None, &[], 100).await;
+    let audited = opened.catalogue.audited(&actor.account).await.expect("answers");
+    let expected = [
+        ("create", content.sid.as_str()),
+        ("create", added.sid.as_str()),
+        ("delete", added.sid.as_str()),
+        ("create", made.build.build.as_str()),
+        ("create", made.deployment.deployment.as_str()),
+    ];
+    let audited: Vec<_> =
+        audited.iter().skip(before).map(|(action, sid)| (action.as_str(), sid.as_str())).collect();
+    assert_eq!(audited, expected);
+}
+
+#[tokio::test]
+async fn the_audit_log_is_only_added_to() {
+    let opened = opened().await;
+    for statement in ["DELETE FROM audit_log", "UPDATE audit_log SET action = 'x'"] {
+        let mut transaction = opened.catalogue.write().await.expect("begins");
+        assert!(sqlx::query(statement).execute(&mut *transaction).await.is_err(), "{statement}");
+    }
+}
+
+#[tokio::test]
+async fn a_deleted_asset_gives_its_name_free_and_its_versions_stay_in_builds_only() {
+    let opened = opened().await;
+    let (actor, service) = (opened.actor(), opened.rows.service.clone());
+    let version = opened.version("/a", b"a", Visibility::Public).await;
+    let build = opened.deploy(None, &[&version], 100).await.build.build;
+    assert!(
+        opened.catalogue.delete_content(&actor, Kind::Asset, &version.asset, 100).await.expect("deletes")
+    );
+    let sid = [version.sid.to_string()];
+    assert!(opened.catalogue.versions(&service, &sid).await.expect("answers").is_empty());
+    assert_eq!(opened.catalogue.build_versions(&build).await.expect("answers").len(), 1);
+    let listed = opened.catalogue.list_contents(Kind::Asset, &service, &everything()).await.expect("answers");
+    assert_eq!(listed.items, []);
+    let again = opened.catalogue.add_content(&actor, Kind::Asset, &service, "/a", 100).await.expect("adds");
+    assert_ne!(again.sid, version.asset);
+}
+
+#[tokio::test]
+async fn a_begun_build_is_unfinished_until_it_is_completed_or_failed() {
+    let opened = opened().await;
+    let actor = opened.actor();
+    let version = opened.version("/a", b"a", Visibility::Public).await;
+    let unfinished = async || {
+        let builds = opened.catalogue.unfinished_builds().await.expect("answers");
+        builds.into_iter().map(|unfinished| unfinished.build).collect::<Vec<_>>()
+    };
+    let (first, second) = (opened.made(None, &[&version], 100), opened.made(None, &[&version], 100));
+    for made in [&first, &second] {
+        opened.catalogue.begin_build(&actor, &made.build).await.expect("begins");
+    }
+    let (completed, failed) = (&first.build.build, &second.build.build);
+    assert_eq!(unfinished().await, [completed.clone(), failed.clone()]);
+    assert!(!opened.may_fill(b"a").await, "no manifest names it yet");
+    let account = &actor.account;
+    opened.catalogue.complete_build(account, completed, &first.documents, 200).await.expect("completes");
+    opened.catalogue.fail_build(failed, "why", 200).await.expect("fails");
+    assert_eq!(unfinished().await, []);
+    assert!(opened.may_fill(b"a").await);
+    // What has ended stays as it ended.
+    opened.catalogue.complete_build(account, failed, &second.documents, 300).await.expect("answers");
+    opened.catalogue.fail_build(completed, "why", 300).await.expect("answers");
+    let service = &opened.rows.service;
+    for (build, manifest) in [(completed, Some(BlobId::of(b"manifest"))), (failed, None)] {
+        let found = opened.catalogue.build_manifest(service, build.as_str()).await.expect("answers");
+        assert_eq!(found, manifest);
+    }
+    let details = opened.catalogue.build(service, failed.as_str()).await.expect("answers").expect("there");
+    assert_eq!((details.status.as_str(), details.failure.as_deref()), ("failed", Some("why")));
+}
+
+#[tokio::test]
+async fn a_build_that_is_live_is_not_deleted() {
+    let opened = opened().await;
+    let actor = opened.actor();
+    let first = opened.deploy(None, &[], 100).await.build.build;
+    assert!(!opened.catalogue.delete_build(&actor, &first, 100).await.expect("answers"));
+    let second = opened.deploy(Some(&first), &[], 100).await.build.build;
+    let environment = &opened.rows.environment;
+    let previous = async || opened.catalogue.previous_build(environment).await.expect("answers");
+    assert_eq!(previous().await.as_deref(), Some(first.as_str()));
+    assert!(opened.catalogue.delete_build(&actor, &first, 100).await.expect("deletes"));
+    assert_eq!(previous().await, None);
+    let listed = opened.catalogue.list_builds(&opened.rows.service, &everything()).await.expect("answers");
+    assert_eq!(listed.items.iter().map(|build| &build.sid).collect::<Vec<_>>(), [&second]);
+}
+
+#[tokio::test]
+async fn a_deleted_service_takes_all_that_it_has_along_and_its_domains_show_nothing() {
+    let opened = opened().await;
+    let actor = opened.actor();
+    let version = opened.version("/a", b"a", Visibility::Public).await;
+    opened.deploy(None, &[&version], 100).await;
+    let pointer = |_: &EnvironmentSid, domain: &str, _| format!("gone {domain}").into_bytes();
+    let service = &opened.rows.service;
+    assert!(opened.catalogue.delete_service(&actor, service, 100, pointer).await.expect("deletes"));
+    assert!(!opened.catalogue.delete_service(&actor, service, 100, pointer).await.expect("answers"));
+    let (version, pointers) = opened.catalogue.snapshot().await.expect("answers");
+    assert_eq!((version.revision, pointers), (3, vec![b"gone a.example".to_vec()]));
+    assert!(opened.catalogue.services(&actor.account).await.expect("answers").is_empty());
 }

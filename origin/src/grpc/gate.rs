@@ -3,6 +3,7 @@
 //! A request with lists may be large. tonic reads it before it calls us, so without the gate anybody could fill the memory.
 
 use super::Services;
+use crate::catalogue::Actor;
 use crate::credentials::Caller;
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -63,6 +64,13 @@ where
             }
         })
     }
+}
+
+/// Who acts by a request, for the audit log.
+pub(super) fn actor<T>(request: &Request<T>) -> Result<Actor, Status> {
+    let Caller { account, credential, .. } = caller(request)?;
+    let address = request.remote_addr().map(|address| address.ip().to_string()).unwrap_or_default();
+    Ok(Actor { account, credential, address })
 }
 
 /// The account that the gate let in.

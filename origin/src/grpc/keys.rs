@@ -1,7 +1,7 @@
 //! The service for an account's keys. What it says once, it says here; rules are in `credentials`.
 
 use super::Services;
-use super::gate::caller;
+use super::gate::{actor, caller};
 use super::status::{self, refusal};
 use skerry_proto::hmac::Algorithm;
 use skerry_proto::pointer::Version;
@@ -56,9 +56,9 @@ impl Keys for KeysService {
         &self,
         request: Request<CreateTokenRequest>,
     ) -> Result<Response<CreateTokenResponse>, Status> {
-        let account = caller(&request)?.account;
-        let made = self.0.credentials.create_token(&account).await.map_err(status::of_credentials)?;
-        tracing::info!(account = account.as_str(), slot = made.id, "an auth token was made");
+        let actor = actor(&request)?;
+        let made = self.0.credentials.create_token(&actor).await.map_err(status::of_credentials)?;
+        tracing::info!(account = actor.account.as_str(), slot = made.id, "an auth token was made");
         Ok(Response::new(CreateTokenResponse {
             slot: made.id.parse().unwrap_or_default(),
             auth_token: made.secret,
@@ -70,14 +70,14 @@ impl Keys for KeysService {
         &self,
         request: Request<CreateSignatureKeyRequest>,
     ) -> Result<Response<CreateSignatureKeyResponse>, Status> {
-        let account = caller(&request)?.account;
+        let actor = actor(&request)?;
         let algorithm = Algorithm::try_from(request.get_ref().algorithm()).map_err(|_| {
             let message = "a signature key needs an algorithm, HMAC-SHA-1 or HMAC-SHA-256";
             refusal(Code::InvalidArgument, "invalid_algorithm", message)
         })?;
-        let made = self.0.credentials.create_signature_key(&account, algorithm).await;
+        let made = self.0.credentials.create_signature_key(&actor, algorithm).await;
         let made = made.map_err(status::of_credentials)?;
-        tracing::info!(account = account.as_str(), key = made.id, "a signature key was made");
+        tracing::info!(account = actor.account.as_str(), key = made.id, "a signature key was made");
         let revision = Some(revision(made.version));
         Ok(Response::new(CreateSignatureKeyResponse { id: made.id, secret: made.secret, revision }))
     }
@@ -86,15 +86,15 @@ impl Keys for KeysService {
         &self,
         request: Request<AddUrlKeyRequest>,
     ) -> Result<Response<AddUrlKeyResponse>, Status> {
-        let account = caller(&request)?.account;
+        let actor = actor(&request)?;
         let key = request.get_ref().key.as_ref().and_then(|key| PublicKey::try_from(key).ok());
         let key = key.ok_or_else(|| {
             let message = "not the public half of an Ed25519 or P-256 key";
             refusal(Code::InvalidArgument, "invalid_key", message)
         })?;
         let id = key.id().to_owned();
-        let version = self.0.credentials.add_url_key(&account, key).await.map_err(status::of_credentials)?;
-        tracing::info!(account = account.as_str(), key = id, "a key for signed URLs was added");
+        let version = self.0.credentials.add_url_key(&actor, key).await.map_err(status::of_credentials)?;
+        tracing::info!(account = actor.account.as_str(), key = id, "a key for signed URLs was added");
         Ok(Response::new(AddUrlKeyResponse { id, revision: Some(revision(version)) }))
     }
 
@@ -102,10 +102,10 @@ impl Keys for KeysService {
         &self,
         request: Request<RevokeKeyRequest>,
     ) -> Result<Response<RevokeKeyResponse>, Status> {
-        let account = caller(&request)?.account;
+        let actor = actor(&request)?;
         let id = request.into_inner().id;
-        let version = self.0.credentials.revoke(&account, &id).await.map_err(status::of_credentials)?;
-        tracing::info!(account = account.as_str(), key = id, "a token or key was revoked");
+        let version = self.0.credentials.revoke(&actor, &id).await.map_err(status::of_credentials)?;
+        tracing::info!(account = actor.account.as_str(), key = id, "a token or key was revoked");
         Ok(Response::new(RevokeKeyResponse { revision: Some(revision(version)) }))
     }
 }

@@ -1,13 +1,14 @@
 //! The service for publishers. Each call is of the account whose token it carries; rules and order are in `publish`.
 
-use super::gate::caller;
+use super::gate::{actor, caller};
 use super::status::{self, refusal};
 use super::wait::wait_time;
 use super::{Gone, Services, send};
 use crate::blobs::BlobReader;
 use crate::catalogue::{AssetVersion, EnvironmentRow, ServiceRow};
 use crate::publish::{
-    Bundle, BundleOf, Changes, Planned, PublishError, SettingsChange, Target, UploadHead, representations,
+    Bundle, BundleOf, Changes, Deployed, Planned, PublishError, SettingsChange, Target, UploadHead, Wanted,
+    representations,
 };
 use bytes::Bytes;
 use skerry_proto::pointer::{StaleRule, Version};
@@ -16,9 +17,9 @@ use skerry_proto::wire;
 use skerry_proto::wire::publish_server::Publish;
 use skerry_proto::wire::{
     BundleHead, BundleRequest, BundleResponse, CheckRequest, CheckResponse, CommitRequest, CommitResponse,
-    DescribeRequest, DescribeResponse, DownloadRequest, DownloadResponse, ListRequest, ListResponse,
-    UpdateEnvironmentRequest, UpdateEnvironmentResponse, UploadRequest, UploadResponse, WaitLiveRequest,
-    WaitLiveResponse, bundle_response, download_response, upload_request,
+    DeployRequest, DescribeRequest, DescribeResponse, DownloadRequest, DownloadResponse, ListRequest,
+    ListResponse, UpdateEnvironmentRequest, UpdateEnvironmentResponse, UploadRequest, UploadResponse,
+    WaitLiveRequest, WaitLiveResponse, bundle_response, deploy_request, download_response, upload_request,
 };
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -70,7 +71,7 @@ impl Publish for PublishService {
         &self,
         request: Request<Streaming<UploadRequest>>,
     ) -> Result<Response<UploadResponse>, Status> {
-        let caller = caller(&request)?;
+        let actor = actor(&request)?;
         let mut inbound = request.into_inner();
         let Some(upload_request::Kind::Head(head)) = next(&mut inbound).await? else {
             return Err(refusal(Code::InvalidArgument, "no_head", "an upload begins with a head"));
@@ -82,7 +83,7 @@ impl Publish for PublishService {
             content_type: head.content_type,
             size: head.size,
         };
-        let upload = self.0.publisher.begin_upload(&caller.account, head).await;
+        let upload = self.0.publisher.begin_upload(&actor, head).await;
         let mut upload = upload.map_err(status::of_publish)?;
         while let Some(kind) = next(&mut inbound).await? {
             let upload_request::Kind::Data(piece) = kind else {
@@ -100,24 +101,28 @@ impl Publish for PublishService {
     }
 
     async fn commit(&self, request: Request<CommitRequest>) -> Result<Response<CommitResponse>, Status> {
-        let caller = caller(&request)?;
+        let actor = actor(&request)?;
         let CommitRequest { target: place, version_sids, removed_paths } = request.into_inner();
         let changes = Changes { versions: version_sids, removed_paths };
-        let committed = self.0.publisher.commit(&caller.account, &target(place), changes).await;
+        let committed = self.0.publisher.commit(&actor, &target(place), changes).await;
         let committed = committed.map_err(|error| {
             self.0.metrics.commits_refused.increment(1);
             status::of_publish(error)
         })?;
         self.0.metrics.commits_live.increment(1);
-        Ok(Response::new(CommitResponse {
-            build_sid: committed.build.into(),
-            deployment_sid: committed.deployment.into(),
-            epoch: committed.version.epoch,
-            revision: committed.version.revision,
-            public_url: self.0.publisher.naming().public_url(&committed.domain),
-            domain: committed.domain,
-            environment_sid: committed.environment.into(),
-        }))
+        Ok(Response::new(self.0.deployed(committed)))
+    }
+
+    async fn deploy(&self, request: Request<DeployRequest>) -> Result<Response<CommitResponse>, Status> {
+        let actor = actor(&request)?;
+        let DeployRequest { target: place, build } = request.into_inner();
+        let wanted = match build {
+            Some(deploy_request::Build::BuildSid(sid)) => Wanted::Build(sid),
+            Some(deploy_request::Build::Previous(_)) => Wanted::Previous,
+            None => return Err(refusal(Code::InvalidArgument, "no_build", "name the build to deploy")),
+        };
+        let deployed = self.0.publisher.deploy(&actor, &target(place), wanted).await;
+        Ok(Response::new(self.0.deployed(deployed.map_err(status::of_publish)?)))
     }
 
     async fn list(&self, request: Request<ListRequest>) -> Result<Response<ListResponse>, Status> {
@@ -149,7 +154,7 @@ impl Publish for PublishService {
         &self,
         request: Request<UpdateEnvironmentRequest>,
     ) -> Result<Response<UpdateEnvironmentResponse>, Status> {
-        let caller = caller(&request)?;
+        let actor = actor(&request)?;
         let UpdateEnvironmentRequest {
             target: place,
             post_as_get,
@@ -163,7 +168,7 @@ impl Publish for PublishService {
             public_stale: stale_rule(public_stale)?,
             protected_stale: stale_rule(protected_stale)?,
         };
-        let updated = self.0.publisher.update_environment(&caller.account, &target(place), change).await;
+        let updated = self.0.publisher.update_environment(&actor, &target(place), change).await;
         let (place, version) = updated.map_err(status::of_publish)?;
         Ok(Response::new(UpdateEnvironmentResponse {
             environment: Some(self.0.environment(place.environment)),
@@ -205,6 +210,18 @@ impl Publish for PublishService {
 }
 
 impl Services {
+    fn deployed(&self, deployed: Deployed) -> CommitResponse {
+        CommitResponse {
+            build_sid: deployed.build.map(Into::into).unwrap_or_default(),
+            deployment_sid: deployed.deployment.into(),
+            epoch: deployed.version.epoch,
+            revision: deployed.version.revision,
+            public_url: self.publisher.naming().public_url(&deployed.domain),
+            domain: deployed.domain,
+            environment_sid: deployed.environment.into(),
+        }
+    }
+
     fn service(&self, service: ServiceRow) -> wire::Service {
         let limits = self.publisher.limits();
         wire::Service {

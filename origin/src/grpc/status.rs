@@ -4,6 +4,7 @@
 
 use crate::blobs::BlobError;
 use crate::catalogue::CatalogueError;
+use crate::cause;
 use crate::credentials::CredentialError;
 use crate::edges::EnrolError;
 use crate::publish::{Fault, PublishError};
@@ -37,6 +38,12 @@ pub(super) fn of_publish(error: PublishError) -> Status {
         PublishError::NotFound { .. } => refusal(Code::NotFound, "not_found", &message),
         PublishError::Ambiguous { .. } => refusal(Code::InvalidArgument, "ambiguous", &message),
         PublishError::Refused(faults) => of_faults(&faults, &message),
+        PublishError::Invalid { .. } => refusal(Code::InvalidArgument, "invalid", &message),
+        PublishError::Unknown { .. } => refusal(Code::NotFound, "not_found", &message),
+        PublishError::NotCompleted { .. } => refusal(Code::FailedPrecondition, "not_completed", &message),
+        PublishError::NothingBefore => refusal(Code::FailedPrecondition, "nothing_before", &message),
+        PublishError::Taken(_) => refusal(Code::AlreadyExists, "taken", &message),
+        PublishError::IsLive => refusal(Code::FailedPrecondition, "live", &message),
         PublishError::NothingToCommit => refusal(Code::InvalidArgument, "nothing_to_commit", &message),
         PublishError::Superseded => refusal(Code::Aborted, "superseded", &message),
         PublishError::Busy => refusal(Code::Unavailable, "busy", &message),
@@ -131,14 +138,7 @@ pub(super) fn of_enrol(error: EnrolError) -> Status {
 }
 
 fn internal(error: &(dyn Error + 'static)) -> Status {
-    let mut chain = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        chain.push_str(": ");
-        chain.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    tracing::error!(error = chain, "a call failed");
+    tracing::error!(error = cause::chain(error), "a call failed");
     refusal(Code::Internal, "internal", "the origin failed; its log says why")
 }
 

@@ -2,8 +2,7 @@
 
 use super::pointer::Subject;
 use super::{Fault, Place, PublishError, Publisher, Target, unix_seconds};
-use crate::catalogue::Settings;
-use crate::sid::AccountSid;
+use crate::catalogue::{Actor, Settings};
 use skerry_proto::pointer::{StaleRule, Version};
 use std::time::{Duration, SystemTime};
 
@@ -45,7 +44,7 @@ impl Publisher {
     /// [`PublishError::Refused`], [`PublishError::Busy`], those of [`Publisher::place`], [`PublishError::Catalogue`].
     pub(crate) async fn update_environment(
         &self,
-        account: &AccountSid,
+        actor: &Actor,
         target: &Target,
         change: SettingsChange,
     ) -> Result<(Place, Version), PublishError> {
@@ -53,22 +52,27 @@ impl Publisher {
         if !faults.is_empty() {
             return Err(PublishError::Refused(faults));
         }
-        let environment = self.place(account, target).await?.environment.sid;
-        let (publisher, account, target) = (self.clone(), account.clone(), target.clone());
+        let environment = self.place(&actor.account, target).await?.environment.sid;
+        let (publisher, actor, target) = (self.clone(), actor.clone(), target.clone());
         self.to_the_end(async move {
             let _turn = publisher.turn(&environment).await?;
             // Read again: somebody may have changed other settings while this waited.
-            let mut place = publisher.place(&account, &target).await?;
+            let mut place = publisher.place(&actor.account, &target).await?;
             let environment = &mut place.environment;
             environment.settings = change.of(environment.settings);
             let now = unix_seconds(SystemTime::now());
             let (sid, domain) = (&environment.sid, &environment.domain);
-            let subject = Subject { account: &account, environment: sid, domain };
+            let subject = Subject { account: &actor.account, environment: sid, domain };
             let catalogue = &publisher.shared.catalogue;
             let version = catalogue
-                .update_environment(sid, domain, environment.settings, |version, standing| {
-                    publisher.signed_pointer(subject, version, standing, now)
-                })
+                .update_environment(
+                    &actor,
+                    now,
+                    subject.environment,
+                    domain,
+                    environment.settings,
+                    |version, standing| publisher.signed_pointer(subject, version, standing, now),
+                )
                 .await?;
             publisher.shared.metrics.version(version);
             Ok((place, version))

@@ -5,9 +5,9 @@ use super::fault::check_asset;
 use super::site_file::{self, SiteFile, is_site_file};
 use super::{Fault, PublishError, Publisher, TURN_WAIT_MAX, Target, unix_seconds};
 use crate::blobs::BlobUpload;
-use crate::catalogue::NewVersion;
+use crate::catalogue::{Actor, NewVersion};
 use crate::metrics::UploadOutcome;
-use crate::sid::{AccountSid, AssetSid, ServiceSid, VersionSid};
+use crate::sid::{AssetSid, ServiceSid, VersionSid};
 use bytes::Bytes;
 use skerry_proto::path::AssetPath;
 use skerry_proto::slices::BlobId;
@@ -41,6 +41,7 @@ pub(crate) struct Uploaded {
 /// An upload under way. Dropping it leaves nothing behind.
 pub(crate) struct Upload {
     publisher: Publisher,
+    actor: Actor,
     service: ServiceSid,
     path: AssetPath,
     visibility: Visibility,
@@ -52,11 +53,18 @@ pub(crate) struct Upload {
 }
 
 /// Counts an upload when it ends, however it does.
-struct UploadCount {
+pub(super) struct UploadCount {
     publisher: Publisher,
-    outcome: UploadOutcome,
-    bytes: u64,
+    pub(super) outcome: UploadOutcome,
+    pub(super) bytes: u64,
     begun: Instant,
+}
+
+impl UploadCount {
+    /// Of an upload that begins now, and is aborted unless something else is said.
+    pub(super) fn begin(publisher: Publisher) -> Self {
+        Self { publisher, outcome: UploadOutcome::Aborted, bytes: 0, begun: Instant::now() }
+    }
 }
 
 impl Drop for UploadCount {
@@ -71,19 +79,14 @@ impl Publisher {
     ///
     /// # Errors
     /// [`PublishError::Refused`], [`PublishError::Busy`], those of [`Publisher::place`], [`PublishError::Blob`].
-    pub(crate) async fn begin_upload(
-        &self,
-        account: &AccountSid,
-        head: UploadHead,
-    ) -> Result<Upload, PublishError> {
-        let begun = Instant::now();
-        let outcome = UploadOutcome::Aborted;
-        let mut count = UploadCount { publisher: self.clone(), outcome, bytes: 0, begun };
-        let begun = self.begin(account, head).await;
+    pub(crate) async fn begin_upload(&self, actor: &Actor, head: UploadHead) -> Result<Upload, PublishError> {
+        let mut count = UploadCount::begin(self.clone());
+        let begun = self.begin(actor, head).await;
         let (service, path, visibility, content_type, blob, permit) =
             begun.inspect_err(|error| count.outcome = outcome_of(error))?;
         Ok(Upload {
             publisher: self.clone(),
+            actor: actor.clone(),
             service,
             path,
             visibility,
@@ -97,7 +100,7 @@ impl Publisher {
 
     async fn begin(
         &self,
-        account: &AccountSid,
+        actor: &Actor,
         head: UploadHead,
     ) -> Result<(ServiceSid, AssetPath, Visibility, String, BlobUpload, OwnedSemaphorePermit), PublishError>
     {
@@ -113,13 +116,18 @@ impl Publisher {
         if !faults.is_empty() {
             return Err(PublishError::Refused(faults));
         }
-        let place = self.place(account, &head.target).await?;
-        let permit = tokio::time::timeout(TURN_WAIT_MAX, self.shared.uploads.clone().acquire_owned())
-            .await
-            .map_err(|_| PublishError::Busy)?
-            .map_err(|_| PublishError::Stopping)?;
+        let place = self.place(&actor.account, &head.target).await?;
+        let permit = self.upload_permit().await?;
         let blob = self.shared.blobs.begin(head.size).await?;
         Ok((place.service, path, visibility, head.content_type, blob, permit))
+    }
+
+    /// Waits until there are few enough uploads.
+    pub(super) async fn upload_permit(&self) -> Result<OwnedSemaphorePermit, PublishError> {
+        tokio::time::timeout(TURN_WAIT_MAX, self.shared.uploads.clone().acquire_owned())
+            .await
+            .map_err(|_| PublishError::Busy)?
+            .map_err(|_| PublishError::Stopping)
     }
 }
 
@@ -151,6 +159,7 @@ impl Upload {
     async fn store(self) -> Result<Uploaded, PublishError> {
         let Self {
             publisher,
+            actor,
             service,
             path,
             visibility,
@@ -170,7 +179,7 @@ impl Upload {
                 .ok_or_else(|| Fault::InvalidContentType { path: path.to_string() })?;
             let created_at = unix_seconds(SystemTime::now());
             let version = NewVersion { service, path, visibility, content_type, blob, created_at };
-            let (asset, version) = publisher.shared.catalogue.add_version(&version).await?;
+            let (asset, version) = publisher.shared.catalogue.add_version(&actor, &version).await?;
             Ok(Uploaded { asset, version, blob: blob.id })
         }
         .await;
@@ -182,12 +191,18 @@ impl Upload {
     }
 }
 
-fn outcome_of(error: &PublishError) -> UploadOutcome {
+pub(super) fn outcome_of(error: &PublishError) -> UploadOutcome {
     use crate::blobs::BlobError;
     match error {
         PublishError::NotFound { .. }
         | PublishError::Ambiguous { .. }
         | PublishError::Refused(_)
+        | PublishError::Invalid { .. }
+        | PublishError::Unknown { .. }
+        | PublishError::NotCompleted { .. }
+        | PublishError::NothingBefore
+        | PublishError::Taken(_)
+        | PublishError::IsLive
         | PublishError::NothingToCommit
         | PublishError::Superseded
         | PublishError::Busy

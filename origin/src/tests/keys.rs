@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::catalogue::Catalogue;
+use crate::sid::AccountSid;
 use skerry_proto::hmac::{Algorithm, Midstates};
 use skerry_proto::signed_url::key::{Algorithm as UrlAlgorithm, SigningKey};
 use skerry_proto::wire::keys_client::KeysClient;
@@ -199,6 +200,34 @@ async fn what_is_no_key_is_refused() {
     let status = served.keys().await.create_signature_key(request).await.expect_err("no algorithm");
     assert_eq!(stable_code(&status), "invalid_algorithm");
     served.stop().await;
+}
+
+#[tokio::test]
+async fn every_change_of_a_key_is_in_the_audit_log() {
+    let served = Served::start().await;
+    served
+        .keys()
+        .await
+        .create_token(as_account(&served.account, CreateTokenRequest {}))
+        .await
+        .expect("makes");
+    served.revoke("2").await.expect("revokes");
+    let request = AddUrlKeyRequest { key: Some(url_key()) };
+    let added = served.keys().await.add_url_key(as_account(&served.account, request)).await.expect("adds");
+    let id = added.into_inner().id;
+    served.revoke(&id).await.expect("revokes");
+
+    let account = AccountSid::from(served.account.account_sid.clone());
+    let read = async |data: &Path| {
+        let catalogue = Catalogue::open(data).await.expect("opens");
+        let audited = catalogue.audited(&account).await.expect("answers");
+        let told = audited.iter().rev().take(4).rev().map(|(action, subject)| (&action[..], &subject[..]));
+        let expected =
+            [("create", "auth_token_2"), ("delete", "auth_token_2"), ("create", &id), ("delete", &id)];
+        assert_eq!(told.collect::<Vec<_>>(), expected);
+        catalogue.close().await;
+    };
+    served.restart(read).await.stop().await;
 }
 
 #[tokio::test]

@@ -273,6 +273,7 @@ fn origin_config(data: &Path, grpc: &str) -> String {
         "data = {data:?}\n\
          base_domain = \"sites.test\"\n\
          admin.addresses = [\"127.0.0.1:0\"]\n\
+         api.addresses = [\"127.0.0.1:0\"]\n\
          [grpc]\naddresses = [\"{grpc}\"]\nnames = [\"127.0.0.1\", \"localhost\"]\n"
     )
 }

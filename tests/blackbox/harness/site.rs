@@ -1,6 +1,6 @@
 //! What a browser sees of an edge, over three protocols.
 
-use super::{DEADLINE, block_on, site_h3, site_tcp};
+use super::{DEADLINE, block_on, eventually, site_h3, site_tcp};
 use anyhow::Context;
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode, Uri};
@@ -101,6 +101,13 @@ impl Site {
     #[track_caller]
     pub(crate) fn get(&self, protocol: Protocol, path: &str) -> Response {
         self.ask(protocol, path).send()
+    }
+
+    /// Asks until the answer has a status: for what becomes live without anybody saying when.
+    #[track_caller]
+    pub(crate) fn until(&self, protocol: Protocol, path: &str, status: u16) -> Response {
+        let what = format!("{status} for {path}");
+        eventually(&what, || Some(self.get(protocol, path)).filter(|response| response.status == status))
     }
 
     /// Asks for many paths on one HTTP/2 connection, one after the other, and expects a whole response to each.

@@ -1,8 +1,8 @@
-//! Sockets of the gRPC listener: bound before anything is served, counted, and cut when the origin must end.
+//! Sockets of the listeners: bound before anything is served, counted, and cut when the origin must end.
 
-use crate::metrics::Metrics;
 use futures_util::Stream;
 use futures_util::stream::{SelectAll, StreamExt, unfold};
+use metrics::Gauge;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::SocketAddr;
@@ -15,10 +15,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-use tonic::transport::server::{Connected, TcpConnectInfo};
 
-/// Connections at most; further ones wait in the system's queue.
-const CONNECTIONS_MAX: usize = 4096;
+/// Connections of a listener at most; further ones wait in the system's queue.
+pub(crate) const CONNECTIONS_MAX: usize = 4096;
 
 /// Connections that wait in the system's queue at most.
 const BACKLOG: i32 = 1024;
@@ -33,14 +32,23 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     /// Another process listens there.
-    #[error("the gRPC address {0} is in use; stop the process that listens there, or choose another address")]
-    InUse(SocketAddr),
+    #[error(
+        "the {what} address {address} is in use; stop the process that listens there, or choose another address"
+    )]
+    InUse {
+        /// Of which listener.
+        what: &'static str,
+        /// Which one.
+        address: SocketAddr,
+    },
     /// There is nothing to bind.
-    #[error("no gRPC address is configured")]
-    None,
+    #[error("no {0} address is configured")]
+    None(&'static str),
     /// Anything else that the system refuses.
-    #[error("cannot listen on the gRPC address {address}")]
+    #[error("cannot listen on the {what} address {address}")]
     Io {
+        /// Of which listener.
+        what: &'static str,
         /// Which one.
         address: SocketAddr,
         /// What the system said.
@@ -59,28 +67,32 @@ pub(crate) struct BoundSockets {
 ///
 /// # Errors
 /// Any [`ListenError`]; nothing stays bound then.
-pub(crate) fn bind(addresses: &[SocketAddr]) -> Result<BoundSockets, ListenError> {
-    let (first, others) = addresses.split_first().ok_or(ListenError::None)?;
+pub(crate) fn bind(what: &'static str, addresses: &[SocketAddr]) -> Result<BoundSockets, ListenError> {
+    let (first, others) = addresses.split_first().ok_or(ListenError::None(what))?;
     let mut tries = 0;
     loop {
         tries += 1;
-        match bind_all(*first, others) {
+        match bind_all(what, *first, others) {
             // The port that was free on the first address is taken on another one.
-            Err(ListenError::InUse(_)) if first.port() == 0 && tries < PORT_TRIES => {}
+            Err(ListenError::InUse { .. }) if first.port() == 0 && tries < PORT_TRIES => {}
             other => return other,
         }
     }
 }
 
-fn bind_all(first: SocketAddr, others: &[SocketAddr]) -> Result<BoundSockets, ListenError> {
-    let (listener, first) = bind_one(first)?;
+fn bind_all(
+    what: &'static str,
+    first: SocketAddr,
+    others: &[SocketAddr],
+) -> Result<BoundSockets, ListenError> {
+    let (listener, first) = bind_one(what, first)?;
     let mut listeners = vec![listener];
     for address in others {
         let port = if address.port() == 0 { first.port() } else { address.port() };
-        match bind_one(SocketAddr::new(address.ip(), port)) {
+        match bind_one(what, SocketAddr::new(address.ip(), port)) {
             Ok((listener, _)) => listeners.push(listener),
             // A machine without IPv6 has no ::1, and nobody there asks for it.
-            Err(ListenError::Io { address, source })
+            Err(ListenError::Io { address, source, .. })
                 if address.ip().is_loopback()
                     && address.is_ipv6()
                     && matches!(
@@ -96,7 +108,7 @@ fn bind_all(first: SocketAddr, others: &[SocketAddr]) -> Result<BoundSockets, Li
     Ok(BoundSockets { listeners, first })
 }
 
-fn bind_one(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ListenError> {
+fn bind_one(what: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), ListenError> {
     let bound = || -> io::Result<(TcpListener, SocketAddr)> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         if address.is_ipv6() {
@@ -112,8 +124,8 @@ fn bind_one(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ListenErro
         Ok((listener, address))
     };
     bound().map_err(|source| match source.kind() {
-        io::ErrorKind::AddrInUse => ListenError::InUse(address),
-        _ => ListenError::Io { address, source },
+        io::ErrorKind::AddrInUse => ListenError::InUse { what, address },
+        _ => ListenError::Io { what, address, source },
     })
 }
 
@@ -123,27 +135,26 @@ impl BoundSockets {
         self.first
     }
 
-    /// The connections that clients make. All of them fail once `abort` is cancelled.
-    pub(super) fn incoming(
+    /// The connections that clients make, counted by a gauge. All of them fail once `abort` is cancelled.
+    pub(crate) fn incoming(
         self,
-        metrics: Arc<Metrics>,
+        open: Gauge,
         abort: CancellationToken,
     ) -> impl Stream<Item = io::Result<Connection>> + Send {
         let accepted: SelectAll<_> = self.listeners.into_iter().map(TcpListenerStream::new).collect();
-        metrics.connections_max.set(CONNECTIONS_MAX as f64);
         let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         unfold((accepted, connections), move |(mut accepted, connections)| {
-            let (metrics, abort) = (Arc::clone(&metrics), abort.clone());
+            let (open, abort) = (open.clone(), abort.clone());
             async move {
                 loop {
                     let permit = Arc::clone(&connections).acquire_owned().await.ok()?;
                     match accepted.next().await? {
                         Ok(socket) => {
-                            let connection = Connection::new(socket, permit, metrics, abort);
+                            let connection = Connection::new(socket, permit, open, abort);
                             return Some((Ok(connection), (accepted, connections)));
                         }
                         Err(error) => {
-                            tracing::warn!(%error, "a gRPC connection was not accepted");
+                            tracing::warn!(%error, "a connection was not accepted");
                             tokio::time::sleep(ACCEPT_PAUSE).await;
                         }
                     }
@@ -154,25 +165,26 @@ impl BoundSockets {
 }
 
 /// A connection that is counted, and that can be cut.
-pub(super) struct Connection {
+#[derive(Debug)]
+pub(crate) struct Connection {
     socket: TcpStream,
     aborted: Pin<Box<WaitForCancellationFutureOwned>>,
-    metrics: Arc<Metrics>,
+    open: Gauge,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Connection {
-    fn new(
-        socket: TcpStream,
-        permit: OwnedSemaphorePermit,
-        metrics: Arc<Metrics>,
-        abort: CancellationToken,
-    ) -> Self {
+    fn new(socket: TcpStream, permit: OwnedSemaphorePermit, open: Gauge, abort: CancellationToken) -> Self {
         if let Err(error) = socket.set_nodelay(true) {
-            tracing::debug!(%error, "a gRPC connection goes on with delayed sending");
+            tracing::debug!(%error, "a connection goes on with delayed sending");
         }
-        metrics.connections.increment(1.0);
-        Self { socket, aborted: Box::pin(abort.cancelled_owned()), metrics, _permit: permit }
+        open.increment(1.0);
+        Self { socket, aborted: Box::pin(abort.cancelled_owned()), open, _permit: permit }
+    }
+
+    /// Its socket, to ask who made it.
+    pub(crate) fn socket(&self) -> &TcpStream {
+        &self.socket
     }
 
     /// Also arranges for the task to be woken when the connection is cut.
@@ -186,15 +198,7 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.metrics.connections.decrement(1.0);
-    }
-}
-
-impl Connected for Connection {
-    type ConnectInfo = TcpConnectInfo;
-
-    fn connect_info(&self) -> TcpConnectInfo {
-        self.socket.connect_info()
+        self.open.decrement(1.0);
     }
 }
 
@@ -243,16 +247,16 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_in_use_is_an_error_that_names_it() {
-        let first = bind(&["127.0.0.1:0".parse().expect("address")]).expect("binds");
-        let error = bind(&[first.address()]).expect_err("in use");
-        assert!(matches!(error, ListenError::InUse(address) if address == first.address()));
+        let first = bind("gRPC", &["127.0.0.1:0".parse().expect("address")]).expect("binds");
+        let error = bind("gRPC", &[first.address()]).expect_err("in use");
+        assert!(matches!(error, ListenError::InUse { address, .. } if address == first.address()));
         assert!(error.to_string().contains(&first.address().to_string()));
     }
 
     #[tokio::test]
     async fn further_addresses_use_the_port_that_the_first_one_picked() {
         let addresses = ["127.0.0.1:0".parse().expect("address"), "127.0.0.2:0".parse().expect("address")];
-        let bound = bind(&addresses).expect("binds");
+        let bound = bind("gRPC", &addresses).expect("binds");
         let ports: Vec<_> =
             bound.listeners.iter().map(|listener| listener.local_addr().expect("bound").port()).collect();
         assert_eq!(ports, [bound.address().port(); 2]);

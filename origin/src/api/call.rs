@@ -1,0 +1,44 @@
+//! A call that was let in: who calls, and by which name the API was reached.
+
+use super::refusal::Refusal;
+use crate::catalogue::Actor;
+use crate::sid::AccountSid;
+use axum::extract::FromRequestParts;
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+
+/// How the API was reached: `https://serverless.twilio.com`. Clients follow the URLs of answers as they are, so these lead back here.
+#[derive(Debug, Clone)]
+pub(super) struct Base(pub(super) String);
+
+/// A call of an account.
+#[derive(Debug, Clone)]
+pub(super) struct Call {
+    pub(super) actor: Actor,
+    pub(super) base: Base,
+}
+
+impl Call {
+    /// Who calls.
+    pub(super) fn account(&self) -> &AccountSid {
+        &self.actor.account
+    }
+
+    /// The absolute URL of a resource.
+    pub(super) fn url(&self, path: std::fmt::Arguments<'_>) -> String {
+        format!("{}/v1{path}", self.base.0)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Call {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
+        let (actor, base) = (parts.extensions.get::<Actor>(), parts.extensions.get::<Base>());
+        // The gate puts both there.
+        let (Some(actor), Some(base)) = (actor, base) else {
+            return Err(Refusal::new(StatusCode::UNAUTHORIZED, "Authenticate"));
+        };
+        Ok(Self { actor: actor.clone(), base: base.clone() })
+    }
+}

@@ -1,0 +1,23 @@
+//! What accounts have, as the REST API lists and changes it.
+//!
+//! Lists go newest first, page by page, by the number that a row got when it was added: what is added meanwhile moves nothing to
+//! another page. Each change is one transaction with its entry in the audit log.
+
+pub(super) mod audit;
+mod builds;
+mod contents;
+mod deployments;
+mod environments;
+mod keys;
+mod page;
+mod services;
+mod variables;
+
+pub(crate) use audit::Actor;
+pub(crate) use builds::BuildDetails;
+pub(crate) use contents::{Content, ContentVersion, Kind, NewContentVersion};
+pub(crate) use deployments::DeploymentDetails;
+pub(crate) use environments::{EnvironmentDetails, NewEnvironment};
+pub(crate) use page::{Page, PageWanted};
+pub(crate) use services::{ServiceChange, ServiceDetails};
+pub(crate) use variables::Variable;
