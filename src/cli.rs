@@ -2,7 +2,7 @@
 
 use crate::commands::{
     account, bundle, deploy, dev, edge, edges, env, fault, get, join_token, key, ls, origin, put, rm,
-    rollback, sign, verify,
+    rollback, sign, twilio, verify,
 };
 use crate::failure::EXIT_CODES;
 use crate::logging::LogOptions;
@@ -49,6 +49,8 @@ pub(crate) enum Command {
     Key(key::Options),
     /// Sign a URL, or a request, without asking anybody
     Sign(sign::Options),
+    /// Run a command of Twilio's toolkit against the origin's REST API
+    Twilio(twilio::Options),
     /// Check every byte that an edge sends for a URL against what the origin names
     Verify(verify::Options),
     /// Damage an edge's cache on purpose, to see it heal
@@ -85,6 +87,7 @@ impl Command {
             | Self::Bundle(_)
             | Self::Key(_)
             | Self::Sign(_)
+            | Self::Twilio(_)
             | Self::Verify(_)
             | Self::Fault(_)
             | Self::Account(_)

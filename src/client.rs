@@ -11,7 +11,7 @@ pub(crate) use contents::{Content, NamingRule, Plan, PlannedFile, plan};
 pub(crate) use live::{LiveEdge, all_live, wait_live, watch_live};
 pub(crate) use locate::{
     CA_FILE, CREDENTIALS_FILE, Credentials, DATA_DEFAULT, OriginOptions, Place, RUNNING_FILE, Running,
-    RunningEdge, URL_KEY_FILE, account, read_json, trusted_certificate,
+    RunningEdge, URL_KEY_FILE, account, api, read_json, trusted_certificate,
 };
 pub(crate) use progress::Progress;
 pub(crate) use publish::{Published, PublishedAsset, check, publish, version};

@@ -18,6 +18,7 @@ pub(crate) mod rm;
 pub(crate) mod rollback;
 pub(crate) mod sign;
 mod span;
+pub(crate) mod twilio;
 pub(crate) mod verify;
 
 use crate::cli::Command;
@@ -40,6 +41,7 @@ pub(crate) async fn run(command: Command, environment: &Environment) -> Result<(
         Command::Bundle(options) => bundle::run(options, environment).await,
         Command::Key(options) => key::run(options, environment).await,
         Command::Sign(options) => sign::run(options, environment).await,
+        Command::Twilio(options) => twilio::run(options, environment).await,
         Command::Verify(options) => verify::run(options, environment).await,
         Command::Fault(options) => fault::run(options).await,
         Command::Account(options) => account::run(options, environment).await,

@@ -14,6 +14,8 @@ pub(crate) enum Exit {
     NotLive,
     /// Usage or configuration: the same command cannot succeed.
     Usage,
+    /// A command that was run for the user ended with this code.
+    Command(u8),
 }
 
 impl Exit {
@@ -23,6 +25,7 @@ impl Exit {
             Self::NotLive => 3,
             // EX_USAGE of sysexits.h; systemd is told not to start again after it.
             Self::Usage => 64,
+            Self::Command(code) => code,
         }
     }
 }
@@ -56,6 +59,11 @@ impl Failure {
     /// Published, but not shown everywhere.
     pub(crate) fn not_live(message: impl Into<String>) -> Self {
         Self { exit: Exit::NotLive, message: message.into() }
+    }
+
+    /// A command that was run for the user did not succeed: its code is ours.
+    pub(crate) fn of_command(code: i32, message: String) -> Self {
+        Self { exit: u8::try_from(code).map_or(Exit::Failure, Exit::Command), message }
     }
 
     /// An error with its causes, and what to do about a disk that is full.

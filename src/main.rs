@@ -20,6 +20,7 @@ mod logging;
 mod output;
 mod shutdown;
 mod slot;
+mod tunnel;
 
 use clap::Parser;
 use cli::Cli;

@@ -52,7 +52,7 @@ class Dev:
         if error[0]:
             print((self.folder / "dev.log").read_text()[-5000:])
 
-    def run(self, *arguments, check=True):
+    def run(self, *arguments, check=True, folder=None):
         """Runs a command of the program against this server."""
         line = self.line
         variables = {
@@ -64,7 +64,7 @@ class Dev:
         }
         done = subprocess.run(
             [self.program, *map(str, arguments)],
-            env=environment() | variables, cwd=self.folder, capture_output=True, text=True, timeout=2 * DEADLINE_S,
+            env=environment() | variables, cwd=folder or self.folder, capture_output=True, text=True, timeout=2 * DEADLINE_S,
         )
         if check and done.returncode:
             raise AssertionError(f"skerry {arguments} ended with {done.returncode}: {done.stdout}{done.stderr}")

@@ -144,6 +144,21 @@ fn dev_site(running: Running, data: &Path) -> Result<Option<DevSite>, Failure> {
     Ok(edge.zip(first).map(|(edge, first)| DevSite { https: edge.https, domain: first.domain_name }))
 }
 
+/// The REST API, as `http://host:port`.
+///
+/// # Errors
+/// What is missing, and how to say it.
+pub(crate) fn api(options: &OriginOptions, environment: &Environment) -> Result<String, Failure> {
+    match (given(options.api.as_deref(), environment, "SKERRY_API"), running(&options.data)?) {
+        (Some(api), _) => Ok(api),
+        (None, Some(running)) => Ok(running.api),
+        (None, None) => {
+            Err(Failure::usage(format!("no API is known: no skerry dev runs on {}", options.data.display()))
+                .hint("name it with --api URL or SKERRY_API, or the folder of a skerry dev with --data DIR"))
+        }
+    }
+}
+
 /// The account that asks, and where it was found.
 ///
 /// # Errors

@@ -389,7 +389,7 @@ fn only_who_shows_a_token_by_a_name_of_the_api_gets_an_answer() {
     assert_eq!(api.delete(SERVICES).status, 405);
     for host in ["serverless.twilio.com", "serverless-upload.twilio.com"] {
         let page = api.clone().with("host", host).get(SERVICES);
-        let first = format!("http://{host}/v1/Services?PageSize=50&Page=0");
+        let first = format!("https://{host}/v1/Services?PageSize=50&Page=0");
         assert_eq!(page.text("/meta/first_page_url"), first);
     }
     api.clone().with("host", "evil.example").get(SERVICES).assert_refused(421, 20421, &["api.names"]);

@@ -41,4 +41,5 @@ mod site_rules;
 mod sizes;
 mod slow;
 mod smuggling;
+mod twilio;
 mod verify;

@@ -71,6 +71,8 @@ fn base(hosts: &Hosts, scheme: &str, headers: &HeaderMap, uri: &Uri) -> Result<B
         let message = "this host name is not one of the API's; add it to api.names if it should be";
         return Err(Refusal::new(StatusCode::MISDIRECTED_REQUEST, message));
     }
+    // Clients know Twilio's hosts by HTTPS only; whoever leads them here ended their TLS before, and follows the URLs of answers.
+    let scheme = if TWILIO_HOSTS.contains(&host) { "https" } else { scheme };
     let base = format!("{scheme}://{host}");
     let is_foreign = headers.get(ORIGIN).is_some_and(|origin| origin.as_bytes() != base.as_bytes());
     let is_cross_site = headers
@@ -135,10 +137,11 @@ mod tests {
             "10.0.0.7",
             "cdn.example.com",
             "CDN.example.com:8080",
-            "serverless.twilio.com",
-            "serverless-upload.twilio.com:443",
         ] {
             assert_eq!(answered(&[("host", host)]), Ok(format!("http://{host}")), "{host}");
+        }
+        for host in TWILIO_HOSTS {
+            assert_eq!(answered(&[("host", host)]), Ok(format!("https://{host}")), "{host}");
         }
         for host in
             ["", "evil.example", "localhost.evil.example:8080", "serverless.twilio.com.evil.example", "::1:x"]
