@@ -1,6 +1,6 @@
 //! Protected assets: who may fetch them, with which signature, over three protocols.
 
-use crate::harness::{Cli, Dev, Edge, Origin, Protocol, Response, Site, files_below};
+use crate::harness::{Cli, Dev, Edge, Origin, Protocol, Response, Site, eventually, files_below};
 use skerry_proto::hmac::{Algorithm, Midstates};
 use skerry_proto::twilio;
 use std::fs;
@@ -234,4 +234,60 @@ fn neither_memory_nor_disk_of_an_edge_holds_the_token() {
     }
     assert!(!edge.remembers(&token), "in memory");
     assert!(edge.remembers(origin.domain()), "the search finds what is there");
+}
+
+#[test]
+fn an_edge_that_may_keep_secrets_checks_signatures_after_a_restart_without_its_origin() {
+    let mut origin = Origin::start();
+    let mut edge = Edge::join_set(&origin, &["secrets_on_disk=true"]);
+    publish(&origin.cli());
+    let token = origin.token().to_owned();
+    assert_eq!(signed_get(&edge.site(origin.domain()), Protocol::Http2, "/p.txt", &token).status, 200);
+    origin.stop();
+    edge.stop();
+    edge.start_again_without_origin();
+    let site = edge.site(origin.domain());
+    for protocol in Protocol::ALL {
+        assert_eq!(signed_get(&site, protocol, "/p.txt", &token).text(), CONTENT, "{protocol}");
+        assert_eq!(signed_get(&site, protocol, "/p.txt", "another").status, 403, "{protocol}");
+    }
+}
+
+#[test]
+fn what_a_proxy_says_of_the_url_counts_from_trusted_peers_alone() {
+    for (settings, status) in [(&["--set", "edge.trusted_peers=127.0.0.0/8"][..], 200), (&[], 403)] {
+        let dev = Dev::with(settings);
+        publish(&dev.cli());
+        let (site, token) = (dev.site(), dev.line().text("/auth_token"));
+        let signature = signature(token, "https://www.example.com/p.txt");
+        for protocol in Protocol::ALL {
+            let ask = site.ask(protocol, "/p.txt").header("x-twilio-signature", &signature);
+            let forwarded =
+                ask.header("x-forwarded-host", "www.example.com").header("x-forwarded-proto", "https");
+            assert_eq!(forwarded.send().status, status, "{protocol} {settings:?}");
+        }
+    }
+}
+
+/// The edge's lease is over some time after the origin has gone; then the environment's rule counts.
+#[test]
+fn past_the_lease_protected_assets_end_by_the_rule_of_their_environment() {
+    let mut origin = Origin::start();
+    let edge = Edge::join_set(&origin, &["lease_seconds=1"]);
+    let cli = origin.cli();
+    publish(&cli);
+    cli.put("/open.txt", b"for anyone");
+    cli.run(&["env", "set", "protected_stale=0", "--wait"]);
+    let (site, token) = (edge.site(origin.domain()), origin.token().to_owned());
+    assert_eq!(signed_get(&site, Protocol::Http1, "/p.txt", &token).status, 200);
+    assert_eq!(site.get(Protocol::Http1, "/open.txt").status, 200);
+    origin.stop();
+    eventually("the lease is over", || {
+        (signed_get(&site, Protocol::Http1, "/p.txt", &token).status == 503).then_some(())
+    });
+    for protocol in Protocol::ALL {
+        assert_eq!(signed_get(&site, protocol, "/p.txt", &token).status, 503, "{protocol}");
+        assert_eq!(site.get(protocol, "/p.txt").status, 403, "{protocol}: nothing was shown");
+        assert_eq!(site.get(protocol, "/open.txt").text(), "for anyone", "{protocol}");
+    }
 }
