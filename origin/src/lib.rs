@@ -35,7 +35,7 @@ mod throttle;
 pub use api::ApiError;
 pub use blobs::BlobError;
 pub use catalogue::CatalogueError;
-pub use config::{ApiCertificate, ApiConfig, AuthLimits, Limits, OriginConfig};
+pub use config::{ApiCertificate, ApiConfig, AuthLimits, Compression, Levels, Limits, OriginConfig};
 pub use grpc::ServeError;
 pub use keys::KeysError;
 pub use publish::NewAccount;

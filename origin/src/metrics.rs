@@ -45,6 +45,17 @@ pub(crate) enum AuthFailure {
     TooMany,
 }
 
+/// How the compression of a build that did not wait for it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DerivationEnd {
+    /// Everything was made, and is shown.
+    Joined,
+    /// The build has had its processor time.
+    OutOfTime,
+    /// It failed too often.
+    Failed,
+}
+
 /// Handles to the figures of one origin.
 pub(crate) struct Metrics {
     handle: PrometheusHandle,
@@ -54,6 +65,9 @@ pub(crate) struct Metrics {
     auth_failures: [Counter; 6],
     api_requests: [Counter; 4],
     coded: [[Counter; 2]; 3],
+    derivations_ended: [Counter; 3],
+    /// Builds that compressed forms are still to join.
+    pub(crate) derivations: Gauge,
     revision: Gauge,
     epoch: Gauge,
     deployments: Counter,
@@ -142,6 +156,11 @@ impl Metrics {
         self.coded[coding as usize][usize::from(is_kept)].increment(1);
     }
 
+    /// Counts a build that compressed forms joined later, or no more will.
+    pub(crate) fn derivation_ended(&self, end: DerivationEnd) {
+        self.derivations_ended[end as usize].increment(1);
+    }
+
     /// Counts a deployment.
     pub(crate) fn deployed(&self, version: Version) {
         self.deployments.increment(1);
@@ -169,6 +188,9 @@ impl Metrics {
             api_requests: ["2xx", "3xx", "4xx", "5xx"]
                 .map(|class| counter!("skerry_origin_api_requests_total", "class" => class)),
             coded: Coding::ALL.map(|coding| [coded(coding, "dropped"), coded(coding, "kept")]),
+            derivations_ended: ["joined", "out_of_time", "failed"]
+                .map(|outcome| counter!("skerry_origin_derivations_total", "outcome" => outcome)),
+            derivations: gauge!("skerry_origin_derivations"),
             revision: gauge!("skerry_origin_revision"),
             epoch: gauge!("skerry_origin_epoch"),
             deployments: counter!("skerry_origin_deployments_total"),
@@ -211,6 +233,11 @@ fn describe() {
         "skerry_origin_codings_total",
         "Blobs that were compressed, by coding, and by whether that saved enough to be kept"
     );
+    describe_counter!(
+        "skerry_origin_derivations_total",
+        "Builds that did not wait for all of their compressed forms, by how that ended"
+    );
+    describe_gauge!("skerry_origin_derivations", "Builds that compressed forms are still to join");
     describe_gauge!("skerry_origin_coders", "Blobs that are being compressed");
     describe_gauge!("skerry_origin_coders_max", "Bound on blobs that are being compressed; others wait");
     describe_gauge!("skerry_origin_edges_connected", "Watch streams that are up");

@@ -130,6 +130,7 @@ impl Origin {
             blobs.clone(),
             Arc::clone(&keys),
             config.limits,
+            config.compression,
             naming,
             Arc::clone(&metrics),
         );
@@ -274,6 +275,7 @@ impl BoundOrigin {
         let abort = CancellationToken::new();
         let grpc = grpc::serve(services.clone(), sockets, &identity, &authority, abort.clone());
         services.publisher.resume_builds().await?;
+        services.publisher.derive_later();
         let acceptor = origin.config.api.certificate.as_ref().map(api::acceptor).transpose()?;
         let api = api::serve(origin.api(), api, acceptor, services.stopping.clone(), abort.clone());
         let serving = async { tokio::join!(grpc, api).0 };

@@ -4,6 +4,7 @@ use super::derived::{self, Derived, DerivedColumns};
 use super::resources::audit::{self, Action, Actor};
 use super::{Catalogue, CatalogueError, add_blob, signed, stored_blob};
 use crate::blobs::StoredBlob;
+use crate::coding::Coding;
 use crate::sid::{AssetSid, BuildSid, ServiceSid, VersionSid};
 use skerry_proto::path::AssetPath;
 use skerry_proto::visibility::Visibility;
@@ -30,8 +31,10 @@ pub(crate) struct AssetVersion {
     pub(crate) visibility: Visibility,
     pub(crate) content_type: String,
     pub(crate) blob: StoredBlob,
-    /// Coded forms of the blob, by name of the coding.
+    /// Coded forms of the blob that its account had made, by name of the coding.
     pub(crate) derived: Vec<Derived>,
+    /// Codings that were tried, whatever came of them.
+    pub(crate) tried: Vec<Coding>,
     pub(crate) created_at: i64,
 }
 
@@ -112,7 +115,9 @@ impl Catalogue {
                     coded.sha256 AS derived_sha256 \
              FROM build_versions JOIN asset_versions v ON number = version_number \
              JOIN blobs ON blobs.hash = v.blob_hash \
-             LEFT JOIN derived_blobs d ON source_hash = v.blob_hash LEFT JOIN blobs coded ON coded.hash = d.blob_hash \
+             JOIN builds ON builds.sid = build_sid JOIN services ON services.sid = builds.service_sid \
+             LEFT JOIN derived_blobs d ON d.account_sid = services.account_sid AND source_hash = v.blob_hash \
+             LEFT JOIN blobs coded ON coded.hash = d.blob_hash \
              WHERE build_sid = ?1 ORDER BY v.path, encoding",
         )
         .bind(build.as_str())
@@ -137,7 +142,9 @@ impl Catalogue {
                     coded.sha256 AS derived_sha256 \
              FROM json_each(?1) wanted JOIN asset_versions v ON v.sid = wanted.value \
              JOIN assets ON assets.sid = asset_sid JOIN blobs ON blobs.hash = v.blob_hash \
-             LEFT JOIN derived_blobs d ON source_hash = v.blob_hash LEFT JOIN blobs coded ON coded.hash = d.blob_hash \
+             JOIN services ON services.sid = service_sid \
+             LEFT JOIN derived_blobs d ON d.account_sid = services.account_sid AND source_hash = v.blob_hash \
+             LEFT JOIN blobs coded ON coded.hash = d.blob_hash \
              WHERE service_sid = ?2 AND assets.is_deleted = 0 ORDER BY wanted.key, encoding",
         )
         .bind(sids)
@@ -159,7 +166,10 @@ fn versions(rows: Vec<Row>) -> Result<Vec<AssetVersion>, CatalogueError> {
             versions.push(version(row)?);
         }
         if let Some(version) = versions.last_mut() {
-            version.derived.extend(derived);
+            if let Some((coding, derived)) = derived {
+                version.tried.push(coding);
+                version.derived.extend(derived);
+            }
         }
     }
     Ok(versions)
@@ -175,6 +185,7 @@ fn version(row: Row) -> Result<AssetVersion, CatalogueError> {
         content_type: row.content_type,
         blob: stored_blob(&row.hash, row.size, &row.sha256)?,
         derived: Vec::new(),
+        tried: Vec::new(),
         created_at: row.created_at,
     })
 }

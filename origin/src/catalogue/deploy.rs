@@ -3,9 +3,10 @@
 use super::builds::{self, BuildDocuments, NewBuild};
 use super::environments::{SettingsColumns, Standing, settings};
 use super::resources::audit::{self, Action, Actor};
-use super::{Catalogue, CatalogueError, credentials, events, signed};
+use super::{Catalogue, CatalogueError, bytes_32, credentials, events, signed, unsigned};
 use crate::blobs::StoredBlob;
 use crate::sid::{AccountSid, BuildSid, DeploymentSid, EnvironmentSid};
+use skerry_proto::hash::Hash;
 use skerry_proto::pointer::Version;
 use skerry_proto::slices::BlobId;
 use sqlx::{Sqlite, Transaction};
@@ -26,8 +27,6 @@ pub(crate) struct NewDeployment {
     pub(crate) build: Option<BuildSid>,
     /// Numbers of the build's versions.
     pub(crate) versions: Vec<i64>,
-    /// Of the build.
-    pub(crate) manifest: Option<BlobId>,
     pub(crate) history: Option<Document>,
     /// Pages of the history.
     pub(crate) pages: Vec<Document>,
@@ -83,7 +82,7 @@ impl Catalogue {
         };
         move_versions(&mut transaction, new, &versions, number).await?;
         let standing = Standing {
-            manifest: new.manifest,
+            manifest: manifest(&mut transaction, new.build.as_ref()).await?,
             history: new.history.map(|history| history.id),
             settings: settings(columns)?,
             modified_floor,
@@ -111,6 +110,20 @@ impl Catalogue {
         self.announce(version);
         Ok(DeployOutcome::Live(version))
     }
+}
+
+/// The manifest of a build as it is now: another may have succeeded the one that the deployment was prepared with.
+async fn manifest(
+    transaction: &mut Transaction<'static, Sqlite>,
+    build: Option<&BuildSid>,
+) -> Result<Option<BlobId>, CatalogueError> {
+    let Some(build) = build else { return Ok(None) };
+    let (hash, size): (Vec<u8>, i64) =
+        sqlx::query_as("SELECT hash, size FROM builds JOIN blobs ON hash = manifest_hash WHERE sid = ?1")
+            .bind(build.as_str())
+            .fetch_one(&mut **transaction)
+            .await?;
+    Ok(Some(BlobId { hash: Hash::from(bytes_32(&hash)?), size: unsigned(size)? }))
 }
 
 /// The youngest date that clients may hold of a path at which this deployment puts an older version. What they hold is the greatest

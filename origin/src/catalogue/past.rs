@@ -48,7 +48,7 @@ impl Catalogue {
                     coded.hash AS derived_hash, coded.size AS derived_size, coded.sha256 AS derived_sha256 \
              FROM environment_versions ev JOIN asset_versions v ON v.number = ev.version_number \
              JOIN blobs ON blobs.hash = v.blob_hash \
-             LEFT JOIN derived_blobs d ON source_hash = v.blob_hash AND EXISTS (SELECT 1 FROM named_blobs n \
+             LEFT JOIN derived_blobs d ON d.account_sid = ?4 AND source_hash = v.blob_hash AND EXISTS (SELECT 1 FROM named_blobs n \
                  WHERE n.account_sid = ?4 AND n.blob_hash = d.blob_hash) \
              LEFT JOIN blobs coded ON coded.hash = d.blob_hash \
              WHERE ev.environment_sid = ?1 AND visibility = 'public' \
@@ -70,7 +70,7 @@ fn past_versions(rows: Vec<PastRow>) -> Result<Vec<PastVersion>, CatalogueError>
     let mut versions: Vec<PastVersion> = Vec::new();
     for row in rows {
         let blob = stored_blob(&row.hash, row.size, &row.sha256)?;
-        let derived = derived::derived(&row.derived)?;
+        let derived = derived::derived(&row.derived)?.and_then(|(_, derived)| derived);
         match versions.last_mut() {
             Some(last)
                 if last.path == row.path && last.content_type == row.content_type && last.blob == blob =>

@@ -101,6 +101,7 @@ pub(super) mod tests {
             content_type: "text/plain".into(),
             blob: StoredBlob { id: BlobId::of(&number.to_be_bytes()), sha256: [0; 32] },
             derived: Vec::new(),
+            tried: Vec::new(),
             created_at: number,
         }
     }

@@ -13,7 +13,6 @@ use crate::catalogue::{
 use crate::sid::{BuildSid, DeploymentSid, EnvironmentSid};
 use skerry_proto::pointer::Version;
 use skerry_proto::rules::SiteRules;
-use skerry_proto::slices::BlobId;
 use std::collections::HashSet;
 use std::sync::{Arc, PoisonError};
 use std::time::SystemTime;
@@ -40,7 +39,6 @@ pub(crate) struct Deployed {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Next {
     pub(super) build: Option<BuildSid>,
-    pub(super) manifest: Option<BlobId>,
     pub(super) versions: Arc<[AssetVersion]>,
     pub(super) rules: SiteRules,
 }
@@ -98,10 +96,10 @@ impl Publisher {
                     let name = build.clone();
                     let details = details.ok_or(PublishError::Unknown { noun: "build", name })?;
                     let manifest = catalogue.build_manifest(&place.service, &build).await?;
-                    let manifest = manifest.ok_or(PublishError::NotCompleted { build })?;
+                    manifest.ok_or(PublishError::NotCompleted { build })?;
                     let versions: Arc<[AssetVersion]> = catalogue.build_versions(&details.sid).await?.into();
                     let rules = publisher.site_file(&versions).await?.rules;
-                    Next { build: Some(details.sid), manifest: Some(manifest), versions, rules }
+                    Next { build: Some(details.sid), versions, rules }
                 }
                 None => Next::default(),
             };
@@ -150,7 +148,6 @@ impl Publisher {
             replaces: environment.live_build,
             build: next.build,
             versions: next.versions.iter().map(|version| version.number).collect(),
-            manifest: next.manifest,
             history,
             pages,
             older_than: before.modified_last.filter(|_| may_show_older),
