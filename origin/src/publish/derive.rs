@@ -80,19 +80,18 @@ pub(crate) fn representations(
     std::iter::once(identity).chain(coded).collect()
 }
 
-/// What is to be coded for versions, each blob once; the smallest first, so that most are there soonest.
+/// What is to be coded for versions, each blob once in each way; the smallest first, so that most are there soonest.
 fn missing(versions: &[AssetVersion], compression: &Compression) -> Vec<Job> {
     let is_derived_from = |version: &&AssetVersion| {
         version.visibility.is_served() && coding::is_compressible(&version.content_type)
     };
-    let mut jobs: BTreeMap<(u64, Hash), Job> = BTreeMap::new();
+    let mut jobs: BTreeMap<(u64, Hash, Coding), Job> = BTreeMap::new();
     for version in versions.iter().filter(is_derived_from) {
         let source = version.blob.id;
-        let is_missing =
-            |coding: &Coding| coding.is_wanted(source.size, compression) && !version.tried.contains(coding);
-        let codings: Vec<Coding> = Coding::ALL.into_iter().filter(is_missing).collect();
-        if !codings.is_empty() {
-            jobs.insert((source.size, source.hash), Job { source, codings });
+        for coding in Coding::ALL {
+            if coding.is_wanted(source.size, compression) && !version.tried.contains(&coding) {
+                jobs.insert((source.size, source.hash, coding), Job { source, coding });
+            }
         }
     }
     jobs.into_values().collect()
@@ -146,7 +145,8 @@ mod tests {
         let done = AssetVersion { tried: Coding::ALL.to_vec(), ..sized(2, "/done", 10) };
         let versions = [tried, done, sized(3, "/small", 100), sized(3, "/again", 100)];
         let jobs = missing(&versions, &Compression::default());
-        let found: Vec<_> = jobs.iter().map(|job| (job.source.size, &job.codings[..])).collect();
-        assert_eq!(found, [(100, &Coding::ALL[..]), (9000, &[Coding::Zstd, Coding::Gzip])]);
+        let found: Vec<_> = jobs.iter().map(|job| (job.source.size, job.coding)).collect();
+        let small = Coding::ALL.map(|coding| (100, coding));
+        assert_eq!(found, [&small[..], &[(9000, Coding::Zstd), (9000, Coding::Gzip)]].concat());
     }
 }

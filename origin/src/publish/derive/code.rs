@@ -22,11 +22,11 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::time::Instant;
 
-/// A blob, and how it is to be coded.
-#[derive(Debug)]
+/// A blob, and how it is to be coded. Each coding is for itself: the fast ones of a large blob need not wait for a dense one.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Job {
     pub(super) source: BlobId,
-    pub(super) codings: Vec<Coding>,
+    pub(super) coding: Coding,
 }
 
 /// How long, and how many at once.
@@ -40,24 +40,27 @@ pub(super) struct Pace {
     pub(super) cpu_time_max: Duration,
 }
 
-/// Blobs that are being coded, each for an account.
+/// What is being coded: a blob for an account in one way.
+type Key = (AccountSid, Hash, Coding);
+
+/// All that is being coded.
 #[derive(Debug, Default)]
 pub(in super::super) struct InFlight {
-    blobs: Mutex<HashMap<(AccountSid, Hash), watch::Receiver<()>>>,
+    blobs: Mutex<HashMap<Key, watch::Receiver<()>>>,
 }
 
 /// The right to code a blob. Given back when what came of it is in the catalogue.
 struct Claim {
     publisher: Publisher,
-    key: (AccountSid, Hash),
+    key: Key,
     /// Its end wakes those who wait.
     _sender: watch::Sender<()>,
 }
 
 impl Claim {
     /// `Err`: somebody else has it, and the receiver ends with that.
-    fn take(publisher: &Publisher, account: &AccountSid, source: Hash) -> Result<Self, watch::Receiver<()>> {
-        let key = (account.clone(), source);
+    fn take(publisher: &Publisher, account: &AccountSid, job: Job) -> Result<Self, watch::Receiver<()>> {
+        let key = (account.clone(), job.source.hash, job.coding);
         let mut blobs = publisher.shared.in_flight.blobs.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(other) = blobs.get(&key) {
             return Err(other.clone());
@@ -76,7 +79,7 @@ impl Drop for Claim {
 }
 
 /// What came of coding one blob, and the right to it until that is noted.
-type Coded = (Claim, Vec<Derivation>);
+type Coded = (Claim, Derivation);
 
 /// Processor time that several threads spend on the same build.
 #[derive(Debug, Default)]
@@ -146,8 +149,7 @@ impl Publisher {
             return Ok(());
         }
         let noted = std::mem::take(coded);
-        let derivations: Vec<Derivation> =
-            noted.iter().flat_map(|(_, derivations)| derivations.iter().copied()).collect();
+        let derivations: Vec<Derivation> = noted.iter().map(|(_, derivation)| *derivation).collect();
         let now = unix_seconds(SystemTime::now());
         Ok(self.shared.catalogue.add_derivations(account, &derivations, now).await?)
     }
@@ -163,7 +165,7 @@ impl Publisher {
         if Instant::now() >= pace.until {
             return Ok(None);
         }
-        let claim = match Claim::take(self, account, job.source.hash) {
+        let claim = match Claim::take(self, account, job) {
             Ok(claim) => claim,
             Err(mut other) => {
                 // Ends with an error when the other is done, which is what is waited for.
@@ -174,40 +176,35 @@ impl Publisher {
         let slot = tokio::time::timeout_at(pace.until, Arc::clone(&pace.slots).acquire_owned()).await;
         let Ok(slot) = slot else { return Ok(None) };
         let slot = slot.map_err(|_| PublishError::Stopping)?;
+        if cpu_time.total() >= pace.cpu_time_max {
+            return Ok(None);
+        }
         let blob = self.shared.blobs.open_blob(job.source).await?;
-        let (publisher, cpu_time, cpu_time_max) = (self.clone(), Arc::clone(cpu_time), pace.cpu_time_max);
+        let (publisher, cpu_time) = (self.clone(), Arc::clone(cpu_time));
         let work = tokio::task::spawn_blocking(move || {
             let _slot = slot;
             publisher.shared.metrics.coders.increment(1);
-            let coded = publisher.code_blocking(&blob, &job.codings, &cpu_time, cpu_time_max);
+            let coded = publisher.code_blocking(&blob, job.coding, &cpu_time);
             publisher.shared.metrics.coders.decrement(1);
             coded
         });
-        let derivations = work.await.unwrap_or(Err(PublishError::Stopping))?;
-        Ok(Some((claim, derivations)))
+        let derivation = work.await.unwrap_or(Err(PublishError::Stopping))?;
+        Ok(Some((claim, derivation)))
     }
 
     fn code_blocking(
         &self,
         blob: &BlobReader,
-        codings: &[Coding],
+        coding: Coding,
         cpu_time: &CpuTime,
-        cpu_time_max: Duration,
-    ) -> Result<Vec<Derivation>, PublishError> {
+    ) -> Result<Derivation, PublishError> {
         let shared = &self.shared;
         let (source, bytes) = (blob.id().hash, blob.verified()?);
-        let mut derivations = Vec::new();
-        for coding in codings {
-            if cpu_time.total() >= cpu_time_max {
-                break;
-            }
-            let coded = cpu_time.of(|| coding.encode(&bytes, &shared.compression));
-            let coded = coded.map_err(PublishError::Coding)?;
-            shared.metrics.coded(*coding, coded.is_some());
-            let blob = coded.map(|coded| shared.blobs.store(&Bytes::from(coded))).transpose()?;
-            derivations.push(Derivation { source, coding: *coding, blob });
-        }
-        Ok(derivations)
+        let coded = cpu_time.of(|| coding.encode(&bytes, &shared.compression));
+        let coded = coded.map_err(PublishError::Coding)?;
+        shared.metrics.coded(coding, coded.is_some());
+        let blob = coded.map(|coded| shared.blobs.store(&Bytes::from(coded))).transpose()?;
+        Ok(Derivation { source, coding, blob })
     }
 }
 
