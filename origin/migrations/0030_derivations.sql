@@ -12,6 +12,7 @@ SELECT account_sid, source_hash, encoding, derived_blobs.blob_hash
 FROM derived_blobs JOIN named_blobs ON named_blobs.blob_hash = source_hash;
 DROP TABLE derived_blobs;
 ALTER TABLE new_derived_blobs RENAME TO derived_blobs;
+CREATE INDEX derived_blobs_by_blob ON derived_blobs (account_sid, blob_hash);
 
 -- Completed builds that coded forms are still to join, by a manifest that succeeds the one they have.
 CREATE TABLE derivations (

@@ -31,7 +31,7 @@ pub(crate) use derivations::{DerivationRound, Showing};
 pub(crate) use derived::{Derivation, Derived};
 pub(crate) use edges::JoinOutcome;
 pub(crate) use environments::{Settings, Standing};
-pub(crate) use past::PastVersion;
+pub(crate) use past::{Difference, PastVersion};
 pub(crate) use resources::{
     Actor, BuildDetails, Content, ContentVersion, DeploymentDetails, EnvironmentDetails, Kind,
     NewContentVersion, NewEnvironment, Page, PageWanted, ServiceChange, ServiceDetails, Variable,

@@ -1,7 +1,9 @@
 //! The catalogue against a folder of its own.
 
 mod derivations;
+mod marks;
 mod migrations;
+mod model;
 
 use super::*;
 use crate::blobs::StoredBlob;
@@ -121,7 +123,6 @@ impl Opened {
             deployment: DeploymentSid::random().expect("random"),
             replaces: replaces.cloned(),
             build: Some(build.build.clone()),
-            versions: build.versions.clone(),
             history: None,
             pages: Vec::new(),
             older_than: None,
@@ -130,10 +131,10 @@ impl Opened {
         Made { build, documents, deployment }
     }
 
-    async fn past(&self, number_min: i64, made_min: i64) -> Vec<String> {
+    async fn past(&self, number_min: i64, made_min: i64, removed: &[i64]) -> Vec<String> {
         let past = self
             .catalogue
-            .past_versions(&self.rows.account, &self.rows.environment, number_min, made_min)
+            .past_versions(&self.rows.account, &self.rows.environment, number_min, made_min, removed)
             .await
             .expect("answers");
         let mut paths: Vec<_> = past.into_iter().map(|version| version.path).collect();
@@ -227,14 +228,38 @@ async fn a_version_is_past_until_its_last_deployment_is_neither_recent_nor_young
     let gone = opened.version("/gone", b"1", Visibility::Public).await;
     let kept = opened.version("/kept", b"2", Visibility::Public).await;
     let hidden = opened.version("/hidden", b"3", Visibility::Private).await;
+    let nothing: [&str; 0] = [];
     let first = opened.deploy(None, &[&gone, &kept, &hidden], 1000).await;
-    assert_eq!(opened.past(1, 0).await, ["/gone", "/kept"], "what is private never was public");
+    assert_eq!(opened.past(1, 0, &[]).await, nothing, "all are live");
+    let removed = [gone.number, hidden.number];
+    assert_eq!(opened.past(1, 0, &removed).await, ["/gone"], "what is private never was public");
     let second = opened.deploy(Some(&first.build.build), &[&kept], 2000).await;
     opened.deploy(Some(&second.build.build), &[&kept], 3000).await;
-    assert_eq!(opened.past(1, 9999).await, ["/gone", "/kept"], "among the last deployments");
-    assert_eq!(opened.past(2, 9999).await, ["/kept"], "neither");
-    assert_eq!(opened.past(3, 1000).await, ["/gone", "/kept"], "young enough");
-    assert_eq!(opened.past(3, 1001).await, ["/kept"]);
+    assert_eq!(opened.past(1, 9999, &[]).await, ["/gone"], "among the last deployments");
+    assert_eq!(opened.past(2, 9999, &[]).await, nothing, "neither");
+    assert_eq!(opened.past(2, 9999, &[kept.number]).await, ["/kept"], "it is about to be past");
+    assert_eq!(opened.past(3, 1000, &[]).await, ["/gone"], "young enough");
+    assert_eq!(opened.past(3, 1001, &[]).await, nothing);
+}
+
+#[tokio::test]
+async fn a_difference_is_of_versions_and_a_path_that_has_another_version_is_not_removed() {
+    let opened = opened().await;
+    let old = opened.version("/a", b"1", Visibility::Public).await;
+    let new = opened.version("/a", b"2", Visibility::Public).await;
+    let other = opened.version("/b", b"3", Visibility::Public).await;
+    let first = opened.deploy(None, &[&old, &other], 100).await.build.build;
+    let second = opened.deploy(Some(&first), &[&new, &other], 100).await.build.build;
+    let third = opened.deploy(Some(&second), &[&new], 100).await.build.build;
+    let difference = async |live: Option<&BuildSid>, next: Option<&BuildSid>| {
+        let difference = opened.catalogue.difference(live, next).await.expect("answers");
+        (difference.removed, difference.removes_paths)
+    };
+    assert_eq!(difference(Some(&first), Some(&second)).await, (vec![old.number], false));
+    assert_eq!(difference(Some(&second), Some(&third)).await, (vec![other.number], true));
+    assert_eq!(difference(Some(&first), Some(&first)).await, (Vec::new(), false));
+    assert_eq!(difference(Some(&third), None).await, (vec![new.number], true));
+    assert_eq!(difference(None, Some(&third)).await, (Vec::new(), false));
 }
 
 impl Opened {

@@ -14,6 +14,7 @@ use crate::sid::{AccountSid, BuildSid, ServiceSid};
 use skerry_proto::hash::Hash;
 use skerry_proto::manifest;
 use skerry_proto::paging::Documents;
+use skerry_proto::slices::BlobId;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -163,8 +164,13 @@ impl Publisher {
 
     /// What the site file of a build declares; nothing without one.
     pub(super) async fn site_file(&self, build: &[AssetVersion]) -> Result<SiteFile, PublishError> {
-        let Some(version) = site_file::find(build) else { return Ok(SiteFile::default()) };
-        let blob = self.shared.blobs.open_blob(version.blob.id).await?;
+        self.read_site_file(site_file::find(build).map(|version| version.blob.id)).await
+    }
+
+    /// What a site file declares; nothing without one.
+    pub(super) async fn read_site_file(&self, blob: Option<BlobId>) -> Result<SiteFile, PublishError> {
+        let Some(blob) = blob else { return Ok(SiteFile::default()) };
+        let blob = self.shared.blobs.open_blob(blob).await?;
         let work = tokio::task::spawn_blocking(move || Ok(SiteFile::parse(&blob.verified()?)?));
         work.await.unwrap_or(Err(PublishError::Stopping))
     }

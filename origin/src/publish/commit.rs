@@ -57,10 +57,13 @@ impl Publisher {
     ) -> Result<Deployed, PublishError> {
         let shared = &self.shared;
         let live = self.live_versions(&place.environment).await?;
-        let before = self.before(&live).await;
+        // One that cannot be read any more must not stand in the way of its own removal.
+        let rules_before = self.site_file(&live).await.unwrap_or_default().rules;
         let added = shared.catalogue.versions(&place.service, &changes.versions).await?;
         let versions: Arc<[AssetVersion]> =
-            contents::apply(live, added, &changes.versions, &changes.removed_paths, &shared.limits)?.into();
+            contents::apply(live.clone(), added, &changes.versions, &changes.removed_paths, &shared.limits)?
+                .into();
+        let difference = contents::difference(&live, &versions);
         let site_file = self.site_file(&versions).await?;
         let rules = site_file.rules.clone();
         let unfinished = self.unfinished(&versions, cpu_time);
@@ -74,9 +77,10 @@ impl Publisher {
             runtime: String::new(),
             created_at: unix_seconds(SystemTime::now()),
         };
-        let next = Next { build: Some(new.build.clone()), versions, rules };
+        let build = Some(new.build.clone());
+        let next = Next { build, rules, rules_before, difference, versions: Some(versions) };
         let made = Some((&new, &documents));
-        let deployed = self.deploy_in_turn(actor, place.environment, &before, next, made).await?;
+        let deployed = self.deploy_in_turn(actor, place.environment, next, made).await?;
         if unfinished.is_some() {
             self.shared.unfinished.notify_one();
         }

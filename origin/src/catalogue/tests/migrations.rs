@@ -89,7 +89,6 @@ async fn an_old_build_with_protected_assets_still_gives_edges_the_secrets_of_its
         deployment: DeploymentSid::random().expect("random"),
         replaces: Some("ZB2".to_owned().into()),
         build: Some(build.build.clone()),
-        versions: build.versions.clone(),
         history: None,
         pages: Vec::new(),
         older_than: None,
