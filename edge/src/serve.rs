@@ -249,7 +249,9 @@ impl Shared {
             .or_else(|| self.environments.find(self.fallback_domain.as_deref()?))
             .ok_or(Refusal::Misdirected)?;
         match connection.sni.as_deref() {
-            Some(sni) if *sni != *environment.domain && self.environments.knows(sni) => {
+            Some(sni)
+                if *sni != *environment.domain && self.environments.is_of_another(sni, &environment) =>
+            {
                 Err(Refusal::Misdirected)
             }
             _ => Ok(environment),
