@@ -109,6 +109,11 @@ impl Client {
         wire::keys_client::KeysClient::new(self.channel.clone())
     }
 
+    /// The service for services, environments and domains.
+    pub(crate) fn naming(&self) -> wire::names_client::NamesClient<Channel> {
+        wire::names_client::NamesClient::new(self.channel.clone()).max_decoding_message_size(LIST_SIZE_MAX)
+    }
+
     /// The service for the operator.
     pub(crate) fn operating(&self) -> wire::operator_client::OperatorClient<Channel> {
         wire::operator_client::OperatorClient::new(self.channel.clone())
@@ -171,7 +176,15 @@ impl Client {
 }
 
 /// The thing that `name` names, or the only one there is.
-fn only<T>(noun: &str, things: Vec<T>, name: &str, names: impl Fn(&T) -> [&String; 2]) -> Result<T, Failure> {
+///
+/// # Errors
+/// What has to be named, or is not there.
+pub(crate) fn only<T>(
+    noun: &str,
+    things: Vec<T>,
+    name: &str,
+    names: impl Fn(&T) -> [&String; 2],
+) -> Result<T, Failure> {
     let is_meant = |thing: &T| name.is_empty() || names(thing).into_iter().any(|known| known == name);
     let mut meant: Vec<T> = things.into_iter().filter(is_meant).collect();
     match (meant.pop(), meant.len()) {

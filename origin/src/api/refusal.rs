@@ -108,17 +108,28 @@ impl From<PublishError> for Refusal {
     fn from(error: PublishError) -> Self {
         let message = error.to_string();
         match error {
-            PublishError::NotFound { .. } => Self::new(StatusCode::NOT_FOUND, message),
+            PublishError::NotFound { .. } | PublishError::NoDomain { .. } => {
+                Self::new(StatusCode::NOT_FOUND, message)
+            }
             PublishError::Refused(faults) => Self::new(status_of(&faults), message),
             PublishError::Ambiguous { .. }
             | PublishError::Invalid { .. }
             | PublishError::Unknown { .. }
             | PublishError::NotCompleted { .. }
             | PublishError::NothingBefore
+            | PublishError::NoEnvironment { .. }
+            | PublishError::InvalidDomain { .. }
+            | PublishError::TooManyDomains { .. }
             | PublishError::NothingToCommit
             | PublishError::Document(_) => Self::new(StatusCode::BAD_REQUEST, message),
-            PublishError::Taken(_) | PublishError::IsLive | PublishError::Superseded => {
-                Self::new(StatusCode::CONFLICT, message)
+            PublishError::Taken(_)
+            | PublishError::IsLive
+            | PublishError::Superseded
+            | PublishError::NotProven { .. }
+            | PublishError::Held { .. } => Self::new(StatusCode::CONFLICT, message),
+            PublishError::Dns(error) => {
+                tracing::warn!(error = cause::chain(&error), "the proof of a domain cannot be looked for");
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
             }
             PublishError::Busy | PublishError::Stopping => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, message)

@@ -330,7 +330,7 @@ fn asset(version: AssetVersion) -> wire::Asset {
     }
 }
 
-fn target(target: Option<wire::Target>) -> Target {
+pub(super) fn target(target: Option<wire::Target>) -> Target {
     let target = target.unwrap_or_default();
     Target { service: target.service, environment: target.environment }
 }

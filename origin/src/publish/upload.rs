@@ -202,6 +202,12 @@ pub(super) fn outcome_of(error: &PublishError) -> UploadOutcome {
         | PublishError::NotCompleted { .. }
         | PublishError::NothingBefore
         | PublishError::Taken(_)
+        | PublishError::NoDomain { .. }
+        | PublishError::NoEnvironment { .. }
+        | PublishError::InvalidDomain { .. }
+        | PublishError::TooManyDomains { .. }
+        | PublishError::NotProven { .. }
+        | PublishError::Held { .. }
         | PublishError::IsLive
         | PublishError::NothingToCommit
         | PublishError::Superseded
@@ -212,6 +218,7 @@ pub(super) fn outcome_of(error: &PublishError) -> UploadOutcome {
         PublishError::Stopping
         | PublishError::Blob(BlobError::NoSpace | BlobError::Io(_) | BlobError::Damaged { .. })
         | PublishError::Catalogue(_)
+        | PublishError::Dns(_)
         | PublishError::Document(_)
         | PublishError::Coding(_)
         | PublishError::Keys(_)
