@@ -1,6 +1,7 @@
 //! The commands' side of the origin's gRPC: which origin, with which credentials, and what its refusals mean.
 
 mod contents;
+mod known;
 mod live;
 mod locate;
 mod progress;
@@ -14,7 +15,7 @@ pub(crate) use locate::{
     RunningEdge, URL_KEY_FILE, account, api, read_json, trusted_certificate,
 };
 pub(crate) use progress::Progress;
-pub(crate) use publish::{Published, PublishedAsset, check, publish, version};
+pub(crate) use publish::{Published, PublishedAsset, Sending, check, publish, version};
 pub(crate) use status::explain;
 
 use crate::environment::Environment;

@@ -25,6 +25,7 @@ mod named;
 mod pointer;
 mod read;
 mod receive;
+mod reuse;
 mod services;
 mod settings;
 mod site_file;
@@ -40,6 +41,7 @@ pub(crate) use deploy::{Deployed, Wanted};
 pub(crate) use derive::representations;
 pub(crate) use fault::Fault;
 pub(crate) use receive::{Part, Said};
+pub(crate) use reuse::Known;
 pub(crate) use settings::SettingsChange;
 pub(crate) use upload::UploadHead;
 

@@ -175,6 +175,7 @@ impl Served {
             visibility: visibility.into(),
             content_type: String::new(),
             size: bytes.len() as u64,
+            ..UploadHead::default()
         };
         self.upload_raw(head, bytes.clone()).await
     }

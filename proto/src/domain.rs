@@ -28,6 +28,11 @@ pub enum InvalidDomain {
     /// What does not lie in DNS: one label alone.
     #[error("a name of one label is nobody's to prove; add one with a dot, such as music.example.com")]
     OneLabel,
+    /// A name that means each machine itself (RFC 6761 §6.3).
+    #[error(
+        "a name under localhost means every machine itself, so nobody can prove it; add one that lies in DNS"
+    )]
+    Localhost,
     /// A name that the cluster gives out.
     #[error("names under the cluster's own domain are given out by the origin; add one of yours")]
     UnderBase,
@@ -65,6 +70,9 @@ impl CustomDomain {
         let (_, last) = mapped.rsplit_once('.').ok_or(InvalidDomain::OneLabel)?;
         if is_number(last) {
             return Err(InvalidDomain::Address);
+        }
+        if last == "localhost" {
+            return Err(InvalidDomain::Localhost);
         }
         let is_under =
             mapped.strip_suffix(base_domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
@@ -150,6 +158,7 @@ mod tests {
             ("\u{ff11}.\u{ff12}", InvalidDomain::Address),
             ("localhost", InvalidDomain::OneLabel),
             ("com.", InvalidDomain::OneLabel),
+            ("a.LOCALHOST", InvalidDomain::Localhost),
             ("cdn.example.com", InvalidDomain::UnderBase),
             ("a.b.CDN.example.com.", InvalidDomain::UnderBase),
             ("\u{ff43}dn.example.com", InvalidDomain::UnderBase),

@@ -173,7 +173,7 @@ impl From<BlobError> for Refusal {
                 tracing::error!("no space left on the origin's disk; uploads are refused until there is");
                 Self::new(StatusCode::INSUFFICIENT_STORAGE, error.to_string())
             }
-            BlobError::TooLong { .. } | BlobError::TooShort { .. } => {
+            BlobError::TooLong { .. } | BlobError::TooShort { .. } | BlobError::OtherDigest { .. } => {
                 Self::new(StatusCode::BAD_REQUEST, error.to_string())
             }
             BlobError::Damaged { hash, what } => {

@@ -111,9 +111,14 @@ pub(super) fn of_blob(error: BlobError) -> Status {
         BlobError::TooLong { .. } | BlobError::TooShort { .. } => {
             refusal(Code::InvalidArgument, "size_mismatch", &message)
         }
+        BlobError::OtherDigest { .. } => refusal(Code::InvalidArgument, "digest_mismatch", &message),
         BlobError::Damaged { hash, what } => {
             tracing::error!(%hash, what, "a blob is damaged");
-            refusal(Code::DataLoss, "damaged", "the blob is damaged at the origin; upload it again")
+            refusal(
+                Code::DataLoss,
+                "damaged",
+                "the blob is damaged at the origin; upload it again, such as with: skerry put --resend",
+            )
         }
         BlobError::Io(error) => internal(&error),
     }
