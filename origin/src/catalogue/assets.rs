@@ -57,6 +57,11 @@ struct Row {
     derived: DerivedColumns,
 }
 
+/// Those of the blobs `?2`, a JSON list of hashes, of which the account `?1` has versions. In this order of tables, so that nothing is
+/// read on the way that another account has.
+pub(super) const ACCOUNT_BLOBS: &str = "SELECT hash, size, sha256 FROM json_each(?2) wanted CROSS JOIN account_blobs \
+    JOIN blobs ON hash = blob_hash WHERE account_sid = ?1 AND blob_hash = unhex(wanted.value)";
+
 impl Catalogue {
     /// Adds a version of a blob that is durable already; the asset, too, where the service has none of this name.
     ///
@@ -85,14 +90,11 @@ impl Catalogue {
     ) -> Result<HashMap<Hash, StoredBlob>, CatalogueError> {
         let hashes: Vec<String> = hashes.iter().map(Hash::to_string).collect();
         let hashes = serde_json::to_string(&hashes).map_err(|_| CatalogueError::Damaged("texts are JSON"))?;
-        let rows: Vec<(Vec<u8>, i64, Vec<u8>)> = sqlx::query_as(
-            "SELECT hash, size, sha256 FROM json_each(?2) wanted CROSS JOIN account_blobs JOIN blobs ON hash = blob_hash \
-             WHERE account_sid = ?1 AND blob_hash = unhex(wanted.value)",
-        )
-        .bind(account.as_str())
-        .bind(hashes)
-        .fetch_all(self.reader())
-        .await?;
+        let rows: Vec<(Vec<u8>, i64, Vec<u8>)> = sqlx::query_as(ACCOUNT_BLOBS)
+            .bind(account.as_str())
+            .bind(hashes)
+            .fetch_all(self.reader())
+            .await?;
         let blobs = rows.into_iter().map(|(hash, size, sha256)| {
             let blob = stored_blob(&hash, size, &sha256)?;
             Ok((blob.id.hash, blob))
