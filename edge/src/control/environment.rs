@@ -5,6 +5,7 @@ use super::pages::{HashIndex, HistoryPage, ManifestPage, Pages};
 use super::rules::Rules;
 use crate::cache::Account;
 use arc_swap::ArcSwap;
+use foldhash::HashMap;
 use skerry_proto::hash::Hash;
 use skerry_proto::history;
 use skerry_proto::manifest::{self, Entry};
@@ -13,7 +14,6 @@ use skerry_proto::rules::SiteRules;
 use skerry_proto::signed_url::key::PublicKey;
 use skerry_proto::slices::BlobId;
 use skerry_proto::visibility::Visibility;
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// One environment at one version. Never changed; a deployment puts another in its place.
@@ -179,7 +179,8 @@ impl Environments {
 /// What each name shows. A name that two environments claim, because it moved and the one that lost it was not told yet, is that of
 /// the one that was told last; a domain is nobody else's alias.
 fn shown(told: &HashMap<Box<str>, Arc<Environment>>) -> HashMap<Box<str>, Arc<Environment>> {
-    let mut shown: HashMap<Box<str>, Arc<Environment>> = HashMap::with_capacity(told.len());
+    let mut shown: HashMap<Box<str>, Arc<Environment>> = HashMap::default();
+    shown.reserve(told.len());
     for environment in told.values().filter(|environment| !environment.deleted) {
         for alias in &environment.aliases {
             let newer = shown.get(alias).filter(|other| other.version > environment.version);
