@@ -25,7 +25,7 @@ const [action, file] = process.argv.slice(2);
 actions[action](JSON.parse(fs.readFileSync(file, "utf8"))).then(
     (result) => console.log(JSON.stringify(result)),
     (error) => {
-        console.error(JSON.stringify({ name: error.name, code: error.code, message: error.message }));
+        console.log(JSON.stringify({ name: error.name, code: error.code, message: error.message }));
         process.exitCode = 1;
     },
 );

@@ -110,7 +110,7 @@ class Client:
         """What a call that must fail says."""
         done = self._run(action, config, token, check=False)
         assert done.returncode != 0, done
-        return json.loads(done.stderr.strip().splitlines()[-1])
+        return json.loads(done.stdout)
 
     def _run(self, action, config, token, check):
         options = ["--auth-token", token, "--account-sid", self.dev.line["account_sid"]] if token else []

@@ -42,7 +42,7 @@ fn bytes_that_the_account_has_are_sent_once_wherever_they_are_published() {
     assert_eq!(by_content.header("content-type"), "application/pdf", "as if it had been sent");
 
     cli.write("site/new.txt", b"new");
-    let mut mixed = put(&cli, &["site", "--visibility", "private"]);
+    let mut mixed = put(&cli, &["site", "--visibility", "private", "--wait"]);
     mixed.sort();
     let expected =
         [("/empty.txt", false), ("/new.txt", true), ("/no-extension", false), ("/sound.mp3", false)];

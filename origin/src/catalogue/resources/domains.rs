@@ -160,7 +160,7 @@ impl Catalogue {
                 .execute(&mut *transaction)
                 .await?;
             // It is said in the log of who loses it, too.
-            let loser = Actor { account: account.clone(), ..Actor::origin(account.clone()) };
+            let loser = Actor::origin(account.clone());
             audit::append(&mut transaction, &loser, Action::Update, sid.as_str(), now).await?;
         }
         let given: Option<DomainDetails> = sqlx::query_as(AssertSqlSafe(format!(
