@@ -14,6 +14,7 @@ pub(crate) struct Report {
     pub(crate) load: Option<LoadReport>,
     pub(crate) start: Option<StartReport>,
     pub(crate) upload: Option<UploadReport>,
+    pub(crate) publish: Option<PublishReport>,
     pub(crate) memory: Option<MemoryReport>,
     pub(crate) cache: Option<CacheReport>,
 }
@@ -76,6 +77,23 @@ pub(crate) struct UploadReport {
     pub(crate) size: u64,
     pub(crate) put: Vec<Duration>,
     pub(crate) plain_write: Vec<Duration>,
+}
+
+/// Result of `publish`.
+#[derive(Debug)]
+pub(crate) struct PublishReport {
+    pub(crate) assets: u32,
+    /// `skerry put --wait` of the assets: uploads, build, deployment, and the edge shows it.
+    pub(crate) put: Duration,
+    pub(crate) large: u32,
+    /// The same of the further ones.
+    pub(crate) put_large: Duration,
+    /// The same of one more.
+    pub(crate) put_one: Duration,
+    /// Deployments of builds of all of them, over REST.
+    pub(crate) deploy: Vec<Duration>,
+    /// Pages of lists, over REST.
+    pub(crate) pages: Vec<Duration>,
 }
 
 /// Result of `memory`.

@@ -10,7 +10,7 @@ pub(crate) use caddy::start as start_caddy;
 pub(crate) use nginx::start as start_nginx;
 pub(crate) use process::Process;
 pub(crate) use roles::Roles;
-pub(crate) use skerry::{Skerry, run};
+pub(crate) use skerry::{DevLine, Skerry, run};
 
 use crate::client::Target;
 use anyhow::Context;

@@ -37,7 +37,9 @@ mod throttle;
 pub use api::ApiError;
 pub use blobs::BlobError;
 pub use catalogue::CatalogueError;
-pub use config::{ApiCertificate, ApiConfig, AuthLimits, DomainConfig, Limits, OriginConfig};
+pub use config::{
+    ApiCertificate, ApiConfig, AuthLimits, Compression, DomainConfig, Levels, Limits, OriginConfig,
+};
 pub use grpc::ServeError;
 pub use keys::KeysError;
 pub use publish::NewAccount;

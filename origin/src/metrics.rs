@@ -56,6 +56,17 @@ pub(crate) enum DomainProof {
     Failed,
 }
 
+/// How the compression of a build that did not wait for it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DerivationEnd {
+    /// Everything was made, and is shown.
+    Joined,
+    /// The build has had its processor time.
+    OutOfTime,
+    /// It failed too often.
+    Failed,
+}
+
 /// Handles to the figures of one origin.
 pub(crate) struct Metrics {
     handle: PrometheusHandle,
@@ -66,6 +77,9 @@ pub(crate) struct Metrics {
     api_requests: [Counter; 4],
     domain_proofs: [Counter; 3],
     coded: [[Counter; 2]; 3],
+    derivations_ended: [Counter; 3],
+    /// Builds that compressed forms are still to join.
+    pub(crate) derivations: Gauge,
     revision: Gauge,
     epoch: Gauge,
     deployments: Counter,
@@ -159,6 +173,11 @@ impl Metrics {
         self.coded[coding as usize][usize::from(is_kept)].increment(1);
     }
 
+    /// Counts a build that compressed forms joined later, or no more will.
+    pub(crate) fn derivation_ended(&self, end: DerivationEnd) {
+        self.derivations_ended[end as usize].increment(1);
+    }
+
     /// Counts a deployment.
     pub(crate) fn deployed(&self, version: Version) {
         self.deployments.increment(1);
@@ -188,6 +207,9 @@ impl Metrics {
             domain_proofs: ["proven", "refused", "failed"]
                 .map(|outcome| counter!("skerry_origin_domain_proofs_total", "outcome" => outcome)),
             coded: Coding::ALL.map(|coding| [coded(coding, "dropped"), coded(coding, "kept")]),
+            derivations_ended: ["joined", "out_of_time", "failed"]
+                .map(|outcome| counter!("skerry_origin_derivations_total", "outcome" => outcome)),
+            derivations: gauge!("skerry_origin_derivations"),
             revision: gauge!("skerry_origin_revision"),
             epoch: gauge!("skerry_origin_epoch"),
             deployments: counter!("skerry_origin_deployments_total"),
@@ -234,6 +256,11 @@ fn describe() {
         "skerry_origin_domain_proofs_total",
         "Proofs of domains that were looked for in DNS, by outcome"
     );
+    describe_counter!(
+        "skerry_origin_derivations_total",
+        "Builds that did not wait for all of their compressed forms, by how that ended"
+    );
+    describe_gauge!("skerry_origin_derivations", "Builds that compressed forms are still to join");
     describe_gauge!("skerry_origin_coders", "Blobs that are being compressed");
     describe_gauge!("skerry_origin_coders_max", "Bound on blobs that are being compressed; others wait");
     describe_gauge!("skerry_origin_edges_connected", "Watch streams that are up");

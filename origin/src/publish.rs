@@ -47,7 +47,7 @@ pub(crate) use upload::UploadHead;
 
 use crate::blobs::{BlobError, BlobStore};
 use crate::catalogue::{Catalogue, CatalogueError, EnvironmentRow};
-use crate::config::{DomainConfig, Limits};
+use crate::config::{Compression, DomainConfig, Limits};
 use crate::dns::{Dns, DnsError};
 use crate::keys::{Keys, KeysError};
 use crate::metrics::Metrics;
@@ -59,7 +59,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -278,8 +278,14 @@ struct Shared {
     builds: Arc<Semaphore>,
     /// Cancelled when the origin stops: builds go on at the next start.
     stopping: CancellationToken,
-    /// One permit for each processor, so that compressing does not starve what answers.
+    compression: Compression,
+    /// One permit for each blob that is coded while a build waits for it.
     coders: Arc<Semaphore>,
+    /// One for each that is coded for builds that wait no more: fewer, so that compressing does not starve what answers.
+    later_coders: Arc<Semaphore>,
+    in_flight: derive::InFlight,
+    /// Wakes the worker when coded forms are to join a build.
+    unfinished: Notify,
     /// One lock for each environment that was published to.
     turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
@@ -292,13 +298,17 @@ impl Publisher {
         keys: Arc<Keys>,
         limits: Limits,
         domains: DomainConfig,
+        compression: Compression,
         naming: Naming,
         metrics: Arc<Metrics>,
     ) -> Self {
         let (tasks, uploads) = (TaskTracker::new(), Arc::new(Semaphore::new(UPLOADS_MAX)));
-        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        metrics.coders_max.set(processors as f64);
-        let coders = Arc::new(Semaphore::new(processors));
+        let coder_count = match compression.thread_count_max {
+            0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            count => count,
+        };
+        let later_count = (coder_count / 2).max(1);
+        metrics.coders_max.set((coder_count + later_count) as f64);
         let shared = Shared {
             catalogue,
             blobs,
@@ -312,7 +322,11 @@ impl Publisher {
             uploads,
             builds: Arc::new(Semaphore::new(BUILDS_MAX)),
             stopping: CancellationToken::new(),
-            coders,
+            compression,
+            coders: Arc::new(Semaphore::new(coder_count)),
+            later_coders: Arc::new(Semaphore::new(later_count)),
+            in_flight: derive::InFlight::default(),
+            unfinished: Notify::new(),
             turns: Mutex::default(),
         };
         Self { shared: Arc::new(shared) }

@@ -73,6 +73,7 @@ fn config(folder: &Path) -> OriginConfig {
         public_port: 8443,
         limits: Limits { served_size_max: 4 << 20, served_count_max: 3, ..Limits::default() },
         domains: crate::DomainConfig::default(),
+        compression: crate::Compression::default(),
         auth: AuthLimits::default(),
         lease: Duration::from_secs(10),
     }

@@ -1,6 +1,8 @@
 //! One JSON object on standard output. Names carry their unit; what was not measured is absent.
 
-use super::{CacheReport, Cell, LoadReport, MemoryReport, Report, StartReport, UploadReport, median};
+use super::{
+    CacheReport, Cell, LoadReport, MemoryReport, PublishReport, Report, StartReport, UploadReport, median,
+};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
@@ -9,6 +11,7 @@ pub(super) fn render(report: &Report) -> Value {
     let parts = [
         ("start", report.start.as_ref().map(start)),
         ("upload", report.upload.as_ref().map(upload)),
+        ("publish", report.publish.as_ref().map(publish)),
         ("memory", report.memory.as_ref().map(memory)),
         ("cache", report.cache.as_ref().map(cache)),
         ("load", report.load.as_ref().map(load)),
@@ -64,6 +67,20 @@ fn upload(upload: &UploadReport) -> Value {
         "put_median_seconds": median(&upload.put).as_secs_f64(),
         "plain_write_seconds": seconds(&upload.plain_write),
         "plain_write_median_seconds": median(&upload.plain_write).as_secs_f64(),
+    })
+}
+
+fn publish(publish: &PublishReport) -> Value {
+    json!({
+        "assets": publish.assets,
+        "put_seconds": publish.put.as_secs_f64(),
+        "large": publish.large,
+        "put_large_seconds": publish.put_large.as_secs_f64(),
+        "put_one_seconds": publish.put_one.as_secs_f64(),
+        "deploy_seconds": seconds(&publish.deploy),
+        "deploy_median_seconds": median(&publish.deploy).as_secs_f64(),
+        "page_seconds": seconds(&publish.pages),
+        "page_median_seconds": median(&publish.pages).as_secs_f64(),
     })
 }
 

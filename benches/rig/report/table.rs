@@ -1,8 +1,8 @@
 //! Tables on standard output.
 
 use super::{
-    CacheReport, Cell, LoadReport, Measured, MemoryReport, OriginMemory, Report, StartReport, UploadReport,
-    median,
+    CacheReport, Cell, LoadReport, Measured, MemoryReport, OriginMemory, PublishReport, Report, StartReport,
+    UploadReport, median,
 };
 use std::fmt::Write;
 use std::time::Duration;
@@ -21,6 +21,9 @@ fn write_all(out: &mut String, report: &Report) -> std::fmt::Result {
     }
     if let Some(upload) = &report.upload {
         write_upload(out, upload)?;
+    }
+    if let Some(publish) = &report.publish {
+        write_publish(out, publish)?;
     }
     if let Some(memory) = &report.memory {
         write_memory(out, memory)?;
@@ -107,6 +110,24 @@ fn write_upload(out: &mut String, upload: &UploadReport) -> std::fmt::Result {
         put.as_secs_f64() / plain.as_secs_f64(),
         put.as_secs_f64() - plain.as_secs_f64()
     )
+}
+
+fn write_publish(out: &mut String, publish: &PublishReport) -> std::fmt::Result {
+    let all = publish.assets + publish.large;
+    writeln!(out, "Publishing to an edge that shows it\n")?;
+    writeln!(out, "  put of {:<6} assets   {:.2} s", publish.assets, publish.put.as_secs_f64())?;
+    writeln!(out, "  put of {:<6} assets   {:.2} s", publish.large, publish.put_large.as_secs_f64())?;
+    writeln!(out, "  put of one more        {:.3} s, to {all} assets", publish.put_one.as_secs_f64())?;
+    writeln!(out, "  deployment of them     {}, ms", milliseconds(&publish.deploy))?;
+    writeln!(out, "  page of a list         {}, ms\n", milliseconds(&publish.pages))
+}
+
+/// Median, least and greatest.
+fn milliseconds(times: &[Duration]) -> String {
+    let ms = |time: Duration| time.as_secs_f64() * 1e3;
+    let (least, greatest) = (times.iter().min(), times.iter().max());
+    let (least, greatest) = (least.copied().unwrap_or_default(), greatest.copied().unwrap_or_default());
+    format!("{:.1} ({:.1}-{:.1})", ms(median(times)), ms(least), ms(greatest))
 }
 
 fn write_memory(out: &mut String, memory: &MemoryReport) -> std::fmt::Result {

@@ -62,6 +62,9 @@ struct Status {
     url: String,
 }
 
+/// Versions in a page of builds, after which it ends, whatever size was asked for: each build comes with all that it is made of.
+const PAGE_VERSIONS: usize = 1000;
+
 async fn show(
     api: &Api,
     call: &Call,
@@ -97,13 +100,18 @@ async fn list(
     listing: Listing,
 ) -> Result<Json<Value>, Refusal> {
     let service = api.service(&call, &service).await?;
-    let page = api.catalogue.list_builds(&service.sid, &listing.wanted()).await?;
-    let mut builds = Vec::new();
-    for build in page.items {
-        builds.push(show(&api, &call, &service, build).await?);
+    let Page { items, mut next } = api.catalogue.list_builds(&service.sid, &listing.wanted()).await?;
+    let (mut builds, mut version_count) = (Vec::new(), 0);
+    for build in items {
+        if version_count >= PAGE_VERSIONS {
+            next = api.catalogue.build_number(&build.sid).await?.map(|number| number + 1);
+            break;
+        }
+        let build = show(&api, &call, &service, build).await?;
+        version_count += build.asset_versions.len() + build.function_versions.len();
+        builds.push(build);
     }
-    let page = Page { items: builds, next: page.next };
-    Ok(listing.answer(&call, "builds", page, |build| build))
+    Ok(listing.answer(&call, "builds", Page { items: builds, next }, |build| build))
 }
 
 async fn create(

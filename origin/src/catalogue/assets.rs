@@ -1,15 +1,18 @@
 //! Assets and their versions.
 
-use super::derived::{self, Derived, DerivedColumns};
+use super::derived::{self, Derived, DerivedColumns, hex_list};
+use super::past::PastVersion;
 use super::resources::audit::{self, Action, Actor};
-use super::{Catalogue, CatalogueError, add_blob, signed, stored_blob};
+use super::{Catalogue, CatalogueError, add_blob, bytes_32, signed, stored_blob, unsigned};
 use crate::blobs::StoredBlob;
+use crate::coding::Coding;
 use crate::sid::{AccountSid, AssetSid, BuildSid, ServiceSid, VersionSid};
 use skerry_proto::hash::Hash;
 use skerry_proto::path::AssetPath;
+use skerry_proto::slices::BlobId;
 use skerry_proto::visibility::Visibility;
 use sqlx::{Sqlite, Transaction};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// An asset version that is about to be added.
 #[derive(Debug, Clone)]
@@ -33,8 +36,10 @@ pub(crate) struct AssetVersion {
     pub(crate) visibility: Visibility,
     pub(crate) content_type: String,
     pub(crate) blob: StoredBlob,
-    /// Coded forms of the blob, by name of the coding.
+    /// Coded forms of the blob that its account had made, by name of the coding.
     pub(crate) derived: Vec<Derived>,
+    /// Codings that were tried, whatever came of them.
+    pub(crate) tried: Vec<Coding>,
     pub(crate) created_at: i64,
 }
 
@@ -61,6 +66,20 @@ struct Row {
 /// read on the way that another account has.
 pub(super) const ACCOUNT_BLOBS: &str = "SELECT hash, size, sha256 FROM json_each(?2) wanted CROSS JOIN account_blobs \
     JOIN blobs ON hash = blob_hash WHERE account_sid = ?1 AND blob_hash = unhex(wanted.value)";
+
+/// From which versions of builds are read, each beside its derived blobs.
+macro_rules! build_versions {
+    () => {
+        "SELECT number AS place, number, v.sid, asset_sid, v.path, visibility, content_type, blobs.hash, v.size, \
+                blobs.sha256, v.created_at, encoding, coded.hash AS derived_hash, coded.size AS derived_size, \
+                coded.sha256 AS derived_sha256 \
+         FROM build_versions JOIN asset_versions v ON number = version_number \
+         JOIN blobs ON blobs.hash = v.blob_hash \
+         JOIN builds ON builds.sid = build_sid JOIN services ON services.sid = builds.service_sid \
+         LEFT JOIN derived_blobs d ON d.account_sid = services.account_sid AND source_hash = v.blob_hash \
+         LEFT JOIN blobs coded ON coded.hash = d.blob_hash "
+    };
+}
 
 impl Catalogue {
     /// Adds a version of a blob that is durable already; the asset, too, where the service has none of this name.
@@ -137,19 +156,65 @@ impl Catalogue {
     /// # Errors
     /// Any [`CatalogueError`].
     pub(crate) async fn build_versions(&self, build: &BuildSid) -> Result<Vec<AssetVersion>, CatalogueError> {
-        let rows: Vec<Row> = sqlx::query_as(
-            "SELECT number AS place, number, v.sid, asset_sid, v.path, visibility, content_type, blobs.hash, v.size, \
-                    blobs.sha256, v.created_at, encoding, coded.hash AS derived_hash, coded.size AS derived_size, \
-                    coded.sha256 AS derived_sha256 \
-             FROM build_versions JOIN asset_versions v ON number = version_number \
-             JOIN blobs ON blobs.hash = v.blob_hash \
-             LEFT JOIN derived_blobs d ON source_hash = v.blob_hash LEFT JOIN blobs coded ON coded.hash = d.blob_hash \
-             WHERE build_sid = ?1 ORDER BY v.path, encoding",
-        )
+        let rows: Vec<Row> =
+            sqlx::query_as(concat!(build_versions!(), "WHERE build_sid = ?1 ORDER BY v.path, encoding"))
+                .bind(build.as_str())
+                .fetch_all(self.reader())
+                .await?;
+        versions(rows)
+    }
+
+    /// Those versions of a build that have a path or bytes in common with past ones, or a coded form that is the bytes of one.
+    ///
+    /// # Errors
+    /// Any [`CatalogueError`].
+    pub(crate) async fn build_versions_like(
+        &self,
+        account: &AccountSid,
+        build: &BuildSid,
+        past: &[PastVersion],
+    ) -> Result<Vec<AssetVersion>, CatalogueError> {
+        let paths: BTreeSet<&str> = past.iter().map(|version| version.path.as_str()).collect();
+        let paths = serde_json::to_string(&paths).map_err(|_| CatalogueError::Damaged("texts are JSON"))?;
+        let of_version = |version: &PastVersion| -> Vec<Hash> {
+            version
+                .derived
+                .iter()
+                .map(|derived| &derived.blob)
+                .chain([&version.blob])
+                .map(|blob| blob.id.hash)
+                .collect()
+        };
+        let hashes: BTreeSet<Hash> = past.iter().flat_map(of_version).collect();
+        let rows: Vec<Row> = sqlx::query_as(concat!(
+            build_versions!(),
+            "WHERE build_sid = ?1 AND (v.path IN (SELECT value FROM json_each(?2)) \
+             OR v.blob_hash IN (SELECT unhex(value) FROM json_each(?3)) \
+             OR v.blob_hash IN (SELECT source_hash FROM json_each(?3) JOIN derived_blobs x \
+                                ON x.account_sid = ?4 AND x.blob_hash = unhex(value))) ORDER BY v.path, encoding"
+        ))
         .bind(build.as_str())
+        .bind(paths)
+        .bind(hex_list(&hashes.into_iter().collect::<Vec<_>>())?)
+        .bind(account.as_str())
         .fetch_all(self.reader())
         .await?;
         versions(rows)
+    }
+
+    /// The bytes of a build's site file.
+    ///
+    /// # Errors
+    /// Any [`CatalogueError`].
+    pub(crate) async fn build_site_file(&self, build: &BuildSid) -> Result<Option<BlobId>, CatalogueError> {
+        let row: Option<(Vec<u8>, i64)> = sqlx::query_as(
+            "SELECT blob_hash, size FROM builds JOIN asset_versions ON number = site_file WHERE builds.sid = ?1",
+        )
+        .bind(build.as_str())
+        .fetch_optional(self.reader())
+        .await?;
+        row.map(|(hash, size)| Ok(BlobId { hash: Hash::from(bytes_32(&hash)?), size: unsigned(size)? }))
+            .transpose()
     }
 
     /// Those of the named versions that the service has.
@@ -168,7 +233,9 @@ impl Catalogue {
                     coded.sha256 AS derived_sha256 \
              FROM json_each(?1) wanted JOIN asset_versions v ON v.sid = wanted.value \
              JOIN assets ON assets.sid = asset_sid JOIN blobs ON blobs.hash = v.blob_hash \
-             LEFT JOIN derived_blobs d ON source_hash = v.blob_hash LEFT JOIN blobs coded ON coded.hash = d.blob_hash \
+             JOIN services ON services.sid = service_sid \
+             LEFT JOIN derived_blobs d ON d.account_sid = services.account_sid AND source_hash = v.blob_hash \
+             LEFT JOIN blobs coded ON coded.hash = d.blob_hash \
              WHERE service_sid = ?2 AND assets.is_deleted = 0 ORDER BY wanted.key, encoding",
         )
         .bind(sids)
@@ -230,7 +297,10 @@ fn versions(rows: Vec<Row>) -> Result<Vec<AssetVersion>, CatalogueError> {
             versions.push(version(row)?);
         }
         if let Some(version) = versions.last_mut() {
-            version.derived.extend(derived);
+            if let Some((coding, derived)) = derived {
+                version.tried.push(coding);
+                version.derived.extend(derived);
+            }
         }
     }
     Ok(versions)
@@ -246,6 +316,7 @@ fn version(row: Row) -> Result<AssetVersion, CatalogueError> {
         content_type: row.content_type,
         blob: stored_blob(&row.hash, row.size, &row.sha256)?,
         derived: Vec::new(),
+        tried: Vec::new(),
         created_at: row.created_at,
     })
 }

@@ -39,7 +39,8 @@ pub(super) const COLUMNS: &str = "sid, unique_name, friendly_name, include_crede
                        created_at, updated_at";
 
 /// What belongs to a service, in an order that breaks no reference. Environments go before, one by one.
-const DELETE_CONTENT: [&str; 8] = [
+const DELETE_CONTENT: [&str; 9] = [
+    "DELETE FROM derivations WHERE build_sid IN (SELECT sid FROM builds WHERE service_sid = ?1)",
     "DELETE FROM build_versions WHERE build_sid IN (SELECT sid FROM builds WHERE service_sid = ?1)",
     "DELETE FROM build_functions WHERE build_sid IN (SELECT sid FROM builds WHERE service_sid = ?1)",
     "DELETE FROM builds WHERE service_sid = ?1",
