@@ -45,6 +45,17 @@ pub(crate) enum AuthFailure {
     TooMany,
 }
 
+/// What came of looking for the proof of a domain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DomainProof {
+    /// It is there.
+    Proven,
+    /// It is not there, or does not do.
+    Refused,
+    /// It could not be looked for.
+    Failed,
+}
+
 /// How the compression of a build that did not wait for it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DerivationEnd {
@@ -64,6 +75,7 @@ pub(crate) struct Metrics {
     upload_duration: Histogram,
     auth_failures: [Counter; 6],
     api_requests: [Counter; 4],
+    domain_proofs: [Counter; 3],
     coded: [[Counter; 2]; 3],
     derivations_ended: [Counter; 3],
     /// Builds that compressed forms are still to join.
@@ -142,6 +154,11 @@ impl Metrics {
         self.auth_failures[kind as usize].increment(1);
     }
 
+    /// Counts that the proof of a domain was looked for.
+    pub(crate) fn domain_proof(&self, outcome: DomainProof) {
+        self.domain_proofs[outcome as usize].increment(1);
+    }
+
     /// Counts an answer of the REST API by its status.
     pub(crate) fn api_request(&self, status: u16) {
         // The API answers nothing below 200.
@@ -187,6 +204,8 @@ impl Metrics {
                 .map(|kind| counter!("skerry_origin_grpc_auth_failures_total", "kind" => kind)),
             api_requests: ["2xx", "3xx", "4xx", "5xx"]
                 .map(|class| counter!("skerry_origin_api_requests_total", "class" => class)),
+            domain_proofs: ["proven", "refused", "failed"]
+                .map(|outcome| counter!("skerry_origin_domain_proofs_total", "outcome" => outcome)),
             coded: Coding::ALL.map(|coding| [coded(coding, "dropped"), coded(coding, "kept")]),
             derivations_ended: ["joined", "out_of_time", "failed"]
                 .map(|outcome| counter!("skerry_origin_derivations_total", "outcome" => outcome)),
@@ -232,6 +251,10 @@ fn describe() {
     describe_counter!(
         "skerry_origin_codings_total",
         "Blobs that were compressed, by coding, and by whether that saved enough to be kept"
+    );
+    describe_counter!(
+        "skerry_origin_domain_proofs_total",
+        "Proofs of domains that were looked for in DNS, by outcome"
     );
     describe_counter!(
         "skerry_origin_derivations_total",

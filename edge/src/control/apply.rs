@@ -99,7 +99,7 @@ impl Applier {
     /// Verifies, fetches, keeps, shows. Returns the domain. A pointer that is shown already changes nothing.
     pub(super) async fn apply(&self, signed: &wire::SignedPointer) -> Result<String, ApplyError> {
         let pointer = Pointer::open(signed, &self.keys).map_err(Refusal::from)?;
-        let held = self.environments.find(&pointer.domain);
+        let held = self.environments.held(&pointer.domain);
         if let Some(held) = &held {
             if pointer.version == held.version {
                 return Ok(pointer.domain);

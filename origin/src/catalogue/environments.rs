@@ -1,6 +1,7 @@
 //! Environments: what they were told beside their builds, and what they show.
 
 use super::resources::audit::{self, Action, Actor};
+use super::resources::domains;
 use super::{Catalogue, CatalogueError, credentials, events, signed, unsigned};
 use crate::sid::EnvironmentSid;
 use skerry_proto::hash::Hash;
@@ -32,6 +33,17 @@ pub(crate) struct Standing {
     pub(crate) modified_floor: i64,
     /// Whose signed URLs count.
     pub(crate) url_keys: Vec<PublicKey>,
+    /// Domains that it has beside its own.
+    pub(crate) aliases: Vec<String>,
+    /// It is no more.
+    pub(crate) is_deleted: bool,
+}
+
+impl Standing {
+    /// Of an environment that is deleted: it shows nothing, and its names are those of nobody.
+    pub(crate) fn deleted() -> Self {
+        Self { is_deleted: true, ..Self::default() }
+    }
 }
 
 /// Columns of settings.
@@ -124,6 +136,8 @@ pub(super) async fn standing(
         settings: settings(shown.settings)?,
         modified_floor: shown.modified_floor,
         url_keys: credentials::pointer_keys(transaction, environment).await?,
+        aliases: domains::aliases(transaction, environment.as_str()).await?,
+        is_deleted: false,
     })
 }
 

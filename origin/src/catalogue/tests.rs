@@ -4,6 +4,7 @@ mod derivations;
 mod marks;
 mod migrations;
 mod model;
+mod names;
 
 use super::*;
 use crate::blobs::StoredBlob;

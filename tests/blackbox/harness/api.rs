@@ -86,7 +86,23 @@ impl Api {
     /// Sends parts in this order.
     #[track_caller]
     pub(crate) fn upload(&self, path: &str, parts: &[Part<'_>]) -> Answer {
-        self.send(Method::POST, path, &format!("multipart/form-data; boundary={BOUNDARY}"), multipart(parts))
+        let media_type = format!("multipart/form-data; boundary={BOUNDARY}");
+        self.send(Method::POST, path, &media_type, Self::form(parts))
+    }
+
+    /// The body of an upload.
+    pub(crate) fn form(parts: &[Part<'_>]) -> Vec<u8> {
+        let mut body = Vec::new();
+        for (name, fields, content) in parts {
+            body.extend_from_slice(
+                format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"{fields}\r\n\r\n")
+                    .as_bytes(),
+            );
+            body.extend_from_slice(content);
+            body.extend_from_slice(b"\r\n");
+        }
+        body.extend_from_slice(format!("--{BOUNDARY}--\r\n").as_bytes());
+        body
     }
 
     /// Makes an asset and a version of it: the SID of the version.
@@ -147,7 +163,7 @@ impl Api {
             Method::POST,
             path,
             &format!("multipart/form-data; boundary={BOUNDARY}"),
-            multipart(parts),
+            Self::form(parts),
         )
     }
 
@@ -201,21 +217,6 @@ fn form(parameters: &[(&str, &str)]) -> Vec<u8> {
     let mut form = form_urlencoded::Serializer::new(String::new());
     form.extend_pairs(parameters);
     form.finish().into_bytes()
-}
-
-/// RFC 7578.
-fn multipart(parts: &[Part<'_>]) -> Vec<u8> {
-    let mut body = Vec::new();
-    for (name, fields, content) in parts {
-        body.extend_from_slice(
-            format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"{fields}\r\n\r\n")
-                .as_bytes(),
-        );
-        body.extend_from_slice(content);
-        body.extend_from_slice(b"\r\n");
-    }
-    body.extend_from_slice(format!("--{BOUNDARY}--\r\n").as_bytes());
-    body
 }
 
 impl Answer {
