@@ -7,7 +7,9 @@
 mod harness;
 
 mod access;
+mod accounts;
 mod api;
+mod audit;
 mod bundle;
 mod by_hash;
 mod cache_disk;
@@ -28,9 +30,11 @@ mod lies;
 mod limits;
 mod methods;
 mod negotiation;
+mod openapi;
 mod outage;
 mod protected;
 mod publish;
+mod quotas;
 mod ranges;
 mod refusals;
 mod response_headers;
