@@ -77,6 +77,7 @@ impl Respond for TestSite {
         let mut response = Response::new(filled(0, []));
         *response.status_mut() = match excess {
             Excess::Target => StatusCode::URI_TOO_LONG,
+            Excess::Head => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Excess::InFlight => StatusCode::SERVICE_UNAVAILABLE,
         };
         response
