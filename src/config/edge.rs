@@ -453,9 +453,9 @@ pub(super) const SETTINGS: &[Setting<EdgeSettings>] = &[
         name: "limits.frame_credit_max",
         default: "4096",
         shape: Shape::Number,
-        accepts: COUNT,
+        accepts: "a whole number, at least 100",
         doc: "How many HTTP/2 and HTTP/3 frames that are no requests a connection may send at once, and requests taken back; requests, bytes sent and time give credit again.",
-        set: |to, text| put(&mut to.limits.frame_credit_max, value::number(text, 1..=100_000_000)),
+        set: |to, text| put(&mut to.limits.frame_credit_max, value::number(text, 100..=100_000_000)),
     },
     Setting {
         name: "limits.stream_count_max",

@@ -53,9 +53,7 @@ fn preload_needs_what_the_lists_of_browsers_ask_for() {
     let year = "https.hsts_max_age=31536000";
     let fit = edge(&[year, "https.hsts_include_subdomains=true"]).expect("good").expect("not printed");
     assert!(fit.serve.hsts.preload && fit.serve.hsts.include_subdomains);
-    for unfit in
-        [&[][..], &[year], &["https.hsts_max_age=31535999", "https.hsts_include_subdomains=true"]]
-    {
+    for unfit in [&[][..], &[year], &["https.hsts_max_age=31535999", "https.hsts_include_subdomains=true"]] {
         let error = edge(unfit).expect_err("not fit").to_string();
         assert!(error.contains("https.hsts_preload = true needs"), "{error}");
     }

@@ -1,6 +1,8 @@
 //! What responses say of themselves, over three protocols.
 
-use crate::harness::{Dev, Edge, FakeOrigin, Origin, Protocol, Response, Showing, bytes, declared, eventually, sha256};
+use crate::harness::{
+    Dev, Edge, FakeOrigin, Origin, Protocol, Response, Showing, bytes, declared, eventually, sha256,
+};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;

@@ -187,7 +187,8 @@ fn the_page_for_what_is_not_there_comes_in_the_coded_form_that_the_client_wants(
             ("identity;q=0, zstd", "", "<h1>lost</h1>"),
         ];
         for (accepted, coding, content) in table {
-            let response = edge.site(DOMAIN).ask(protocol, "/lost").header("accept-encoding", accepted).send();
+            let response =
+                edge.site(DOMAIN).ask(protocol, "/lost").header("accept-encoding", accepted).send();
             assert_eq!(response.status, 404, "{protocol} {accepted}");
             assert_eq!(response.header("content-encoding"), coding, "{protocol} {accepted}");
             assert_eq!(response.header("vary"), "accept-encoding", "{protocol} {accepted}");

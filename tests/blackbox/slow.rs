@@ -2,8 +2,8 @@
 //! stays. `SKERRY_TEST_FULL=1` brings as many as an attack does.
 
 use crate::harness::{
-    Companion, Dev, H3_SETTINGS, PREFACE, Protocol, Site, WHOLE, block_on, bytes, frame, full, get, h3_get, kind,
-    spawn,
+    Companion, Dev, H3_SETTINGS, PREFACE, Protocol, Raw, RawQuic, Site, WHOLE, block_on, bytes, frame, full,
+    get, h3_get, kind, spawn,
 };
 use quinn::{TransportConfig, VarInt};
 use std::time::Duration;
@@ -71,8 +71,9 @@ fn heads_that_trickle_in_are_given_up() {
 
 /// A download that is asked for and not read.
 enum Unread {
-    Tcp(crate::harness::Raw),
-    Quic(crate::harness::RawQuic, quinn::RecvStream),
+    Tcp(Raw),
+    /// With its control stream, whose end would be the connection's (RFC 9114 §6.2.1).
+    Quic(RawQuic, quinn::SendStream, quinn::RecvStream),
 }
 
 impl Unread {
@@ -87,7 +88,7 @@ impl Unread {
             let (mut send, receive) = quic.connection.open_bi().await.expect("opens");
             send.write_all(&h3_get("/large.bin", host)).await.expect("sends");
             send.finish().expect("open");
-            return Self::Quic(quic, receive);
+            return Self::Quic(quic, control, receive);
         }
         let mut raw = site.raw(protocol).await;
         let request = match protocol {
@@ -110,7 +111,7 @@ impl Unread {
                 assert!(ended.received.starts_with(b"HTTP/1.1 200 ") && !ended.is_announced);
             }
             Self::Tcp(mut raw) => raw.until_frame(kind::RST_STREAM).await,
-            Self::Quic(_quic, mut receive) => {
+            Self::Quic(_quic, _control, mut receive) => {
                 let reset = receive.received_reset().await.expect("the connection goes on");
                 assert!(reset.is_some(), "the response is not whole");
             }

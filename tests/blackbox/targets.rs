@@ -1,8 +1,6 @@
 //! Targets and hosts that no client library sends (RFC 9110 §7, RFC 9112 §3), by hand over each protocol.
 
-use crate::harness::{
-    Dev, H3_SETTINGS, PREFACE, Protocol, Site, WHOLE, block_on, frame, get, h3_get, kind,
-};
+use crate::harness::{Dev, H3_SETTINGS, PREFACE, Protocol, Site, WHOLE, block_on, frame, get, h3_get, kind};
 use quinn::TransportConfig;
 
 fn with_small() -> (Dev, Site) {
@@ -53,8 +51,12 @@ fn one_valid_host_is_needed_whatever_the_target_says() {
 #[test]
 fn connect_and_options_of_everything_are_answered_and_lead_nowhere() {
     let (_dev, site) = with_small();
-    let received = http1(&site, "CONNECT localhost:443 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-    assert!(received.starts_with("HTTP/1.1 405 ") && received.contains("allow: GET, HEAD, OPTIONS\r\n"), "{received}");
+    let received =
+        http1(&site, "CONNECT localhost:443 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    assert!(
+        received.starts_with("HTTP/1.1 405 ") && received.contains("allow: GET, HEAD, OPTIONS\r\n"),
+        "{received}"
+    );
     let received = http1(&site, "OPTIONS * HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     assert!(received.starts_with("HTTP/1.1 204 "), "{received}");
 }
@@ -64,7 +66,10 @@ fn http2(site: &Site, block: &[u8]) -> Vec<u8> {
     block_on(async {
         let mut raw = site.raw(Protocol::Http2).await;
         // A frame that ends the connection, once the request has its answer.
-        raw.send(&[PREFACE, &frame(kind::HEADERS, WHOLE, 1, block), &frame(kind::PING, 0, 0, &[0; 7])].concat()).await;
+        raw.send(
+            &[PREFACE, &frame(kind::HEADERS, WHOLE, 1, block), &frame(kind::PING, 0, 0, &[0; 7])].concat(),
+        )
+        .await;
         raw.end().await.received
     })
 }
@@ -84,7 +89,10 @@ fn a_host_that_contradicts_the_authority_shows_nothing() {
     let (_dev, site) = with_small();
     let plain = get("/small.txt", "localhost");
     assert!(!holds(&http2(&site, &[plain.clone(), field("host", "other.test")].concat()), b"small\n"));
-    assert!(!holds(&http2(&site, &[plain, field("host", "localhost"), field("host", "localhost")].concat()), b"small\n"));
+    assert!(!holds(
+        &http2(&site, &[plain, field("host", "localhost"), field("host", "localhost")].concat()),
+        b"small\n"
+    ));
     // `:method` CONNECT, with an authority alone (RFC 9113 §8.5).
     let connect = [field(":method", "CONNECT"), field(":authority", "localhost")].concat();
     assert!(!holds(&http2(&site, &connect), b"small\n"));
@@ -110,14 +118,20 @@ fn over_http3_a_request_without_an_authority_or_with_two_shows_nothing() {
         let [high, low] = (0x4000 | block.len() as u16).to_be_bytes();
         [&[1, high, low][..], &block].concat()
     };
-    let [method, scheme, path] =
-        [(":method", "GET"), (":scheme", "https"), (":path", "/small.txt")].map(|(name, value)| field(name, value));
+    let [method, scheme, path] = [(":method", "GET"), (":scheme", "https"), (":path", "/small.txt")]
+        .map(|(name, value)| field(name, value));
     let authority = field(":authority", "localhost");
     let table = [
         ("no authority", head(&[method.clone(), scheme.clone(), path.clone()]), false),
         (
             "another host",
-            head(&[method.clone(), scheme.clone(), path.clone(), authority.clone(), field("host", "other.test")]),
+            head(&[
+                method.clone(),
+                scheme.clone(),
+                path.clone(),
+                authority.clone(),
+                field("host", "other.test"),
+            ]),
             false,
         ),
         ("CONNECT", head(&[field(":method", "CONNECT"), authority.clone()]), false),

@@ -55,7 +55,8 @@ fn divided(bytes: &[u8]) -> (Vec<usize>, bool) {
         };
         let size = match (value("transfer-encoding"), value("content-length")) {
             (Some(_), _) => chunked_size(content),
-            (None, Some(length)) => match std::str::from_utf8(length).ok().and_then(|text| text.parse().ok()) {
+            (None, Some(length)) => match std::str::from_utf8(length).ok().and_then(|text| text.parse().ok())
+            {
                 Some(size) => Ok(Some(size).filter(|size| *size <= content.len() as u64)),
                 None => Err(()),
             },
@@ -86,7 +87,8 @@ fn chunked_size(content: &[u8]) -> Result<Option<u64>, ()> {
             }
             Ok(httparse::Status::Complete((line_size, size))) => {
                 // With the end of its line.
-                let Some(end) = usize::try_from(size).ok().and_then(|size| (at + line_size + 2).checked_add(size))
+                let Some(end) =
+                    usize::try_from(size).ok().and_then(|size| (at + line_size + 2).checked_add(size))
                 else {
                     return Ok(None);
                 };
@@ -126,7 +128,10 @@ pub(crate) fn http2_frames(bytes: &[u8]) {
         at += 9 + size;
         ends.push(at);
     }
-    assert!(others <= credit + 2 * requests + 1, "{others} with a credit of {credit} and {requests} requests");
+    assert!(
+        others <= credit + 2 * requests + 1,
+        "{others} with a credit of {credit} and {requests} requests"
+    );
     if let Some(cut) = whole.0 {
         assert!(ends.contains(&cut), "{cut} is no end of a frame");
     }

@@ -72,7 +72,8 @@ fn site_file(bytes: &[u8]) {
         cache_control: None,
         fields: Vec::new(),
     };
-    let mut entries = vec![entry("/a/b.css", Visibility::Public), entry("/index.html", Visibility::Protected)];
+    let mut entries =
+        vec![entry("/a/b.css", Visibility::Public), entry("/index.html", Visibility::Protected)];
     match skerry_origin::apply_site_file(bytes, &mut entries) {
         Ok(rules) => {
             let written = manifest::write(&entries, &rules).expect("what is accepted can be written");

@@ -21,8 +21,8 @@ use h3::error::Code;
 use h3::server::{RequestResolver, RequestStream};
 use http_body::Body;
 use http_body_util::BodyExt;
-use quinn::VarInt;
 use police::Police;
+use quinn::VarInt;
 use quinn::crypto::rustls::HandshakeData;
 use std::pin::pin;
 use std::sync::Arc;
@@ -170,7 +170,7 @@ async fn answer<R: Respond>(
     shared: Arc<Shared<R>>,
 ) -> Ended {
     let limits = &shared.limits;
-    let (head, mut stream) = match receive(resolver, &shared).await {
+    let (head, mut stream) = match receive(resolver, &sender, &shared).await {
         Ok(received) => received,
         Err(_) if sender.has_large_head() => return refuse_large_head(&sender, &shared).await,
         // h3 has said what was wrong with it.
@@ -240,7 +240,11 @@ enum Unreceived {
 }
 
 /// Receives the head, and of POST the body, if it is small and comes in time.
-async fn receive<R: Respond>(resolver: Resolver, shared: &Shared<R>) -> Result<(Parts, Stream), Unreceived> {
+async fn receive<R: Respond>(
+    resolver: Resolver,
+    sender: &Sender,
+    shared: &Shared<R>,
+) -> Result<(Parts, Stream), Unreceived> {
     let time_max = shared.limits.head_time_max;
     let (request, mut stream) = match timeout(time_max, resolver.resolve_request()).await {
         Ok(Ok(received)) => received,
@@ -255,7 +259,7 @@ async fn receive<R: Respond>(resolver: Resolver, shared: &Shared<R>) -> Result<(
     // RFC 9110 §10.1.1: who expects to be asked before sending is answered without.
     let read = match head.headers.contains_key(EXPECT) {
         true => None,
-        false => match timeout(time_max, read(&mut stream, is_kept, shared)).await {
+        false => match timeout(time_max, read(&mut stream, sender, is_kept, shared)).await {
             Ok(read) => read?,
             Err(_) => None,
         },
@@ -273,11 +277,20 @@ async fn receive<R: Respond>(resolver: Resolver, shared: &Shared<R>) -> Result<(
 /// Reads a body to its end; `None` where it is larger than what is read of one. What is not kept is empty.
 async fn read<R>(
     stream: &mut Stream,
+    sender: &Sender,
     is_kept: bool,
     shared: &Shared<R>,
 ) -> Result<Option<Bytes>, Unreceived> {
-    let (mut size, mut kept) = (0, BytesMut::new());
-    while let Some(data) = stream.recv_data().await.map_err(|_| Unreceived::Broken)? {
+    let (mut size, mut kept, mut empty_count) = (0, BytesMut::new(), 0);
+    loop {
+        let Some(data) = stream.recv_data().await.map_err(|_| Unreceived::Broken)? else {
+            empty_count += 1;
+            match empty_count > sender.empty_data_count() {
+                true => return Ok(Some(kept.freeze())),
+                // An empty frame, and no end (RFC 9114 §7.2.1).
+                false => continue,
+            }
+        };
         size += data.remaining();
         if size > shared.limits.body_size_max {
             shared.metrics.cut_off(CutOff::BodyTooLarge);
@@ -287,7 +300,6 @@ async fn read<R>(
             kept.put(data);
         }
     }
-    Ok(Some(kept.freeze()))
 }
 
 /// Why a body did not reach its end.

@@ -25,6 +25,7 @@ pub struct Frames {
     varint: Varint,
     head_size_max: u64,
     has_head: bool,
+    empty_data_count: u64,
 }
 
 /// Why a stream is not followed any further.
@@ -55,12 +56,21 @@ enum Part {
 impl Frames {
     /// Of the stream of a request.
     pub fn of_request(head_size_max: usize) -> Self {
-        Self { part: Part::Kind, varint: Varint::default(), head_size_max: head_size_max as u64, has_head: false }
+        Self::new(Part::Kind, head_size_max as u64, false)
     }
 
     /// Of a stream whose kind comes first.
     pub fn of_unidirectional() -> Self {
-        Self { part: Part::StreamKind, varint: Varint::default(), head_size_max: OTHER_SIZE_MAX, has_head: true }
+        Self::new(Part::StreamKind, OTHER_SIZE_MAX, true)
+    }
+
+    const fn new(part: Part, head_size_max: u64, has_head: bool) -> Self {
+        Self { part, varint: Varint { value: 0, left: 0 }, head_size_max, has_head, empty_data_count: 0 }
+    }
+
+    /// How many frames of content without content have come.
+    pub fn empty_data_count(&self) -> u64 {
+        self.empty_data_count
     }
 
     /// Follows the next bytes; what the frames that begin in them cost.
@@ -111,7 +121,10 @@ impl Frames {
                 Ok(0)
             }
             // Content is bounded where it is read, unless it is empty.
-            kind::HEADERS | kind::DATA => Ok(1),
+            kind::HEADERS | kind::DATA => {
+                self.empty_data_count += u64::from(kind == kind::DATA && size == 0);
+                Ok(1)
+            }
             _ if size > OTHER_SIZE_MAX => Err(Excess::Frame),
             _ => Ok(2),
         }
@@ -123,7 +136,7 @@ impl Frames {
 }
 
 /// A number of variable length (RFC 9000 §16) under way.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Varint {
     value: u64,
     /// Bytes that are still to come, once the first one has.
@@ -171,7 +184,7 @@ mod tests {
             (&[0x40, 0x25], 37),
             (&[0x25], 37),
         ];
-        let mut reader = Varint::default();
+        let mut reader = Varint { value: 0, left: 0 };
         for (bytes, value) in examples {
             let (last, before) = bytes.split_last().expect("not empty");
             assert!(before.iter().all(|byte| reader.push(*byte).is_none()), "{value}");
@@ -225,7 +238,7 @@ mod tests {
         for size in 1..=sent.len() {
             let mut frames = request();
             let cost: u64 = sent.chunks(size).map(|piece| frames.advance(piece).expect("within")).sum();
-            assert_eq!(cost, whole, "in pieces of {size}");
+            assert_eq!((cost, frames.empty_data_count()), (whole, 1), "in pieces of {size}");
         }
     }
 }

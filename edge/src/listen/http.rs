@@ -139,7 +139,10 @@ async fn respond<R: Respond>(
         let read = match head.headers.contains_key(EXPECT) {
             true => None,
             // Boxed, so that the future of a request without content is small.
-            false => Box::pin(timeout(shared.limits.head_time_max, read(body, is_kept, shared))).await.ok().flatten(),
+            false => Box::pin(timeout(shared.limits.head_time_max, read(body, is_kept, shared)))
+                .await
+                .ok()
+                .flatten(),
         };
         if activity.is_cut() {
             return Err(FaultyContent);

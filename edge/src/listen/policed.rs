@@ -133,9 +133,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Policed<S> {
         if this.linger.is_none() {
             ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
         }
-        let linger = this
-            .linger
-            .get_or_insert_with(|| Linger { size_max: LINGER_SIZE_MAX, timer: Box::pin(sleep(CLOSE_TIME_MAX)) });
+        let linger = this.linger.get_or_insert_with(|| Linger {
+            size_max: LINGER_SIZE_MAX,
+            timer: Box::pin(sleep(CLOSE_TIME_MAX)),
+        });
         linger.poll(&mut this.stream, cx).map(Ok)
     }
 }

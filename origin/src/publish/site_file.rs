@@ -65,8 +65,8 @@ pub(super) fn find(build: &[AssetVersion]) -> Option<&AssetVersion> {
 /// # Errors
 /// Everything that is wrong with the file: at least one line for people.
 pub fn apply_site_file(file: &[u8], entries: &mut [Entry]) -> Result<SiteRules, Vec<String>> {
-    let file = parse::parse(file)
-        .map_err(|problems| problems.iter().map(Problem::to_string).collect::<Vec<_>>())?;
+    let file =
+        parse::parse(file).map_err(|problems| problems.iter().map(Problem::to_string).collect::<Vec<_>>())?;
     entries.iter_mut().for_each(|entry| file.declare(entry));
     Ok(file.rules)
 }

@@ -61,7 +61,9 @@ impl Raw {
     pub(crate) async fn until_frame(&mut self, wanted: u8) {
         loop {
             let head = self.read(9).await;
-            let [a, b, c, kind, ..] = head[..] else { panic!("the connection ended before a frame {wanted}") };
+            let [a, b, c, kind, ..] = head[..] else {
+                panic!("the connection ended before a frame {wanted}")
+            };
             self.read(u32::from_be_bytes([0, a, b, c]) as usize).await;
             if kind == wanted {
                 return;

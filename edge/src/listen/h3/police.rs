@@ -47,12 +47,8 @@ struct State {
 
 impl Police {
     pub(super) fn new(quic: quinn::Connection, credit_max: u64, metrics: Arc<Metrics>) -> Self {
-        let state = State {
-            credit: Credit::new(credit_max),
-            seen_cost: 0,
-            seen_sent: 0,
-            look_every: LOOK_EVERY_MIN,
-        };
+        let state =
+            State { credit: Credit::new(credit_max), seen_cost: 0, seen_sent: 0, look_every: LOOK_EVERY_MIN };
         Self {
             quic,
             started: Instant::now(),
@@ -135,5 +131,12 @@ fn cost(frames: &quinn::FrameStats) -> u64 {
     // An answer.
     let answered = frames.ping + frames.path_challenge;
     let ends = frames.reset_stream + frames.stop_sending;
-    windows + ends + 2 * ids + 2 * answered + frames.path_response + frames.crypto + frames.acks / 2 + frames.stream / 4
+    windows
+        + ends
+        + 2 * ids
+        + 2 * answered
+        + frames.path_response
+        + frames.crypto
+        + frames.acks / 2
+        + frames.stream / 4
 }

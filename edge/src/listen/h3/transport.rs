@@ -13,7 +13,7 @@ use h3::error::Code;
 use h3::quic::{self, ConnectionErrorIncoming, StreamErrorIncoming, StreamId, WriteBuf};
 use quinn::{ConnectionError, ReadError, VarInt, WriteError};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
@@ -48,6 +48,7 @@ pub(super) struct Sender(Arc<Sending>);
 struct Sending {
     stream: Mutex<Option<quinn::SendStream>>,
     has_large_head: AtomicBool,
+    empty_data_count: AtomicU64,
 }
 
 impl Newest {
@@ -59,7 +60,16 @@ impl Newest {
 
 impl Sender {
     fn new(stream: quinn::SendStream) -> Self {
-        Self(Arc::new(Sending { stream: Mutex::new(Some(stream)), has_large_head: AtomicBool::new(false) }))
+        Self(Arc::new(Sending {
+            stream: Mutex::new(Some(stream)),
+            has_large_head: AtomicBool::new(false),
+            empty_data_count: AtomicU64::new(0),
+        }))
+    }
+
+    /// How many empty DATA frames of the request have come. h3 takes each for the end of the content.
+    pub(super) fn empty_data_count(&self) -> u64 {
+        self.0.empty_data_count.load(Ordering::Relaxed)
     }
 
     /// Whether nothing came of the request because its head, or what comes after its content, is larger than the bound.
@@ -273,10 +283,15 @@ impl RecvStream {
     /// Lets h3 see what came only if the frames that it belongs to are worth gathering.
     fn pass(&mut self, bytes: &[u8]) -> Result<(), StreamErrorIncoming> {
         match (self.frames.advance(bytes), &self.sender) {
-            (Ok(cost), _) => match self.police.spend(cost) {
-                true => Ok(()),
-                false => Err(lost(ConnectionError::LocallyClosed)),
-            },
+            (Ok(cost), sender) => {
+                if let Some(sender) = sender {
+                    sender.0.empty_data_count.store(self.frames.empty_data_count(), Ordering::Relaxed);
+                }
+                match self.police.spend(cost) {
+                    true => Ok(()),
+                    false => Err(lost(ConnectionError::LocallyClosed)),
+                }
+            }
             (Err(Excess::Head), Some(sender)) => {
                 sender.0.has_large_head.store(true, Ordering::Relaxed);
                 // RFC 9114 §4.1: the answer says all, and the rest is not wanted. An error says that it has come already.
@@ -297,7 +312,9 @@ impl quic::RecvStream for RecvStream {
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, StreamErrorIncoming>> {
         let mut buffer = [0; READ_SIZE];
         let count = ready!(self.stream.poll_read(cx, &mut buffer)).map_err(read_error)?;
-        let Some(read) = buffer.get(..count).filter(|read| !read.is_empty()) else { return Poll::Ready(Ok(None)) };
+        let Some(read) = buffer.get(..count).filter(|read| !read.is_empty()) else {
+            return Poll::Ready(Ok(None));
+        };
         self.pass(read)?;
         Poll::Ready(Ok(Some(Bytes::copy_from_slice(read))))
     }

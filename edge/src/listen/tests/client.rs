@@ -122,11 +122,7 @@ impl Client {
         let driver = tokio::spawn(async move {
             std::future::poll_fn(|cx| driver.poll_close(cx)).await;
         });
-        Ok(Self {
-            requests: Requests::Http3(requests),
-            driver,
-            endpoint: Some(endpoint),
-        })
+        Ok(Self { requests: Requests::Http3(requests), driver, endpoint: Some(endpoint) })
     }
 
     /// Sends a request, and waits for the head of the response.

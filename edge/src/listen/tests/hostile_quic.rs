@@ -70,6 +70,35 @@ async fn floods_of_frames_are_cut_off_on_every_kind_of_stream() {
     server.stopped().await;
 }
 
+/// h3 takes an empty DATA frame for the end.
+#[tokio::test]
+async fn content_goes_on_after_an_empty_frame() {
+    let server = Server::with_defaults();
+    let (_endpoint, connection) = quic(&server, TransportConfig::default()).await;
+    let mut control = connection.open_uni().await.expect("opens");
+    control.write_all(SETTINGS).await.expect("sends");
+    // The static table's POST (RFC 9204, appendix A).
+    let post =
+        request("/posted").iter().map(|byte| if *byte == 0xd1 { 0xd4 } else { *byte }).collect::<Vec<_>>();
+    for content in [
+        &[0, 0, 0, 2, b'a', b'b', 0, 0, 0, 1, b'c'][..],
+        &[0, 3, b'a', b'b', b'c', 0, 0],
+        &[0, 3, b'a', b'b', b'c'],
+    ] {
+        for piece_size in [1, 1000] {
+            let (mut send, mut receive) = connection.open_bi().await.expect("opens");
+            for piece in [&post[..], content].concat().chunks(piece_size) {
+                send.write_all(piece).await.expect("sends");
+                tokio::task::yield_now().await;
+            }
+            send.finish().expect("open");
+            let answer = receive.read_to_end(1000).await.expect("whole");
+            assert!(answer.ends_with(b"abc"), "{content:?}: {answer:?}");
+        }
+    }
+    server.stopped().await;
+}
+
 #[tokio::test]
 async fn a_flood_of_streams_without_meaning_is_cut_off() {
     let server = Server::start(little_credit(), NEVER, WRITTEN_SIZE);
