@@ -324,6 +324,9 @@ impl Head<'_> {
             etag: &representation.etag,
             modified: self.modified().map(|modified| modified.seconds),
         };
+        if !request.headers.keys().any(conditional::may_change_the_answer) {
+            return Ok(Answer::Content(Selection::Whole));
+        }
         match conditional::judge(&request.headers, now) {
             Verdict::Failed => Err(Refusal::PreconditionFailed),
             Verdict::NotModified => Ok(Answer::NotModified),

@@ -5,6 +5,7 @@ use super::pages::{HashIndex, HistoryPage, ManifestPage, Pages};
 use super::rules::Rules;
 use crate::cache::Account;
 use arc_swap::ArcSwap;
+use foldhash::HashMap;
 use skerry_proto::hash::Hash;
 use skerry_proto::history;
 use skerry_proto::manifest::{self, Entry};
@@ -13,7 +14,6 @@ use skerry_proto::rules::SiteRules;
 use skerry_proto::signed_url::key::PublicKey;
 use skerry_proto::slices::BlobId;
 use skerry_proto::visibility::Visibility;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// One environment at one version. Never changed; a deployment puts another in its place.

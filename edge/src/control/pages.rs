@@ -1,12 +1,12 @@
 //! Documents with many entries, in memory as they are stored: by page, so that a deployment that changes one page shares the others.
 
 use super::asset::{Asset, Form};
+use foldhash::{HashMap, HashMapExt};
 use skerry_proto::hash::Hash;
 use skerry_proto::manifest::Entry;
 use skerry_proto::slices::BlobId;
 use skerry_proto::visibility::Visibility;
 use skerry_proto::{history, paging};
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// The pages of one document.
