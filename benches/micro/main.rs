@@ -6,6 +6,7 @@
 mod access;
 mod allocations;
 mod cache;
+mod connections;
 mod harness;
 mod manifest;
 mod response;
@@ -18,6 +19,7 @@ static ALLOCATOR: allocations::Counting = allocations::Counting;
 
 fn main() -> anyhow::Result<()> {
     let mut bench = Bench::from_arguments(std::env::args().skip(1));
+    connections::run(&mut bench)?;
     slices::run(&mut bench)?;
     manifest::run(&mut bench)?;
     cache::run(&mut bench)?;

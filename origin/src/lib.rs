@@ -42,7 +42,7 @@ pub use config::{
 };
 pub use grpc::ServeError;
 pub use keys::KeysError;
-pub use publish::NewAccount;
+pub use publish::{NewAccount, apply_site_file};
 pub use run::{BoundOrigin, Origin, OriginAddresses, OriginError};
 pub use secret::NoRandomness;
 pub use sockets::ListenError;

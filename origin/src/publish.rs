@@ -43,6 +43,7 @@ pub(crate) use fault::Fault;
 pub(crate) use receive::{Part, Said};
 pub(crate) use reuse::Known;
 pub(crate) use settings::SettingsChange;
+pub use site_file::apply_site_file;
 pub(crate) use upload::UploadHead;
 
 use crate::blobs::{BlobError, BlobStore};

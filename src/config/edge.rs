@@ -88,6 +88,9 @@ fn check(settings: &EdgeSettings, faults: &mut Vec<Fault>) {
     if settings.https_certificate.is_some() != settings.https_key.is_some() {
         faults.push(Fault::new("https.certificate and https.key belong together: set both, or none for a certificate of a local authority"));
     }
+    if !settings.serve.hsts.is_fit_for_preload() {
+        faults.push(Fault::new("https.hsts_preload = true needs https.hsts_include_subdomains = true and https.hsts_max_age of 31536000 or more, else no list takes the host"));
+    }
     if settings.join_token.is_some() && settings.join_token_file.is_some() {
         faults.push(Fault::new("origin.join_token and origin.join_token_file are both set; one is enough"));
     }
@@ -176,9 +179,24 @@ pub(super) const SETTINGS: &[Setting<EdgeSettings>] = &[
         doc: "Seconds for which browsers are to use HTTPS alone for a host that they have seen (HSTS). Only when all of a host is on HTTPS for good.",
         set: |to, text| {
             let seconds: u32 = value::number(text, 0..=u32::MAX)?;
-            to.serve.hsts = (seconds > 0).then(|| Duration::from_secs(seconds.into()));
-            Some(())
+            put(&mut to.serve.hsts.max_age, Some(Duration::from_secs(seconds.into())))
         },
+    },
+    Setting {
+        name: "https.hsts_include_subdomains",
+        default: "false",
+        shape: Shape::Text,
+        accepts: "true or false",
+        doc: "Whether https.hsts_max_age counts for all names below a host, too.",
+        set: |to, text| put(&mut to.serve.hsts.include_subdomains, text.parse().ok()),
+    },
+    Setting {
+        name: "https.hsts_preload",
+        default: "false",
+        shape: Shape::Text,
+        accepts: "true or false; true needs https.hsts_include_subdomains and an https.hsts_max_age of a year",
+        doc: "Whether browsers may be shipped with the host as one that uses HTTPS alone. That cannot be taken back in less than months.",
+        set: |to, text| put(&mut to.serve.hsts.preload, text.parse().ok()),
     },
     Setting {
         name: "trusted_peers",
@@ -421,12 +439,23 @@ pub(super) const SETTINGS: &[Setting<EdgeSettings>] = &[
         set: |to, text| put(&mut to.limits.head_size_max, head_size(text)),
     },
     Setting {
+        name: "limits.body_size_max",
+        default: "64KiB",
+        shape: Shape::Text,
+        accepts: "bytes, such as 64KiB; up to 1MiB",
+        doc: "Bytes that are read of the body of a request: of POST for its signature, of any other so that its answer arrives.",
+        set: |to, text| {
+            let size = value::size(text).filter(|size| *size <= 1 << 20);
+            put(&mut to.limits.body_size_max, size.and_then(|size| usize::try_from(size).ok()))
+        },
+    },
+    Setting {
         name: "limits.frame_credit_max",
         default: "4096",
         shape: Shape::Number,
-        accepts: COUNT,
-        doc: "How many HTTP/2 frames that are no requests a connection may send at once, and HTTP/2 and HTTP/3 requests taken back; requests, bytes sent and time give credit again.",
-        set: |to, text| put(&mut to.limits.frame_credit_max, value::number(text, 1..=100_000_000)),
+        accepts: "a whole number, at least 100",
+        doc: "How many HTTP/2 and HTTP/3 frames that are no requests a connection may send at once, and requests taken back; requests, bytes sent and time give credit again.",
+        set: |to, text| put(&mut to.limits.frame_credit_max, value::number(text, 100..=100_000_000)),
     },
     Setting {
         name: "limits.stream_count_max",

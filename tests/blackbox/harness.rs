@@ -15,6 +15,7 @@ mod grpc;
 mod origin;
 mod process;
 mod raw;
+mod raw_h3;
 mod showing;
 mod site;
 mod site_h3;
@@ -30,7 +31,8 @@ pub(crate) use fake_origin::{FakeOrigin, Lie};
 pub(crate) use grpc::{Account, EdgeCertificate, Publisher, channel, fill, watch};
 pub(crate) use origin::{Edge, Origin};
 pub(crate) use process::{Process, skerry};
-pub(crate) use raw::{PREFACE, WHOLE, frame, get, kind};
+pub(crate) use raw::{PREFACE, Raw, WHOLE, frame, get, kind};
+pub(crate) use raw_h3::{H3_SETTINGS, RawQuic, h3_get};
 pub(crate) use showing::{Showing, declared, sha256};
 pub(crate) use site::{Protocol, Response, Site};
 

@@ -47,5 +47,6 @@ mod site_rules;
 mod sizes;
 mod slow;
 mod smuggling;
+mod targets;
 mod twilio;
 mod verify;

@@ -2,6 +2,7 @@
 
 mod client;
 mod hostile;
+mod hostile_quic;
 mod site;
 
 use super::*;
