@@ -7,6 +7,7 @@ mod access;
 mod allocations;
 mod cache;
 mod harness;
+mod held;
 mod manifest;
 mod response;
 mod slices;
@@ -23,5 +24,7 @@ fn main() -> anyhow::Result<()> {
     cache::run(&mut bench)?;
     response::run(&mut bench)?;
     access::run(&mut bench)?;
+    // Last, because counting bytes costs time.
+    held::run(&bench)?;
     Ok(())
 }

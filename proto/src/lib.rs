@@ -8,6 +8,7 @@
 //! - [`document`]: the frame of every stored or sent format
 //! - [`paging`], [`manifest`], [`rules`], [`history`]: what a build shows
 //! - [`signature`], [`pointer`]: what an environment shows, and the proof
+//! - [`proof`]: what stands at a path, for whoever trusts the keys alone
 //! - [`hmac`], [`twilio`], [`signed_url`]: who may fetch what is protected
 //! - [`bundle`]: the private assets of a build, and the proof
 //! - [`authority`], [`join`]: certificates, and how a machine becomes an edge
@@ -25,6 +26,7 @@ pub mod manifest;
 pub mod paging;
 pub mod path;
 pub mod pointer;
+pub mod proof;
 pub mod recent;
 pub mod rules;
 pub mod signature;

@@ -17,6 +17,7 @@ mod coalescing;
 mod conditionals;
 mod crash;
 mod dev;
+mod documents;
 mod environments;
 mod floods;
 mod folders;

@@ -12,9 +12,13 @@ use crate::usage;
 use bytes::{Bytes, BytesMut};
 use skerry_proto::slices::{SliceHasher, SliceList};
 use std::hint::black_box;
+use tokio::task::JoinSet;
 
 /// Memory and disk are read in turn so often; the median pair counts.
 const ROUNDS: usize = 3;
+
+/// Connections that read at once: an edge whose disk is read at all has more than one client.
+const CONNECTIONS: usize = 8;
 
 /// Bytes that are verified.
 const VERIFIED: u64 = 2_000_000_000;
@@ -60,13 +64,24 @@ async fn warm(roles: &Roles, paths: &[String]) -> anyhow::Result<()> {
 }
 
 /// Seconds of the edge's CPU for each gigabyte that comes from `tier`.
-async fn cost(roles: &Roles, paths: &[String], size: u64, tier: &str) -> anyhow::Result<f64> {
+async fn cost(roles: &Roles, paths: &[String], size: u64, tier: &'static str) -> anyhow::Result<f64> {
     let (target, pid) = (&roles.edge.target, roles.edge.process.pid());
-    let mut connection = Connection::open(target, Protocol::H1).await?;
     let before = usage::used_by_process(pid)?;
-    for path in paths {
-        let head = connection.fetch_exactly(target.request(Protocol::H1, path)?, size, &mut |_| ()).await?;
-        anyhow::ensure!(head.says_hit_in(tier), "{path} was no hit in {tier}: {:?}", head.headers);
+    let mut clients = JoinSet::new();
+    for paths in paths.chunks(paths.len().div_ceil(CONNECTIONS)) {
+        let (paths, target) = (paths.to_vec(), target.clone());
+        clients.spawn(async move {
+            let mut connection = Connection::open(&target, Protocol::H1).await?;
+            for path in paths {
+                let request = target.request(Protocol::H1, &path)?;
+                let head = connection.fetch_exactly(request, size, &mut |_| ()).await?;
+                anyhow::ensure!(head.says_hit_in(tier), "{path} was no hit in {tier}: {:?}", head.headers);
+            }
+            anyhow::Ok(())
+        });
+    }
+    while let Some(done) = clients.join_next().await {
+        done??;
     }
     let used = usage::used_by_process(pid)? - before;
     Ok(used.as_secs_f64() * 1e9 / (paths.len() as u64 * size) as f64)

@@ -31,6 +31,12 @@ const SMALL: u64 = 4096;
 /// Large files that are published in one step, and fetched at once.
 const BATCH: u64 = 4;
 
+/// Times that a large file is fetched at most until all of it is on disk.
+const FETCHES_MAX: u32 = 20;
+
+/// Slices that stayed in memory alone, because too many waited for the disk.
+const NOT_WRITTEN: &str = "skerry_edge_cache_write_skipped_total{edge=\"edge\",reason=\"queue_full\"}";
+
 /// More paths than any run publishes.
 pub(super) const PATHS_MAX: u64 = 100_000;
 
@@ -60,8 +66,7 @@ impl Stock {
             let numbers = first..count.min(first + BATCH);
             let hashes = publisher.publish("large", numbers.clone(), LARGE)?;
             let paths: Vec<_> = numbers.map(|number| path_of("large", number)).collect();
-            publisher.fetch_all(paths.iter().map(|path| (path.clone(), LARGE)).collect()).await?;
-            roles.until_written().await?;
+            publisher.fetch_until_on_disk(&paths).await?;
             publisher.drop_blobs(&hashes)?;
             large.extend(paths);
         }
@@ -107,6 +112,19 @@ impl Publisher<'_> {
         servers::run(self.roles.put(self.skerry, &folder, &format!("/{kind}")))?;
         fs::remove_dir_all(&folder)?;
         Ok(hashes)
+    }
+
+    /// Fetches large files, and again where the disk did not keep up, which leaves slices in memory alone.
+    async fn fetch_until_on_disk(&self, paths: &[String]) -> anyhow::Result<()> {
+        for _ in 0..FETCHES_MAX {
+            let before = self.roles.figure(NOT_WRITTEN).await?;
+            self.fetch_all(paths.iter().map(|path| (path.clone(), LARGE)).collect()).await?;
+            self.roles.until_written().await?;
+            if self.roles.figure(NOT_WRITTEN).await? == before {
+                return Ok(());
+            }
+        }
+        anyhow::bail!("the edge's disk does not keep up with {BATCH} clients")
     }
 
     /// Fetches files over a few connections at once.

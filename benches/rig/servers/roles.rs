@@ -111,15 +111,20 @@ impl Roles {
     pub(crate) async fn until_written(&self) -> anyhow::Result<()> {
         let began = Instant::now();
         loop {
-            let figures = super::get(self.edge_admin, "/metrics").await?;
-            let pending =
-                figures.lines().find(|line| line.starts_with("skerry_edge_cache_write_pending_bytes{"));
-            if pending.context("a figure of what is pending")?.ends_with(" 0") {
+            if self.figure("skerry_edge_cache_write_pending_bytes{").await? == 0.0 {
                 return Ok(());
             }
             anyhow::ensure!(began.elapsed() < WRITE_TIME_MAX, "the disk does not keep up");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// A figure of the edge: the first whose series begins so.
+    pub(crate) async fn figure(&self, series: &str) -> anyhow::Result<f64> {
+        let figures = super::get(self.edge_admin, "/metrics").await?;
+        let line = figures.lines().find(|line| line.starts_with(series));
+        let value = line.and_then(|line| line.rsplit(' ').next()?.parse().ok());
+        value.with_context(|| format!("the edge says nothing of {series}"))
     }
 
     /// Account whose assets are shown.
