@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-const FILES: [&str; 10] = [
+const FILES: [&str; 11] = [
     "skerry/v1/blob.proto",
     "skerry/v1/pointer.proto",
     "skerry/v1/manifest.proto",
@@ -12,6 +12,7 @@ const FILES: [&str; 10] = [
     "skerry/v1/bundle.proto",
     "skerry/v1/publish.proto",
     "skerry/v1/keys.proto",
+    "skerry/v1/names.proto",
     "skerry/v1/edge.proto",
 ];
 

@@ -4,6 +4,7 @@ pub(crate) mod account;
 pub(crate) mod bundle;
 pub(crate) mod deploy;
 pub(crate) mod dev;
+pub(crate) mod domain;
 pub(crate) mod edge;
 pub(crate) mod edges;
 pub(crate) mod env;
@@ -12,10 +13,12 @@ pub(crate) mod get;
 pub(crate) mod join_token;
 pub(crate) mod key;
 pub(crate) mod ls;
+mod names;
 pub(crate) mod origin;
 pub(crate) mod put;
 pub(crate) mod rm;
 pub(crate) mod rollback;
+pub(crate) mod service;
 pub(crate) mod sign;
 mod span;
 pub(crate) mod twilio;
@@ -37,7 +40,9 @@ pub(crate) async fn run(command: Command, environment: &Environment) -> Result<(
         Command::Get(options) => get::run(options, environment).await,
         Command::Deploy(options) => deploy::run(options, environment).await,
         Command::Rollback(options) => rollback::run(options, environment).await,
+        Command::Service(options) => service::run(options, environment).await,
         Command::Env(options) => env::run(options, environment).await,
+        Command::Domain(options) => domain::run(options, environment).await,
         Command::Bundle(options) => bundle::run(options, environment).await,
         Command::Key(options) => key::run(options, environment).await,
         Command::Sign(options) => sign::run(options, environment).await,

@@ -141,6 +141,8 @@ fn environment() -> anyhow::Result<Environment> {
         modified_floor: 0,
         issued_at: 0,
         url_keys: Vec::new(),
+        aliases: Vec::new(),
+        deleted: false,
     };
     Ok(Environment::of_entries(&pointer, entries, SiteRules::default(), Vec::new()))
 }

@@ -14,6 +14,9 @@ mod stock;
 use crate::options::{Cache, Common};
 use crate::report::{CacheReport, Mark, median};
 use crate::servers::{RoleSettings, Roles, Skerry};
+use cost::Costs;
+use first_byte::FirstBytes;
+use outage::Outage;
 use peaks::Peaks;
 use std::time::Duration;
 use stock::Stock;
@@ -71,33 +74,8 @@ pub(crate) async fn measure(common: &Common, options: &Cache) -> anyhow::Result<
     peaks.take("outage", &roles, stock.entries())?;
     roles.stop_edge().await?;
 
-    let seconds = |times: &[Duration]| median(times).as_secs_f64();
-    let ratio = seconds(&misses.edge) / seconds(&misses.bare);
-    let mut marks = vec![
-        Mark::new("miss_first_byte_ratio", "first byte of a miss / bare gRPC", ratio, MISS_RATIO_MAX, ""),
-        Mark::new(
-            "restart_seconds",
-            "first byte from disk after a restart",
-            seconds(&restarts),
-            RESTART_SECONDS_MAX,
-            "s",
-        ),
-        Mark::new("verify_cpu_seconds_per_gigabyte", "verification", costs.verify, VERIFY_COST_MAX, "s/GB"),
-        Mark::new(
-            "disk_hit_cpu_seconds_per_gigabyte",
-            "disk hits before TLS",
-            costs.disk - costs.memory,
-            DISK_COST_MAX,
-            "s/GB",
-        ),
-        Mark::new(
-            "outage_failures",
-            "failed requests while the origin is away",
-            outage.failed as f64,
-            0.0,
-            "",
-        ),
-    ];
+    let mut marks =
+        vec![ratio(&misses), restart(&restarts), verification(&costs), disk_hits(&costs), failures(&outage)];
     marks.extend(peaks.marks());
     Ok(CacheReport {
         marks,
@@ -111,6 +89,30 @@ pub(crate) async fn measure(common: &Common, options: &Cache) -> anyhow::Result<
         outage_requests: outage.requests,
         restarts,
     })
+}
+
+fn ratio(misses: &FirstBytes) -> Mark {
+    let ratio = median(&misses.edge).as_secs_f64() / median(&misses.bare).as_secs_f64();
+    Mark::new("miss_first_byte_ratio", "first byte of a miss / bare gRPC", ratio, MISS_RATIO_MAX, "")
+}
+
+fn restart(restarts: &[Duration]) -> Mark {
+    let seconds = median(restarts).as_secs_f64();
+    Mark::new("restart_seconds", "first byte from disk after a restart", seconds, RESTART_SECONDS_MAX, "s")
+}
+
+fn verification(costs: &Costs) -> Mark {
+    Mark::new("verify_cpu_seconds_per_gigabyte", "verification", costs.verify, VERIFY_COST_MAX, "s/GB")
+}
+
+fn disk_hits(costs: &Costs) -> Mark {
+    let cost = costs.disk - costs.memory;
+    Mark::new("disk_hit_cpu_seconds_per_gigabyte", "disk hits before TLS", cost, DISK_COST_MAX, "s/GB")
+}
+
+fn failures(outage: &Outage) -> Mark {
+    let failed = outage.failed as f64;
+    Mark::new("outage_failures", "failed requests while the origin is away", failed, 0.0, "")
 }
 
 /// Says on standard error what comes next: a run takes minutes.

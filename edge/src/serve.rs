@@ -249,7 +249,9 @@ impl Shared {
             .or_else(|| self.environments.find(self.fallback_domain.as_deref()?))
             .ok_or(Refusal::Misdirected)?;
         match connection.sni.as_deref() {
-            Some(sni) if *sni != *environment.domain && self.environments.knows(sni) => {
+            Some(sni)
+                if *sni != *environment.domain && self.environments.is_of_another(sni, &environment) =>
+            {
                 Err(Refusal::Misdirected)
             }
             _ => Ok(environment),
@@ -320,6 +322,9 @@ impl Head<'_> {
             etag: &representation.etag,
             modified: self.modified().map(|modified| modified.seconds),
         };
+        if !request.headers.keys().any(conditional::may_change_the_answer) {
+            return Ok(Answer::Content(Selection::Whole));
+        }
         match conditional::judge(&request.headers, now) {
             Verdict::Failed => Err(Refusal::PreconditionFailed),
             Verdict::NotModified => Ok(Answer::NotModified),

@@ -3,7 +3,7 @@
 //! - `listen`: connections, with TLS or without
 //! - `gate`: who calls, by which name, and whether a browser was made to call
 //! - `call`, `form`, `page`, `date`, `refusal`: what a request and its answer are made of
-//! - `services`, `environments`, `variables`, `deployments`, `builds`, `bundle`, `contents`, `versions`, `upload`: the resources
+//! - `services`, `environments`, `domains`, `variables`, `deployments`, `builds`, `bundle`, `contents`, `versions`, `upload`: the resources
 //!
 //! The account's own things only: whatever belongs to another account is answered as if it did not exist. axum and hyper are named
 //! here and below only.
@@ -14,6 +14,7 @@ mod call;
 mod contents;
 mod date;
 mod deployments;
+mod domains;
 mod environments;
 mod form;
 mod gate;
@@ -59,6 +60,7 @@ fn router(api: Api) -> Router {
     let resources = Router::new()
         .merge(services::routes())
         .merge(environments::routes())
+        .merge(domains::routes())
         .merge(variables::routes())
         .merge(deployments::routes())
         .merge(builds::routes())

@@ -31,8 +31,9 @@ pub(crate) use edges::JoinOutcome;
 pub(crate) use environments::{Settings, Standing};
 pub(crate) use past::PastVersion;
 pub(crate) use resources::{
-    Actor, BuildDetails, Content, ContentVersion, DeploymentDetails, EnvironmentDetails, Kind,
-    NewContentVersion, NewEnvironment, Page, PageWanted, ServiceChange, ServiceDetails, Variable,
+    Actor, BuildDetails, ClaimOutcome, Content, ContentVersion, DeploymentDetails, DomainDetails,
+    EnvironmentDetails, Holder, Kind, NamedEnvironment, NamedService, NewContentVersion, NewEnvironment,
+    Page, PageWanted, ServiceChange, ServiceDetails, Variable,
 };
 
 use crate::blobs::StoredBlob;

@@ -23,6 +23,8 @@ pub struct OriginConfig {
     pub public_port: u16,
     /// What a service may hold.
     pub limits: Limits,
+    /// Domains that accounts bring along.
+    pub domains: DomainConfig,
     /// How often a stranger may fail to prove who they are.
     pub auth: AuthLimits,
     /// How long an edge's lease lasts; the same number as at the edges.
@@ -76,6 +78,23 @@ impl Default for Limits {
             private_size_max: 5_242_880,
             private_count_max: 10,
         }
+    }
+}
+
+/// Domains that accounts bring along.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DomainConfig {
+    /// Domains that one environment may claim or have; at most [`skerry_proto::pointer::ALIASES_MAX`].
+    pub count_max: u32,
+    /// DNS servers that are asked for their proofs; none: those of the system.
+    pub dns_servers: Vec<SocketAddr>,
+    /// Time for a server to answer. It is asked twice.
+    pub dns_timeout: Duration,
+}
+
+impl Default for DomainConfig {
+    fn default() -> Self {
+        Self { count_max: 20, dns_servers: Vec::new(), dns_timeout: Duration::from_secs(5) }
     }
 }
 

@@ -45,6 +45,17 @@ pub(crate) enum AuthFailure {
     TooMany,
 }
 
+/// What came of looking for the proof of a domain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DomainProof {
+    /// It is there.
+    Proven,
+    /// It is not there, or does not do.
+    Refused,
+    /// It could not be looked for.
+    Failed,
+}
+
 /// Handles to the figures of one origin.
 pub(crate) struct Metrics {
     handle: PrometheusHandle,
@@ -53,6 +64,7 @@ pub(crate) struct Metrics {
     upload_duration: Histogram,
     auth_failures: [Counter; 6],
     api_requests: [Counter; 4],
+    domain_proofs: [Counter; 3],
     coded: [[Counter; 2]; 3],
     revision: Gauge,
     epoch: Gauge,
@@ -128,6 +140,11 @@ impl Metrics {
         self.auth_failures[kind as usize].increment(1);
     }
 
+    /// Counts that the proof of a domain was looked for.
+    pub(crate) fn domain_proof(&self, outcome: DomainProof) {
+        self.domain_proofs[outcome as usize].increment(1);
+    }
+
     /// Counts an answer of the REST API by its status.
     pub(crate) fn api_request(&self, status: u16) {
         // The API answers nothing below 200.
@@ -168,6 +185,8 @@ impl Metrics {
                 .map(|kind| counter!("skerry_origin_grpc_auth_failures_total", "kind" => kind)),
             api_requests: ["2xx", "3xx", "4xx", "5xx"]
                 .map(|class| counter!("skerry_origin_api_requests_total", "class" => class)),
+            domain_proofs: ["proven", "refused", "failed"]
+                .map(|outcome| counter!("skerry_origin_domain_proofs_total", "outcome" => outcome)),
             coded: Coding::ALL.map(|coding| [coded(coding, "dropped"), coded(coding, "kept")]),
             revision: gauge!("skerry_origin_revision"),
             epoch: gauge!("skerry_origin_epoch"),
@@ -210,6 +229,10 @@ fn describe() {
     describe_counter!(
         "skerry_origin_codings_total",
         "Blobs that were compressed, by coding, and by whether that saved enough to be kept"
+    );
+    describe_counter!(
+        "skerry_origin_domain_proofs_total",
+        "Proofs of domains that were looked for in DNS, by outcome"
     );
     describe_gauge!("skerry_origin_coders", "Blobs that are being compressed");
     describe_gauge!("skerry_origin_coders_max", "Bound on blobs that are being compressed; others wait");

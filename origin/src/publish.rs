@@ -17,6 +17,7 @@ mod content_type;
 mod contents;
 mod deploy;
 mod derive;
+mod domains;
 mod environments;
 mod fault;
 mod history;
@@ -25,6 +26,7 @@ mod pointer;
 mod prove;
 mod read;
 mod receive;
+mod reuse;
 mod services;
 mod settings;
 mod site_file;
@@ -41,17 +43,20 @@ pub(crate) use derive::representations;
 pub(crate) use fault::Fault;
 pub(crate) use prove::Proof;
 pub(crate) use receive::{Part, Said};
+pub(crate) use reuse::Known;
 pub(crate) use settings::SettingsChange;
 pub(crate) use upload::UploadHead;
 
 use crate::blobs::{BlobError, BlobStore};
 use crate::catalogue::{Catalogue, CatalogueError, EnvironmentRow};
-use crate::config::Limits;
+use crate::config::{DomainConfig, Limits};
+use crate::dns::{Dns, DnsError};
 use crate::keys::{Keys, KeysError};
 use crate::metrics::Metrics;
 use crate::secret::NoRandomness;
 use crate::sid::{AccountSid, ServiceSid};
 use skerry_proto::document::DocumentError;
+use skerry_proto::domain::InvalidDomain;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
@@ -119,6 +124,61 @@ pub(crate) enum PublishError {
     /// A name is taken.
     #[error("{0}")]
     Taken(&'static str),
+    /// A name that cannot be claimed.
+    #[error("{name:?} cannot be added: {source}")]
+    InvalidDomain {
+        /// As given.
+        name: String,
+        /// Why.
+        source: InvalidDomain,
+    },
+    /// An environment has no such domain.
+    #[error("this environment has no domain {name:?}; add it first")]
+    NoDomain {
+        /// Under which name or SID it was looked for.
+        name: String,
+    },
+    /// A service that nothing can be published to yet.
+    #[error(
+        "service {service:?} has no environment yet; make one, such as: skerry env create production --service {service}"
+    )]
+    NoEnvironment {
+        /// As it was named.
+        service: String,
+    },
+    /// An environment has as many domains as it may.
+    #[error(
+        "the environment has {count_max} domains, which is as many as it may; remove one, or raise domains.count_max in the origin's configuration"
+    )]
+    TooManyDomains {
+        /// What is allowed.
+        count_max: u32,
+    },
+    /// Nothing in DNS says that the domain is the account's.
+    #[error(
+        "{domain} is not proven: {record} {found}; set a TXT record there with the value {value}, wait until it is public, then verify again"
+    )]
+    NotProven {
+        /// Which domain.
+        domain: String,
+        /// Where the record has to stand.
+        record: String,
+        /// What it has to say.
+        value: String,
+        /// What was found instead.
+        found: String,
+    },
+    /// A domain that somebody else has, rightly.
+    #[error("{domain} is live in {by}")]
+    Held {
+        /// Which domain.
+        domain: String,
+        /// Who has it, and what to do.
+        by: String,
+    },
+    /// DNS did not answer.
+    #[error(transparent)]
+    Dns(#[from] DnsError),
     /// A build that an environment shows.
     #[error("the build is live in an environment; deploy another one there first")]
     IsLive,
@@ -210,6 +270,8 @@ struct Shared {
     blobs: BlobStore,
     keys: Arc<Keys>,
     limits: Limits,
+    domains: DomainConfig,
+    dns: Dns,
     naming: Naming,
     metrics: Arc<Metrics>,
     tasks: TaskTracker,
@@ -231,6 +293,7 @@ impl Publisher {
         blobs: BlobStore,
         keys: Arc<Keys>,
         limits: Limits,
+        domains: DomainConfig,
         naming: Naming,
         metrics: Arc<Metrics>,
     ) -> Self {
@@ -243,6 +306,8 @@ impl Publisher {
             blobs,
             keys,
             limits,
+            dns: Dns::new(&domains),
+            domains,
             naming,
             metrics,
             tasks,
@@ -280,7 +345,16 @@ impl Publisher {
         let services = self.shared.catalogue.services(account).await?;
         let service = pick("service", services, &target.service, |service| {
             [service.sid.as_str(), &service.unique_name].contains(&target.service.as_str())
-        })?;
+        });
+        let service = match service {
+            // Only those with environments are among them.
+            Err(PublishError::NotFound { name, .. })
+                if self.shared.catalogue.service(account, &name).await?.is_some() =>
+            {
+                return Err(PublishError::NoEnvironment { service: name });
+            }
+            service => service?,
+        };
         let environment = pick("environment", service.environments, &target.environment, |environment| {
             [environment.sid.as_str(), &environment.unique_name].contains(&target.environment.as_str())
         })?;

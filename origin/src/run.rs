@@ -130,6 +130,7 @@ impl Origin {
             blobs.clone(),
             Arc::clone(&keys),
             config.limits,
+            config.domains.clone(),
             naming,
             Arc::clone(&metrics),
         );

@@ -72,6 +72,7 @@ fn config(folder: &Path) -> OriginConfig {
         base_domain: "localhost".into(),
         public_port: 8443,
         limits: Limits { served_size_max: 4 << 20, served_count_max: 3, ..Limits::default() },
+        domains: crate::DomainConfig::default(),
         auth: AuthLimits::default(),
         lease: Duration::from_secs(10),
     }
@@ -174,6 +175,7 @@ impl Served {
             visibility: visibility.into(),
             content_type: String::new(),
             size: bytes.len() as u64,
+            ..UploadHead::default()
         };
         self.upload_raw(head, bytes.clone()).await
     }

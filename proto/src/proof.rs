@@ -141,6 +141,8 @@ mod tests {
             modified_floor: 0,
             issued_at: 0,
             url_keys: Vec::new(),
+            aliases: Vec::new(),
+            deleted: false,
         };
         wire::ProveResponse {
             pointer: Some(pointer.sign(signing)),

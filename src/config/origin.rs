@@ -5,7 +5,7 @@ use super::value::{self, ADDRESSES, COUNT, SECONDS, SIZE, put};
 use super::{ConfigOptions, Setting, Shape, Table, load_role};
 use crate::environment::Environment;
 use crate::failure::Failure;
-use skerry_origin::{ApiConfig, AuthLimits, Limits, OriginConfig};
+use skerry_origin::{ApiConfig, AuthLimits, DomainConfig, Limits, OriginConfig};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -31,6 +31,7 @@ impl OriginSettings {
             base_domain: String::new(),
             public_port: 443,
             limits: Limits::default(),
+            domains: DomainConfig::default(),
             auth: AuthLimits::default(),
             lease: Duration::from_secs(10),
         };
@@ -68,6 +69,9 @@ pub(super) const VARIABLES: &str = "SKERRY_ORIGIN_";
 
 /// A whole asset must fit the arithmetic of sizes.
 const SIZE_MAX: u64 = skerry_proto::slices::BLOB_SIZE_MAX;
+
+/// What one pointer names.
+const DOMAIN_COUNT_MAX: u32 = skerry_proto::pointer::ALIASES_MAX as u32;
 
 /// Every setting of an origin.
 pub(super) const SETTINGS: &[Setting<OriginSettings>] = &[
@@ -190,6 +194,30 @@ pub(super) const SETTINGS: &[Setting<OriginSettings>] = &[
         accepts: COUNT,
         doc: "Private paths in one build at most.",
         set: |to, text| put(&mut to.role.limits.private_count_max, value::number(text, 1..=10_000_000)),
+    },
+    Setting {
+        name: "domains.count_max",
+        default: "20",
+        shape: Shape::Number,
+        accepts: "a whole number, from 1 to 100",
+        doc: "Domains of its own that one environment may claim or have.",
+        set: |to, text| put(&mut to.role.domains.count_max, value::number(text, 1..=DOMAIN_COUNT_MAX)),
+    },
+    Setting {
+        name: "domains.dns_servers",
+        default: "",
+        shape: Shape::List,
+        accepts: "IP addresses, with a port where that is not 53, such as 9.9.9.9 or [2620:fe::9]:53; none for the system's",
+        doc: "DNS servers that are asked whether a domain is proven.",
+        set: |to, text| put(&mut to.role.domains.dns_servers, value::servers(text, 53)),
+    },
+    Setting {
+        name: "domains.dns_timeout_seconds",
+        default: "5",
+        shape: Shape::Number,
+        accepts: SECONDS,
+        doc: "Seconds that a DNS server has for an answer; it is asked twice.",
+        set: |to, text| put(&mut to.role.domains.dns_timeout, value::seconds(text)),
     },
     Setting {
         name: "auth.failure_count_max",

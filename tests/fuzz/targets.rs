@@ -8,6 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use skerry_proto::bundle::Contents;
 use skerry_proto::bundle::archive::Reader;
+use skerry_proto::domain::CustomDomain;
 use skerry_proto::hmac::{Algorithm, Midstates};
 use skerry_proto::join::JoinToken;
 use skerry_proto::paging::Root;
@@ -26,9 +27,11 @@ use std::time::Duration;
 pub(crate) type Target = fn(&[u8]);
 
 /// Every target by name, ascending; `corpus/` has a file of inputs for each.
-pub(crate) const TARGETS: [(&str, Target); 11] = [
+pub(crate) const TARGETS: [(&str, Target); 13] = [
     ("asset_path", asset_path),
     ("bundle", bundle),
+    ("digest", digest),
+    ("domain", domain),
     ("history", history),
     ("join_token", join_token),
     ("key_set", key_set),
@@ -49,6 +52,19 @@ fn asset_path(bytes: &[u8]) {
             .into_owned();
         assert_eq!(decoded, text, "a path comes back from its URL");
     }
+}
+
+fn digest(bytes: &[u8]) {
+    let _ = skerry_proto::digest::sha256(bytes);
+}
+
+fn domain(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Ok(domain) = CustomDomain::parse(text, "cdn.example.com") else { return };
+    let again = CustomDomain::parse(domain.as_str(), "cdn.example.com");
+    assert_eq!(again.as_ref(), Ok(&domain), "one spelling is one spelling");
+    let is_host = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.');
+    assert!(domain.as_str().bytes().all(is_host), "every edge takes it");
 }
 
 fn manifest(bytes: &[u8]) {
@@ -154,7 +170,7 @@ fn signed_url(bytes: &[u8]) {
         UrlKey::from_pem(pem.as_bytes()).expect("own key")
     });
     let (signing, public) = (&*KEY, KEY.public());
-    let parties = Parties { issuer: "AC0123", audience: "site.test" };
+    let parties = Parties { issuer: "AC0123", audience: "site.test", aliases: &[] };
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     if let Ok(Some(package)) = Package::find(text) {
         let forged = Token::verify(package.token, std::slice::from_ref(public), parties);

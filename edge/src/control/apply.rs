@@ -115,7 +115,7 @@ impl Applier {
     /// Verifies, fetches, keeps, shows. Returns the domain. A pointer that is shown already changes nothing.
     pub(super) async fn apply(&self, signed: &wire::SignedPointer) -> Result<String, ApplyError> {
         let pointer = Pointer::open(signed, &self.keys).map_err(Refusal::from)?;
-        let held = self.environments.find(&pointer.domain);
+        let held = self.environments.held(&pointer.domain);
         if let Some(held) = &held {
             if pointer.version == held.version {
                 return Ok(pointer.domain);
@@ -146,7 +146,8 @@ impl Applier {
 
     /// Bytes that documents may take beside those that are shown, but for those of `held`, which go.
     fn room_beside(&self, held: Option<&Environment>) -> u64 {
-        let others = self.environments.footprint() - held.map_or(0, Environment::footprint);
+        let held = held.map_or(0, Environment::footprint);
+        let others = self.environments.footprint().saturating_sub(held);
         self.documents_size_max.saturating_sub(others)
     }
 

@@ -2,12 +2,12 @@
 
 use super::asset::{Asset, Form};
 use super::footprint::{Footprint, table, text};
+use foldhash::{HashMap, HashMapExt};
 use skerry_proto::hash::Hash;
 use skerry_proto::manifest::Entry;
 use skerry_proto::slices::BlobId;
 use skerry_proto::visibility::Visibility;
 use skerry_proto::{history, paging};
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// The pages of one document.

@@ -46,6 +46,7 @@ struct Links {
     variables: String,
     deployments: String,
     logs: String,
+    domains: String,
 }
 
 fn show(api: &Api, call: &Call, service: &ServiceDetails, environment: EnvironmentDetails) -> Environment {
@@ -55,6 +56,7 @@ fn show(api: &Api, call: &Call, service: &ServiceDetails, environment: Environme
             variables: format!("{url}/Variables"),
             deployments: format!("{url}/Deployments"),
             logs: format!("{url}/Logs"),
+            domains: format!("{url}/Domains"),
         },
         url,
         account_sid: call.account().to_string(),

@@ -116,6 +116,8 @@ async fn delete(
 
 fn change(form: &Form) -> Result<ServiceChange, Refusal> {
     Ok(ServiceChange {
+        // Twilio's services keep theirs.
+        unique_name: None,
         friendly_name: form.optional("FriendlyName").map(str::to_owned),
         include_credentials: form.flag("IncludeCredentials")?,
         ui_editable: form.flag("UiEditable")?,

@@ -4,9 +4,12 @@ use super::derived::{self, Derived, DerivedColumns};
 use super::resources::audit::{self, Action, Actor};
 use super::{Catalogue, CatalogueError, add_blob, signed, stored_blob};
 use crate::blobs::StoredBlob;
-use crate::sid::{AssetSid, BuildSid, ServiceSid, VersionSid};
+use crate::sid::{AccountSid, AssetSid, BuildSid, ServiceSid, VersionSid};
+use skerry_proto::hash::Hash;
 use skerry_proto::path::AssetPath;
 use skerry_proto::visibility::Visibility;
+use sqlx::{Sqlite, Transaction};
+use std::collections::HashMap;
 
 /// An asset version that is about to be added.
 #[derive(Debug, Clone)]
@@ -54,6 +57,11 @@ struct Row {
     derived: DerivedColumns,
 }
 
+/// Those of the blobs `?2`, a JSON list of hashes, of which the account `?1` has versions. In this order of tables, so that nothing is
+/// read on the way that another account has.
+pub(super) const ACCOUNT_BLOBS: &str = "SELECT hash, size, sha256 FROM json_each(?2) wanted CROSS JOIN account_blobs \
+    JOIN blobs ON hash = blob_hash WHERE account_sid = ?1 AND blob_hash = unhex(wanted.value)";
+
 impl Catalogue {
     /// Adds a version of a blob that is durable already; the asset, too, where the service has none of this name.
     ///
@@ -64,43 +72,66 @@ impl Catalogue {
         actor: &Actor,
         version: &NewVersion,
     ) -> Result<(AssetSid, VersionSid), CatalogueError> {
-        let sid = VersionSid::random()?;
-        let new_asset = AssetSid::random()?;
         let mut transaction = self.write().await?;
         add_blob(&mut transaction, &version.blob, version.created_at).await?;
-        // An asset is named by its path here. The update changes nothing; without it nothing would be returned.
-        let asset: String = sqlx::query_scalar(
-            "INSERT INTO assets (sid, service_sid, friendly_name, created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?4) \
-             ON CONFLICT (service_sid, friendly_name) WHERE is_deleted = 0 DO UPDATE SET friendly_name = excluded.friendly_name RETURNING sid",
-        )
-        .bind(new_asset.as_str())
-        .bind(version.service.as_str())
-        .bind(version.path.as_str())
-        .bind(version.created_at)
-        .fetch_one(&mut *transaction)
-        .await?;
-        sqlx::query(
-            "INSERT INTO asset_versions (sid, asset_sid, path, visibility, blob_hash, content_type, size, created_at) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-        )
-        .bind(sid.as_str())
-        .bind(&asset)
-        .bind(version.path.as_str())
-        .bind(version.visibility.as_str())
-        .bind(&version.blob.id.hash.as_bytes()[..])
-        .bind(&version.content_type)
-        .bind(signed(version.blob.id.size))
-        .bind(version.created_at)
-        .execute(&mut *transaction)
-        .await?;
-        if asset == new_asset.as_str() {
-            audit::append(&mut transaction, actor, Action::Create, &asset, version.created_at).await?;
-        }
-        audit::append(&mut transaction, actor, Action::Create, sid.as_str(), version.created_at).await?;
+        let added = add(&mut transaction, actor, version).await?;
         transaction.commit().await?;
-        Ok((asset.into(), sid))
+        Ok(added)
     }
 
+    /// Those of some blobs of which the account has versions. Other accounts' are not even looked at.
+    ///
+    /// # Errors
+    /// Any [`CatalogueError`].
+    pub(crate) async fn account_blobs(
+        &self,
+        account: &AccountSid,
+        hashes: &[Hash],
+    ) -> Result<HashMap<Hash, StoredBlob>, CatalogueError> {
+        let hashes: Vec<String> = hashes.iter().map(Hash::to_string).collect();
+        let hashes = serde_json::to_string(&hashes).map_err(|_| CatalogueError::Damaged("texts are JSON"))?;
+        let rows: Vec<(Vec<u8>, i64, Vec<u8>)> = sqlx::query_as(ACCOUNT_BLOBS)
+            .bind(account.as_str())
+            .bind(hashes)
+            .fetch_all(self.reader())
+            .await?;
+        let blobs = rows.into_iter().map(|(hash, size, sha256)| {
+            let blob = stored_blob(&hash, size, &sha256)?;
+            Ok((blob.id.hash, blob))
+        });
+        blobs.collect()
+    }
+
+    /// Adds versions of blobs of which the account has others; `None` in the place of one of which it has no more.
+    ///
+    /// What decides is read in the transaction that adds. A blob goes only in a transaction of its own, and only when no version names
+    /// it; writers come one after the other, so a version that is added here keeps its blob, and one whose blob went is not added.
+    ///
+    /// # Errors
+    /// Any [`CatalogueError`].
+    pub(crate) async fn add_known_versions(
+        &self,
+        actor: &Actor,
+        versions: &[NewVersion],
+    ) -> Result<Vec<Option<(AssetSid, VersionSid)>>, CatalogueError> {
+        let mut added = Vec::with_capacity(versions.len());
+        let mut transaction = self.write().await?;
+        for version in versions {
+            let is_known: bool = sqlx::query_scalar(
+                "SELECT EXISTS (SELECT 1 FROM account_blobs WHERE account_sid = ?1 AND blob_hash = ?2)",
+            )
+            .bind(actor.account.as_str())
+            .bind(&version.blob.id.hash.as_bytes()[..])
+            .fetch_one(&mut *transaction)
+            .await?;
+            added.push(match is_known {
+                true => Some(add(&mut transaction, actor, version).await?),
+                false => None,
+            });
+        }
+        transaction.commit().await?;
+        Ok(added)
+    }
     /// The versions of a build, ascending by path.
     ///
     /// # Errors
@@ -146,6 +177,46 @@ impl Catalogue {
         .await?;
         versions(rows)
     }
+}
+
+/// Adds a version of a blob that is there, and the asset where the service has none of this name.
+async fn add(
+    transaction: &mut Transaction<'static, Sqlite>,
+    actor: &Actor,
+    version: &NewVersion,
+) -> Result<(AssetSid, VersionSid), CatalogueError> {
+    let sid = VersionSid::random()?;
+    let new_asset = AssetSid::random()?;
+    // An asset is named by its path here. The update changes nothing; without it nothing would be returned.
+    let asset: String = sqlx::query_scalar(
+        "INSERT INTO assets (sid, service_sid, friendly_name, created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?4) \
+         ON CONFLICT (service_sid, friendly_name) WHERE is_deleted = 0 DO UPDATE SET friendly_name = excluded.friendly_name RETURNING sid",
+    )
+    .bind(new_asset.as_str())
+    .bind(version.service.as_str())
+    .bind(version.path.as_str())
+    .bind(version.created_at)
+    .fetch_one(&mut **transaction)
+    .await?;
+    sqlx::query(
+        "INSERT INTO asset_versions (sid, asset_sid, path, visibility, blob_hash, content_type, size, created_at) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )
+    .bind(sid.as_str())
+    .bind(&asset)
+    .bind(version.path.as_str())
+    .bind(version.visibility.as_str())
+    .bind(&version.blob.id.hash.as_bytes()[..])
+    .bind(&version.content_type)
+    .bind(signed(version.blob.id.size))
+    .bind(version.created_at)
+    .execute(&mut **transaction)
+    .await?;
+    if asset == new_asset.as_str() {
+        audit::append(transaction, actor, Action::Create, &asset, version.created_at).await?;
+    }
+    audit::append(transaction, actor, Action::Create, sid.as_str(), version.created_at).await?;
+    Ok((asset.into(), sid))
 }
 
 /// The versions of rows in which those of one version stand together.

@@ -3,6 +3,7 @@
 use super::builds::{self, BuildDocuments, NewBuild};
 use super::environments::{SettingsColumns, Standing, settings};
 use super::resources::audit::{self, Action, Actor};
+use super::resources::domains;
 use super::{Catalogue, CatalogueError, credentials, events, signed};
 use crate::blobs::StoredBlob;
 use crate::sid::{AccountSid, BuildSid, DeploymentSid, EnvironmentSid};
@@ -88,6 +89,8 @@ impl Catalogue {
             settings: settings(columns)?,
             modified_floor,
             url_keys: credentials::pointer_keys(&mut transaction, &new.environment).await?,
+            aliases: domains::aliases(&mut transaction, new.environment.as_str()).await?,
+            is_deleted: false,
         };
         let version =
             events::append(&mut transaction, &new.domain, |version| pointer(version, &standing)).await?;

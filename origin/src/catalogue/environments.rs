@@ -1,6 +1,7 @@
 //! Environments: what they were told beside their builds, and what they show.
 
 use super::resources::audit::{self, Action, Actor};
+use super::resources::domains;
 use super::{Catalogue, CatalogueError, credentials, events, signed, unsigned};
 use crate::sid::EnvironmentSid;
 use skerry_proto::hash::Hash;
@@ -31,6 +32,17 @@ pub(crate) struct Standing {
     pub(crate) modified_floor: i64,
     /// Whose signed URLs count.
     pub(crate) url_keys: Vec<PublicKey>,
+    /// Domains that it has beside its own.
+    pub(crate) aliases: Vec<String>,
+    /// It is no more.
+    pub(crate) is_deleted: bool,
+}
+
+impl Standing {
+    /// Of an environment that is deleted: it shows nothing, and its names are those of nobody.
+    pub(crate) fn deleted() -> Self {
+        Self { is_deleted: true, ..Self::default() }
+    }
 }
 
 /// Columns of settings.
@@ -97,6 +109,8 @@ impl Catalogue {
             settings,
             modified_floor,
             url_keys: credentials::pointer_keys(&mut transaction, environment).await?,
+            aliases: domains::aliases(&mut transaction, environment.as_str()).await?,
+            is_deleted: false,
         };
         let version = events::append(&mut transaction, domain, |version| pointer(version, &standing)).await?;
         audit::append(&mut transaction, actor, Action::Update, environment.as_str(), now).await?;

@@ -1,5 +1,7 @@
 //! The catalogue against a folder of its own.
 
+mod names;
+
 use super::*;
 use crate::blobs::StoredBlob;
 use crate::coding::Coding;

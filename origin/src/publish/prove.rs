@@ -27,7 +27,7 @@ impl Publisher {
     /// # Errors
     /// [`PublishError::NotFound`] for an environment that was never deployed to, [`PublishError::Blob`], [`PublishError::Keys`], and
     /// those of [`Publisher::place`].
-    pub(crate) async fn prove(
+    pub(crate) async fn proof(
         &self,
         account: &AccountSid,
         target: &Target,

@@ -7,7 +7,7 @@ use super::fault::{AssetClass, check_asset};
 use super::site_file::{self, SiteFile, is_site_file};
 use super::upload::{UploadCount, outcome_of};
 use super::{Fault, PublishError, Publisher, unix_seconds};
-use crate::blobs::BlobUpload;
+use crate::blobs::{BlobUpload, Declared};
 use crate::catalogue::{Actor, ContentVersion, Kind, NewContentVersion};
 use crate::metrics::UploadOutcome;
 use crate::sid::AssetSid;
@@ -30,6 +30,8 @@ pub(crate) struct Said {
     pub(crate) visibility: Visibility,
     /// Empty: by extension, else by content.
     pub(crate) content_type: String,
+    /// Digests of the bytes, as far as the client knows them.
+    pub(crate) declared: Declared,
 }
 
 /// The bytes of a version on their way. Dropping it leaves nothing behind.
@@ -96,8 +98,9 @@ impl Part {
     }
 
     async fn store(self, actor: Actor, said: Said) -> Result<ContentVersion, PublishError> {
-        let Self { publisher, first_bytes, blob, mut count, _permit, .. } = self;
-        let Said { kind, parent, path, visibility, content_type } = said;
+        let Self { publisher, first_bytes, mut blob, mut count, _permit, .. } = self;
+        let Said { kind, parent, path, visibility, content_type, declared } = said;
+        blob.declare(declared);
         let stored = async {
             let limits = &publisher.shared.limits;
             let visibility = site_file::visibility(path.as_str(), visibility);

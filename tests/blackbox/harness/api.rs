@@ -85,6 +85,12 @@ impl Api {
     /// Sends parts in this order.
     #[track_caller]
     pub(crate) fn upload(&self, path: &str, parts: &[Part<'_>]) -> Answer {
+        let media_type = format!("multipart/form-data; boundary={BOUNDARY}");
+        self.send(Method::POST, path, &media_type, Self::form(parts))
+    }
+
+    /// The body of an upload.
+    pub(crate) fn form(parts: &[Part<'_>]) -> Vec<u8> {
         let mut body = Vec::new();
         for (name, fields, content) in parts {
             body.extend_from_slice(
@@ -95,7 +101,7 @@ impl Api {
             body.extend_from_slice(b"\r\n");
         }
         body.extend_from_slice(format!("--{BOUNDARY}--\r\n").as_bytes());
-        self.send(Method::POST, path, &format!("multipart/form-data; boundary={BOUNDARY}"), body)
+        body
     }
 
     /// Makes an asset and a version of it: the SID of the version.

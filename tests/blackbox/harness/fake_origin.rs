@@ -227,6 +227,8 @@ impl FakeOrigin {
             modified_floor: 0,
             issued_at: 1_000_000_000,
             url_keys: Vec::new(),
+            aliases: Vec::new(),
+            deleted: false,
         }
     }
 
