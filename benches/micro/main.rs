@@ -8,6 +8,7 @@ mod allocations;
 mod cache;
 mod connections;
 mod harness;
+mod held;
 mod manifest;
 mod response;
 mod slices;
@@ -25,5 +26,7 @@ fn main() -> anyhow::Result<()> {
     cache::run(&mut bench)?;
     response::run(&mut bench)?;
     access::run(&mut bench)?;
+    // Last, because counting bytes costs time.
+    held::run(&bench)?;
     Ok(())
 }

@@ -26,6 +26,8 @@ pub struct EdgeConfig {
     pub cache: CacheConfig,
     /// Bounds on what is asked of upstreams.
     pub fills: FillLimits,
+    /// Bytes of memory for manifests and histories.
+    pub documents_size_max: u64,
     /// Bounds on what clients may take up.
     pub limits: ListenLimits,
     /// How requests are answered.

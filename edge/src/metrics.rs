@@ -243,6 +243,10 @@ pub struct Metrics {
     pub lease_remaining: Gauge,
     /// Environments that this edge shows.
     pub environments: Gauge,
+    /// Bytes that manifests and histories take in memory.
+    pub documents_bytes: Gauge,
+    /// Bound on them.
+    pub documents_bytes_max: Gauge,
 }
 
 impl Metrics {
@@ -418,6 +422,8 @@ impl Metrics {
             "Time that the lease still runs; negative when over"
         );
         describe_gauge!("skerry_edge_environments", "Environments that this edge shows");
+        describe_gauge!("skerry_edge_documents_bytes", Unit::Bytes, "Manifests and histories in memory");
+        describe_gauge!("skerry_edge_documents_bytes_max", Unit::Bytes, "Bound on them");
         describe_gauge!("skerry_build_info", "Constant 1, with the version as a label");
         gauge!("skerry_build_info", "version" => env!("CARGO_PKG_VERSION"), "role" => "edge").set(1.0);
 
@@ -511,6 +517,8 @@ impl Metrics {
             watch_refused: counter!("skerry_edge_watch_refused_total"),
             lease_remaining: gauge!("skerry_edge_lease_remaining_seconds"),
             environments: gauge!("skerry_edge_environments"),
+            documents_bytes: gauge!("skerry_edge_documents_bytes"),
+            documents_bytes_max: gauge!("skerry_edge_documents_bytes_max"),
         }
     }
 }

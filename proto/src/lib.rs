@@ -8,6 +8,7 @@
 //! - [`document`]: the frame of every stored or sent format
 //! - [`paging`], [`manifest`], [`rules`], [`history`]: what a build shows
 //! - [`signature`], [`pointer`]: what an environment shows, and the proof
+//! - [`proof`]: what stands at a path, for whoever trusts the keys alone
 //! - [`domain`]: which further names an environment may have, and how they are proven
 //! - [`digest`]: what a sender says of the bytes that it sends
 //! - [`hmac`], [`twilio`], [`signed_url`]: who may fetch what is protected
@@ -29,6 +30,7 @@ pub mod manifest;
 pub mod paging;
 pub mod path;
 pub mod pointer;
+pub mod proof;
 pub mod recent;
 pub mod rules;
 pub mod signature;

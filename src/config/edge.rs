@@ -33,6 +33,7 @@ pub(crate) struct EdgeSettings {
     pub(crate) worker_count: usize,
     pub(crate) cache: CacheConfig,
     pub(crate) fills: FillLimits,
+    pub(crate) documents_size_max: u64,
     pub(crate) faults: bool,
     pub(crate) limits: ListenLimits,
     pub(crate) serve: ServeConfig,
@@ -59,6 +60,7 @@ impl EdgeSettings {
             worker_count: 1,
             cache: CacheConfig::default(),
             fills: FillLimits::default(),
+            documents_size_max: 0,
             faults: false,
             limits: ListenLimits::default(),
             serve: ServeConfig::default(),
@@ -100,6 +102,9 @@ pub(super) const VARIABLES: &str = "SKERRY_EDGE_";
 
 /// A slice list and some slices must fit.
 const MEMORY_SIZE_MIN: u64 = 4 << 20;
+
+/// A thousand paths must fit.
+const DOCUMENTS_SIZE_MIN: u64 = 1 << 20;
 
 /// Counts that are more than any machine has room for, but no more than add up.
 const COUNTS: std::ops::RangeInclusive<u64> = 1..=8_000_000;
@@ -364,6 +369,17 @@ pub(super) const SETTINGS: &[Setting<EdgeSettings>] = &[
         set: |to, text| {
             let seconds = value::number(text, 0..=3600).map(Duration::from_secs);
             put(&mut to.fills.retry_pause, seconds)
+        },
+    },
+    Setting {
+        name: "limits.documents_size_max",
+        default: "512MiB",
+        shape: Shape::Text,
+        accepts: "bytes, such as 64MiB; at least 1MiB",
+        doc: "Bytes of memory for manifests and histories of all environments. A deployment for which there is no room is refused by this edge, which shows the build before on.",
+        set: |to, text| {
+            let size = value::size(text).filter(|size| *size >= DOCUMENTS_SIZE_MIN)?;
+            put(&mut to.documents_size_max, Some(size))
         },
     },
     Setting {

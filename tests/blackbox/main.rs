@@ -18,6 +18,7 @@ mod conditionals;
 mod crash;
 mod dev;
 mod digests;
+mod documents;
 mod domains;
 mod environments;
 mod floods;

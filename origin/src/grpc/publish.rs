@@ -7,8 +7,8 @@ use super::{Gone, Services, send};
 use crate::blobs::{BlobReader, Declared};
 use crate::catalogue::{AssetVersion, EnvironmentRow, ServiceRow};
 use crate::publish::{
-    Bundle, BundleOf, Changes, Deployed, Known, Planned, PublishError, SettingsChange, Target, UploadHead,
-    Wanted, representations,
+    Bundle, BundleOf, Changes, Deployed, Known, Planned, Proof, PublishError, SettingsChange, Target,
+    UploadHead, Wanted, representations,
 };
 use bytes::Bytes;
 use skerry_proto::hash::Hash;
@@ -20,9 +20,9 @@ use skerry_proto::wire::publish_server::Publish;
 use skerry_proto::wire::{
     BundleHead, BundleRequest, BundleResponse, CheckRequest, CheckResponse, CommitRequest, CommitResponse,
     DeployRequest, DescribeRequest, DescribeResponse, DownloadRequest, DownloadResponse, ListRequest,
-    ListResponse, ReuseRequest, ReuseResponse, UpdateEnvironmentRequest, UpdateEnvironmentResponse,
-    UploadRequest, UploadResponse, WaitLiveRequest, WaitLiveResponse, bundle_response, deploy_request,
-    download_response, upload_request,
+    ListResponse, ProveRequest, ProveResponse, ReuseRequest, ReuseResponse, UpdateEnvironmentRequest,
+    UpdateEnvironmentResponse, UploadRequest, UploadResponse, WaitLiveRequest, WaitLiveResponse,
+    bundle_response, deploy_request, download_response, upload_request,
 };
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -166,6 +166,15 @@ impl Publish for PublishService {
         let (tx, rx) = mpsc::channel(READ_AHEAD);
         self.0.tasks.spawn(send_asset(version, blob, tx));
         Ok(Response::new(ReceiverStream::new(rx)))
+    }
+
+    async fn prove(&self, request: Request<ProveRequest>) -> Result<Response<ProveResponse>, Status> {
+        let caller = caller(&request)?;
+        let ProveRequest { target: place, path } = request.into_inner();
+        let proof = self.0.publisher.proof(&caller.account, &target(place), &path).await;
+        let Proof { pointer, manifest, page, slice_list, keys } = proof.map_err(status::of_publish)?;
+        let key_set = keys.encode();
+        Ok(Response::new(ProveResponse { pointer: Some(pointer), manifest, page, slice_list, key_set }))
     }
 
     async fn update_environment(
