@@ -14,6 +14,7 @@ mod builds;
 mod bundle;
 mod credentials;
 mod deploy;
+mod derivations;
 mod derived;
 mod edges;
 mod environments;
@@ -26,15 +27,16 @@ pub(crate) use assets::{AssetVersion, NewVersion};
 pub(crate) use builds::{BuildDocuments, NewBuild};
 pub(crate) use credentials::{CredentialChange, CredentialRows, token_midstates, token_name};
 pub(crate) use deploy::{DeployOutcome, Document, NewDeployment};
+pub(crate) use derivations::{DerivationRound, Showing};
 pub(crate) use derived::{Derivation, Derived};
 pub(crate) use edges::JoinOutcome;
 pub(crate) use environments::{Settings, Standing};
-pub(crate) use past::PastVersion;
+pub(crate) use past::{Difference, PastVersion};
 pub(crate) use resources::{
     AccountChange, AccountChanged, AccountDetails, Actor, ApiKey, AuditEntry, AuditFilter, BuildDetails,
-    Content, ContentVersion, DeploymentDetails, EnvironmentDetails, EnvironmentUsage, KeyRevoked, Kind,
-    NewContentVersion, NewEnvironment, Page, PageWanted, ServiceChange, ServiceDetails, ServiceLimits,
-    Stored, Variable,
+    ClaimOutcome, Content, ContentVersion, DeploymentDetails, DomainDetails, EnvironmentDetails,
+    EnvironmentUsage, Holder, KeyRevoked, Kind, NamedEnvironment, NamedService, NewContentVersion,
+    NewEnvironment, Page, PageWanted, ServiceChange, ServiceDetails, ServiceLimits, Stored, Variable,
 };
 
 use crate::blobs::StoredBlob;

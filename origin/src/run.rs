@@ -131,6 +131,8 @@ impl Origin {
             Arc::clone(&keys),
             config.limits,
             config.publish,
+            config.domains.clone(),
+            config.compression,
             naming,
             Arc::clone(&metrics),
         );
@@ -281,6 +283,7 @@ impl BoundOrigin {
         let abort = CancellationToken::new();
         let grpc = grpc::serve(services.clone(), sockets, &identity, &authority, abort.clone());
         services.publisher.resume_builds().await?;
+        services.publisher.derive_later();
         let acceptor = origin.config.api.certificate.as_ref().map(api::acceptor).transpose()?;
         let api = api::serve(origin.api(), api, acceptor, services.stopping.clone(), abort.clone());
         let serving = async { tokio::join!(grpc, api).0 };

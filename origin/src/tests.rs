@@ -74,6 +74,8 @@ fn config(folder: &Path) -> OriginConfig {
         limits: Limits { served_size_max: 4 << 20, served_count_max: 3, ..Limits::default() },
         publish: crate::PublishBounds::default(),
         grpc_connection_count_max: crate::CONNECTION_COUNT_MAX,
+        domains: crate::DomainConfig::default(),
+        compression: crate::Compression::default(),
         auth: AuthLimits::default(),
         lease: Duration::from_secs(10),
     }
@@ -176,6 +178,7 @@ impl Served {
             visibility: visibility.into(),
             content_type: String::new(),
             size: bytes.len() as u64,
+            ..UploadHead::default()
         };
         self.upload_raw(head, bytes.clone()).await
     }

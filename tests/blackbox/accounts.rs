@@ -164,9 +164,9 @@ fn a_second_token_takes_the_place_of_the_first_while_signatures_of_both_are_righ
 
     // The command line does the same, whichever slot is free.
     let third = says(&after, &["key", "token", "rotate", "--json"], "auth_token");
-    after.run(&["key", "token", "promote", "--wait"]);
+    let last = after.clone().with("SKERRY_AUTH_TOKEN", &third);
+    last.run(&["key", "token", "promote", "--wait"]);
     after.refused(&["ls"], &["auth token"]);
-    let last = after.with("SKERRY_AUTH_TOKEN", &third);
     last.run(&["ls"]);
     last.refused(&["key", "token", "promote"], &["one auth token"]);
 }

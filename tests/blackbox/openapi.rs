@@ -61,6 +61,7 @@ struct Things {
     variable: String,
     asset: (String, String),
     function: (String, String),
+    domain: String,
     key: String,
     account: String,
 }
@@ -84,6 +85,7 @@ impl Things {
             variable: api.create(&format!("{place}/Variables"), &[("Key", "K"), ("Value", "V")]),
             asset: (asset, version),
             function: (function, uploaded.text("/sid").to_owned()),
+            domain: api.create(&format!("{place}/Domains"), &[("DomainName", "music.example.com")]),
             key: api.create("/v1/Keys", &[]),
             account: account.sid.clone(),
             service,
@@ -98,6 +100,7 @@ impl Things {
         match name {
             "service" => &self.service,
             "environment" => &self.environment,
+            "domain" => &self.domain,
             "build" => &self.build,
             "deployment" => &self.deployment,
             "variable" => &self.variable,

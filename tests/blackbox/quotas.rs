@@ -45,21 +45,18 @@ fn counts_that_were_set_for_a_service_hold_on_the_command_line_over_grpc_and_ove
 
 #[test]
 fn sizes_that_were_set_for_a_service_cut_uploads_off_wherever_they_arrive() {
-    let dev = Dev::with(&["--set", "origin.limits.served_size_max=10"]);
+    let dev = Dev::with(&["--set", "origin.limits.private_size_max=2"]);
     let (account, api, service) = tenant(&dev);
     let cli = dev.cli_of(&account);
-    cli.write("a.txt", &[b'a'; 100]);
-    cli.refused(&["put", "a.txt"], &["100 bytes", "at most 10", "413"]);
+    let private = ["--path", "/private", "--visibility", "private"];
+    cli.write("a.txt", &[b'a'; 5]);
+    cli.refused(&[&["put", "a.txt"], &private[..]].concat(), &["5 bytes", "at most 2", "413"]);
     let limits = format!("/v1/Services/{service}/Limits");
     let set = dev.api().post(&limits, &[("ServedSizeMax", "100"), ("PrivateSizeMax", "5")]);
     assert_eq!((set.status, &set.body["served_size_max"]), (200, &100.into()), "{set:?}");
-    cli.run(&["put", "a.txt"]);
+    cli.run(&[&["put", "a.txt"], &private[..]].concat());
     cli.write("b.txt", &[b'b'; 101]);
     cli.refused(&["put", "b.txt"], &["101 bytes", "at most 100"]);
-    cli.refused(
-        &["put", "a.txt", "--path", "/private", "--visibility", "private"],
-        &["100 bytes", "at most 5"],
-    );
     let asset = api.create(&format!("/v1/Services/{service}/Assets"), &[("FriendlyName", "x")]);
     let versions = format!("/v1/Services/{service}/Assets/{asset}/Versions");
     let upload = |size: usize, visibility: &'static [u8]| {

@@ -103,6 +103,8 @@ fn environment(cache: &SliceCache) -> Environment {
         modified_floor: 0,
         issued_at: 0,
         url_keys: Vec::new(),
+        aliases: Vec::new(),
+        deleted: false,
     };
     let entry = |path: &str, visibility, content_type: &str, forms: &[(&str, &[u8])]| Entry {
         path: path.parse().expect("a path"),

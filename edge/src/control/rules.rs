@@ -1,8 +1,8 @@
 //! What a build declares for the whole site, ready to be asked.
 
 use super::asset::Asset;
+use foldhash::{HashMap, HashMapExt};
 use skerry_proto::rules::{Redirect, SiteRules};
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Index, redirects and the page for what is not there.

@@ -4,12 +4,12 @@
 //! some clients lose an answer that comes while they are still sending; of a large one the rest is left unread, and hyper ends the
 //! connection (HTTP/1.1) or the stream (HTTP/2) as the protocol demands.
 
-use super::frames::Policed;
 use super::framing::HeadLimits;
 use super::gather::Gathered;
 use super::guard::Guarded;
 use super::idle::{Activity, BusyBody, EndedBy, Heads, Progress, drive};
 use super::pace::Pace;
+use super::policed::Policed;
 use super::{Client, Respond, Shared};
 use crate::metrics::{CutOff, Metrics};
 use crate::serve::RequestBody;
@@ -24,15 +24,13 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use pin_project_lite::pin_project;
+use std::borrow::Borrow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tokio_util::task::TaskTracker;
-
-/// What of a request's body is read before its end is given up.
-pub(super) const REQUEST_BODY_SIZE_MAX: usize = 64 << 10;
 
 /// What a client may send before we have read it. Requests have no body worth having, so this is the least that RFC 9113 §6.9.2
 /// lets a client assume anyway.
@@ -66,6 +64,7 @@ pub(super) async fn serve_http1<S, R>(
     let head_limits =
         HeadLimits { target_size_max: limits.target_size_max, head_size_max: limits.head_size_max };
     let mut stream = Guarded::new(stream, head_limits, Arc::clone(&activity));
+    let asker = Asker { client, shared: Arc::clone(shared), activity: Arc::clone(&activity) };
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
@@ -73,7 +72,7 @@ pub(super) async fn serve_http1<S, R>(
         .header_read_timeout(None)
         // The guard has the say.
         .max_header_size(limits.head_size_max.saturating_mul(2));
-    let service = service_fn(|request| respond(request, &client, shared, &activity));
+    let service = service_fn(|request| respond(request, &asker));
     let connection = builder.serve_connection(TokioIo::new(&mut stream), service);
     if drive(connection, &activity, Heads::BeginWithAnyByte, shared).await == EndedBy::Itself {
         stream.end(&shared.metrics).await;
@@ -109,56 +108,62 @@ pub(super) async fn serve_http2<S, R>(
         .max_send_buf_size(SEND_BUFFER_SIZE_MAX)
         .max_local_error_reset_streams(ERROR_RESET_COUNT_MAX)
         .max_pending_accept_reset_streams(PENDING_RESET_COUNT_MAX)
-        // Past it h2 answers with 431 (RFC 6585 §5).
-        .max_header_list_size(u32::try_from(limits.head_size_max).unwrap_or(u32::MAX));
-    let service = {
-        let client = Arc::new(client);
-        let shared = Arc::clone(shared);
-        let activity = Arc::clone(&activity);
-        service_fn(move |request| {
-            let client = Arc::clone(&client);
-            let shared = Arc::clone(&shared);
-            let activity = Arc::clone(&activity);
-            async move { respond(request, &client, &shared, &activity).await }
-        })
-    };
+        // Our own bound comes first, and is counted; past this one h2 answers with 431 itself (RFC 6585 §5).
+        .max_header_list_size(super::decoder_bound(limits.head_size_max));
+    let asker = Asker { client, shared: Arc::clone(shared), activity: Arc::clone(&activity) };
+    let asker = Arc::new(asker);
+    let service = service_fn(move |request| respond(request, Arc::clone(&asker)));
     let stream = Policed::new(stream, limits.frame_credit_max, Arc::clone(&activity));
     let connection =
         Gathered::new(stream).turns(|stream| builder.serve_connection(TokioIo::new(stream), service));
     drive(connection, &activity, Heads::AreBlocks, shared).await;
 }
 
-async fn respond<R: Respond>(
+/// Who asks on a connection, and who answers.
+struct Asker<R> {
+    client: Client,
+    shared: Arc<Shared<R>>,
+    activity: Arc<Activity>,
+}
+
+/// Answers one request.
+///
+/// Not an `async fn`: that would hold the request beside its parts, and a stream of HTTP/2 is moved several times before it is polled.
+fn respond<R: Respond>(
     request: Request<Incoming>,
-    client: &Client,
-    shared: &Shared<R>,
-    activity: &Arc<Activity>,
-) -> Result<Response<BusyBody<R::Body>>, FaultyContent> {
-    let busy = Activity::begin(activity);
+    asker: impl Borrow<Asker<R>>,
+) -> impl Future<Output = Result<Response<BusyBody<R::Body>>, FaultyContent>> {
+    let busy = Activity::begin(&asker.borrow().activity);
     let (mut head, body) = request.into_parts();
-    if !body.is_end_stream() {
-        let is_kept = head.method == Method::POST;
-        // RFC 9110 §10.1.1: who expects to be asked before sending is answered without.
-        let read = match head.headers.contains_key(EXPECT) {
-            true => None,
-            // Boxed, so that the future of a request without content is small.
-            false => Box::pin(timeout(shared.limits.head_time_max, read(body, is_kept))).await.ok().flatten(),
-        };
-        if activity.is_cut() {
-            return Err(FaultyContent);
+    async move {
+        let Asker { client, shared, activity } = asker.borrow();
+        if !body.is_end_stream() {
+            let is_kept = head.method == Method::POST;
+            // RFC 9110 §10.1.1: who expects to be asked before sending is answered without.
+            let read = match head.headers.contains_key(EXPECT) {
+                true => None,
+                // Boxed, so that the future of a request without content is small.
+                false => Box::pin(timeout(shared.limits.head_time_max, read(body, is_kept, shared)))
+                    .await
+                    .ok()
+                    .flatten(),
+            };
+            if activity.is_cut() {
+                return Err(FaultyContent);
+            }
+            if is_kept {
+                head.extensions.insert(read.map_or(RequestBody::Unread, RequestBody::Whole));
+            }
         }
-        if is_kept {
-            head.extensions.insert(read.map_or(RequestBody::Unread, RequestBody::Whole));
-        }
+        let (response, flight) = client.answer(&head, shared).await;
+        Ok(response.map(|body| BusyBody::new(body, busy, flight)))
     }
-    let (response, flight) = client.answer(&head, shared).await;
-    Ok(response.map(|body| BusyBody::new(body, busy, flight)))
 }
 
 /// Reads a body to its end, or to the most that is read of one: then, and where it breaks off, it is `None`. What is not kept is empty.
-async fn read(mut body: Incoming, is_kept: bool) -> Option<Bytes> {
+async fn read<R>(mut body: Incoming, is_kept: bool, shared: &Shared<R>) -> Option<Bytes> {
     let (mut size, mut kept) = (0, BytesMut::new());
-    while size <= REQUEST_BODY_SIZE_MAX {
+    while size <= shared.limits.body_size_max {
         let Some(frame) = body.frame().await else { return Some(kept.freeze()) };
         if let Some(data) = frame.ok()?.data_ref() {
             size += data.len();
@@ -167,6 +172,7 @@ async fn read(mut body: Incoming, is_kept: bool) -> Option<Bytes> {
             }
         }
     }
+    shared.metrics.cut_off(CutOff::BodyTooLarge);
     None
 }
 

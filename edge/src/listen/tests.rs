@@ -2,6 +2,7 @@
 
 mod client;
 mod hostile;
+mod hostile_quic;
 mod site;
 
 use super::*;
@@ -58,6 +59,7 @@ impl Server {
             worker_count: WORKER_COUNT,
             cache: CacheConfig::default(),
             fills: FillLimits::default(),
+            documents_size_max: 1 << 30,
             limits,
             lease: NEVER,
             serve: ServeConfig::default(),
