@@ -11,6 +11,9 @@ use std::time::Duration;
 /// What memory may have grown by once all is over: what an allocator keeps at hand.
 const GROWTH_MAX: u64 = 96 << 20;
 
+/// What one reader may hold meanwhile: what TLS has sealed, or QUIC may have to send again.
+const READER_SIZE_MAX: u64 = 1 << 20;
+
 /// How often a client sends the next bit.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -137,6 +140,9 @@ fn readers_that_stand_still_are_dropped() {
             }
             held
         });
+        let held_size = dev.resident_memory().saturating_sub(memory);
+        println!("{protocol}: {} KiB for {count} readers", held_size >> 10);
+        assert!(held_size < GROWTH_MAX + count as u64 * READER_SIZE_MAX, "{protocol}: {held_size} bytes");
         let slow = [("reason", "slow")];
         let expected = count as f64;
         dev.figures().until("skerry_edge_cut_offs_total", &slow, |cut_off| cut_off >= expected);

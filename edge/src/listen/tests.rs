@@ -334,6 +334,26 @@ async fn tls_1_2_is_served_and_an_unknown_protocol_is_not() {
     server.stopped().await;
 }
 
+/// draft-ietf-tls-ecdhe-mlkem: what is recorded today is not to be read by a quantum computer of tomorrow.
+#[tokio::test]
+async fn a_client_that_takes_a_post_quantum_group_alone_is_served() {
+    let server = Server::with_defaults();
+    let mut config = tls(&server.authority, b"h2", rustls::DEFAULT_VERSIONS);
+    let mut provider = rustls::crypto::CryptoProvider::clone(config.crypto_provider());
+    provider.kx_groups.retain(|group| group.name() == rustls::NamedGroup::X25519MLKEM768);
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(server.authority.clone()).expect("a certificate");
+    config = rustls::ClientConfig::builder_with_provider(Arc::new(provider))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .expect("known")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let stream = connect_tls(server.address, config).await.expect("connects");
+    let group = stream.get_ref().1.negotiated_key_exchange_group().expect("agreed").name();
+    assert_eq!(group, rustls::NamedGroup::X25519MLKEM768);
+    server.stopped().await;
+}
+
 #[tokio::test]
 async fn a_quic_client_that_changes_its_port_goes_on() {
     const MOVE_COUNT: usize = 12;

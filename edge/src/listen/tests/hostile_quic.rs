@@ -225,6 +225,22 @@ async fn an_idle_client_without_room_for_a_goodbye_is_closed_all_the_same() {
     server.stopped().await;
 }
 
+/// RFC 9001 §8.1: no_application_protocol, as an error of QUIC.
+#[tokio::test]
+async fn a_protocol_that_is_not_http3_is_refused_with_its_alert() {
+    const NO_APPLICATION_PROTOCOL: u64 = 0x0100 + 120;
+    let server = Server::with_defaults();
+    let tls = tls(&server.authority, b"smtp", &[&rustls::version::TLS13]);
+    let tls = quinn::crypto::rustls::QuicClientConfig::try_from(tls).expect("TLS 1.3");
+    let endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().expect("an address")).expect("binds");
+    let config = quinn::ClientConfig::new(Arc::new(tls));
+    let connecting = endpoint.connect_with(config, server.address, "localhost").expect("a name");
+    let error = connecting.await.expect_err("refused");
+    let ConnectionError::ConnectionClosed(close) = error else { panic!("{error}") };
+    assert_eq!(u64::from(close.error_code), NO_APPLICATION_PROTOCOL);
+    server.stopped().await;
+}
+
 /// A relay that shows what passes: the first datagram of a client reaches the server, and what comes back is counted.
 struct Relay {
     socket: UdpSocket,
