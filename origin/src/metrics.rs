@@ -302,10 +302,16 @@ fn describe() {
     describe_gauge!("skerry_origin_auth_entries_max", "Bound on remembered addresses with wrong tokens");
     describe_gauge!("skerry_origin_blobs", "Blobs that are stored");
     describe_gauge!("skerry_origin_blob_bytes", Unit::Bytes, "Bytes of the blobs that are stored");
-    describe_gauge!("skerry_origin_grpc_connections", "Open gRPC connections");
-    describe_gauge!("skerry_origin_grpc_connections_max", "Bound on open gRPC connections");
     describe_counter!("skerry_origin_api_requests_total", "Answers of the REST API by class of their status");
     describe_counter!("skerry_origin_api_auth_failures_total", "Calls of the REST API that were not let in");
+    describe_gauge!("skerry_build_info", "Constant 1, with the version as a label");
+    describe_bounds();
+}
+
+/// What is bounded: use, bound, and what was refused or had to wait.
+fn describe_bounds() {
+    describe_gauge!("skerry_origin_grpc_connections", "Open gRPC connections");
+    describe_gauge!("skerry_origin_grpc_connections_max", "Bound on open gRPC connections");
     describe_gauge!("skerry_origin_api_connections", "Open connections of the REST API");
     describe_gauge!("skerry_origin_api_connections_max", "Bound on open connections of the REST API");
     describe_counter!(
@@ -338,7 +344,6 @@ fn describe() {
         "skerry_origin_build_refusals_total",
         "Builds that were refused because too many are not finished"
     );
-    describe_gauge!("skerry_build_info", "Constant 1, with the version as a label");
 }
 
 impl std::fmt::Debug for Metrics {

@@ -53,7 +53,7 @@ pub(crate) use upload::UploadHead;
 
 use crate::blobs::{BlobError, BlobStore};
 use crate::catalogue::{Catalogue, CatalogueError, EnvironmentRow};
-use crate::config::{Compression, DomainConfig, Limits, PublishBounds};
+use crate::config::{Compression, DomainConfig, Limits, OriginConfig};
 use crate::dns::{Dns, DnsError};
 use crate::keys::{Keys, KeysError};
 use crate::metrics::Metrics;
@@ -295,14 +295,14 @@ impl Publisher {
         catalogue: Catalogue,
         blobs: BlobStore,
         keys: Arc<Keys>,
-        limits: Limits,
-        bounds: PublishBounds,
-        domains: DomainConfig,
-        compression: Compression,
-        naming: Naming,
+        config: &OriginConfig,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let tasks = TaskTracker::new();
+        let (bounds, compression) = (config.publish, config.compression);
+        let naming = Naming {
+            base_domain: config.base_domain.to_ascii_lowercase(),
+            public_port: config.public_port.into(),
+        };
         let uploads = Arc::new(Semaphore::new(bounds.upload_count_max));
         let builds = Arc::new(Semaphore::new(bounds.build_count_max));
         metrics.uploads_active_max.set(bounds.upload_count_max as f64);
@@ -317,13 +317,13 @@ impl Publisher {
             catalogue,
             blobs,
             keys,
-            limits,
+            limits: config.limits,
             turn_time_max: bounds.turn_time_max,
-            dns: Dns::new(&domains),
-            domains,
+            dns: Dns::new(&config.domains),
+            domains: config.domains.clone(),
             naming,
             metrics,
-            tasks,
+            tasks: TaskTracker::new(),
             uploads,
             builds,
             stopping: CancellationToken::new(),

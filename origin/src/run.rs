@@ -9,7 +9,7 @@ use crate::edges::{Edges, EnrolError};
 use crate::grpc::{self, ServeError, Services};
 use crate::keys::{Keys, KeysError};
 use crate::metrics::Metrics;
-use crate::publish::{Naming, NewAccount, PublishError, Publisher};
+use crate::publish::{NewAccount, PublishError, Publisher};
 use crate::sid::AccountSid;
 use crate::sockets::{self, BoundSockets, ListenError};
 use crate::throttle::Throttle;
@@ -121,19 +121,11 @@ impl Origin {
         let catalogue = Catalogue::open(folder.path()).await?;
         metrics.version(catalogue.version());
         let edges = Edges::load(catalogue.clone(), Arc::clone(&keys)).await?;
-        let naming = Naming {
-            base_domain: config.base_domain.to_ascii_lowercase(),
-            public_port: config.public_port.into(),
-        };
         let publisher = Publisher::new(
             catalogue.clone(),
             blobs.clone(),
             Arc::clone(&keys),
-            config.limits,
-            config.publish,
-            config.domains.clone(),
-            config.compression,
-            naming,
+            &config,
             Arc::clone(&metrics),
         );
         metrics.auth_entries_max.set(config.auth.entry_count_max as f64);

@@ -86,7 +86,11 @@ impl Unread {
         if protocol == Protocol::Http3 {
             let mut transport = TransportConfig::default();
             // Some leave no room from the first byte on, some a little.
-            transport.stream_receive_window(VarInt::from_u32(if number % 2 == 0 { 600 } else { 100_000 }));
+            transport.stream_receive_window(VarInt::from_u32(if number.is_multiple_of(2) {
+                600
+            } else {
+                100_000
+            }));
             let quic = site.quic(transport).await;
             let mut control = quic.connection.open_uni().await.expect("opens");
             control.write_all(H3_SETTINGS).await.expect("sends");
@@ -100,7 +104,7 @@ impl Unread {
             Protocol::Http1 => format!("GET /large.bin HTTP/1.1\r\nHost: {host}\r\n\r\n").into_bytes(),
             _ => {
                 let no_window = frame(kind::SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]);
-                let settings = if number % 2 == 0 { no_window } else { Vec::new() };
+                let settings = if number.is_multiple_of(2) { no_window } else { Vec::new() };
                 [PREFACE, &settings, &frame(kind::HEADERS, WHOLE, 1, &get("/large.bin", host))].concat()
             }
         };

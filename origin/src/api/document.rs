@@ -87,7 +87,9 @@ fn show(route: &Route, operation: Operation, refusal: &Value) -> Value {
         },
     });
     if let Some(body) = operation.body {
-        shown["requestBody"] = json!({ "content": content(body) });
+        // A form without fields that must be there need not be sent.
+        let is_required = body.1.get("required").is_some();
+        shown["requestBody"] = json!({ "required": is_required, "content": content(body) });
     }
     shown
 }

@@ -296,11 +296,9 @@ fn versions(rows: Vec<Row>) -> Result<Vec<AssetVersion>, CatalogueError> {
             place = Some(row.place);
             versions.push(version(row)?);
         }
-        if let Some(version) = versions.last_mut() {
-            if let Some((coding, derived)) = derived {
-                version.tried.push(coding);
-                version.derived.extend(derived);
-            }
+        if let (Some(version), Some((coding, derived))) = (versions.last_mut(), derived) {
+            version.tried.push(coding);
+            version.derived.extend(derived);
         }
     }
     Ok(versions)
