@@ -25,7 +25,7 @@ pub(super) fn routes() -> Routes {
         .delete(
             service,
             delete,
-            "Deletes a service with all that it has; its domains show nothing from then on",
+            "Deletes a service with all that it has; edges answer its names with 421 from then on",
         )
 }
 
