@@ -109,6 +109,11 @@ impl Client {
         wire::keys_client::KeysClient::new(self.channel.clone())
     }
 
+    /// The service for what an account is, has, may have and did.
+    pub(crate) fn accounts(&self) -> wire::accounts_client::AccountsClient<Channel> {
+        wire::accounts_client::AccountsClient::new(self.channel.clone())
+    }
+
     /// The service for the operator.
     pub(crate) fn operating(&self) -> wire::operator_client::OperatorClient<Channel> {
         wire::operator_client::OperatorClient::new(self.channel.clone())

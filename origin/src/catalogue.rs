@@ -31,8 +31,10 @@ pub(crate) use edges::JoinOutcome;
 pub(crate) use environments::{Settings, Standing};
 pub(crate) use past::PastVersion;
 pub(crate) use resources::{
-    Actor, BuildDetails, Content, ContentVersion, DeploymentDetails, EnvironmentDetails, Kind,
-    NewContentVersion, NewEnvironment, Page, PageWanted, ServiceChange, ServiceDetails, Variable,
+    AccountChange, AccountChanged, AccountDetails, Actor, ApiKey, AuditEntry, AuditFilter, BuildDetails,
+    Content, ContentVersion, DeploymentDetails, EnvironmentDetails, EnvironmentUsage, KeyRevoked, Kind,
+    NewContentVersion, NewEnvironment, Page, PageWanted, ServiceChange, ServiceDetails, ServiceLimits,
+    Stored, Variable,
 };
 
 use crate::blobs::StoredBlob;

@@ -35,7 +35,9 @@ mod throttle;
 pub use api::ApiError;
 pub use blobs::BlobError;
 pub use catalogue::CatalogueError;
-pub use config::{ApiCertificate, ApiConfig, AuthLimits, Limits, OriginConfig};
+pub use config::{
+    ApiCertificate, ApiConfig, AuthLimits, CONNECTION_COUNT_MAX, Limits, OriginConfig, PublishBounds,
+};
 pub use grpc::ServeError;
 pub use keys::KeysError;
 pub use publish::NewAccount;

@@ -20,6 +20,7 @@ mod derive;
 mod environments;
 mod fault;
 mod history;
+mod limits;
 mod named;
 mod pointer;
 mod read;
@@ -27,6 +28,7 @@ mod receive;
 mod services;
 mod settings;
 mod site_file;
+mod turns;
 mod upload;
 mod variables;
 
@@ -38,13 +40,14 @@ pub(crate) use commit::Changes;
 pub(crate) use deploy::{Deployed, Wanted};
 pub(crate) use derive::representations;
 pub(crate) use fault::Fault;
+pub(crate) use limits::{LimitChange, LimitsChange, LimitsOfService};
 pub(crate) use receive::{Part, Said};
 pub(crate) use settings::SettingsChange;
 pub(crate) use upload::UploadHead;
 
 use crate::blobs::{BlobError, BlobStore};
 use crate::catalogue::{Catalogue, CatalogueError, EnvironmentRow};
-use crate::config::Limits;
+use crate::config::{Limits, PublishBounds};
 use crate::keys::{Keys, KeysError};
 use crate::metrics::Metrics;
 use crate::secret::NoRandomness;
@@ -57,15 +60,6 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-
-/// Uploads under way at most. Each holds up to two batches of 1 MiB, and a window of its connection.
-const UPLOADS_MAX: usize = 256;
-
-/// Builds that are begun and not finished at most. Each holds a task; the work is bounded by the processors.
-const BUILDS_MAX: usize = 1024;
-
-/// How long an operation waits for its turn, in an environment or among the uploads, before it is refused.
-const TURN_WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// Why an operation was refused or failed.
 #[derive(Debug, thiserror::Error)]
@@ -208,6 +202,8 @@ struct Shared {
     blobs: BlobStore,
     keys: Arc<Keys>,
     limits: Limits,
+    /// How long an operation waits for its turn, in an environment or among the uploads, before it is refused.
+    turn_time_max: Duration,
     naming: Naming,
     metrics: Arc<Metrics>,
     tasks: TaskTracker,
@@ -229,10 +225,15 @@ impl Publisher {
         blobs: BlobStore,
         keys: Arc<Keys>,
         limits: Limits,
+        bounds: PublishBounds,
         naming: Naming,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let (tasks, uploads) = (TaskTracker::new(), Arc::new(Semaphore::new(UPLOADS_MAX)));
+        let tasks = TaskTracker::new();
+        let uploads = Arc::new(Semaphore::new(bounds.upload_count_max));
+        let builds = Arc::new(Semaphore::new(bounds.build_count_max));
+        metrics.uploads_active_max.set(bounds.upload_count_max as f64);
+        metrics.builds_max.set(bounds.build_count_max as f64);
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         metrics.coders_max.set(processors as f64);
         let coders = Arc::new(Semaphore::new(processors));
@@ -241,21 +242,17 @@ impl Publisher {
             blobs,
             keys,
             limits,
+            turn_time_max: bounds.turn_time_max,
             naming,
             metrics,
             tasks,
             uploads,
-            builds: Arc::new(Semaphore::new(BUILDS_MAX)),
+            builds,
             stopping: CancellationToken::new(),
             coders,
             turns: Mutex::default(),
         };
         Self { shared: Arc::new(shared) }
-    }
-
-    /// What a service may hold.
-    pub(crate) fn limits(&self) -> Limits {
-        self.shared.limits
     }
 
     /// How environments are named.
@@ -268,6 +265,25 @@ impl Publisher {
         self.shared.stopping.cancel();
         self.shared.tasks.close();
         self.shared.tasks.wait().await;
+    }
+
+    /// Finds a service of an account, which may have no environment; the only one without a name.
+    ///
+    /// # Errors
+    /// [`PublishError::NotFound`], [`PublishError::Ambiguous`], [`PublishError::Catalogue`].
+    pub(crate) async fn own_service(
+        &self,
+        account: &AccountSid,
+        name: &str,
+    ) -> Result<ServiceSid, PublishError> {
+        let catalogue = &self.shared.catalogue;
+        if name.is_empty() {
+            let services = catalogue.services(account).await?;
+            return Ok(pick("service", services, name, |_| true)?.sid);
+        }
+        let found = catalogue.service(account, name).await?;
+        let found = found.ok_or_else(|| PublishError::NotFound { noun: "service", name: name.to_owned() });
+        Ok(found?.sid)
     }
 
     /// Finds a service and an environment of an account.

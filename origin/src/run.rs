@@ -1,6 +1,6 @@
 //! The life of an origin: open, bind, serve, stop.
 
-use crate::api::{self, Api, ApiError, Hosts};
+use crate::api::{self, Api, ApiError, Bounds, Hosts};
 use crate::blobs::{BlobError, BlobStore};
 use crate::catalogue::{Actor, Catalogue, CatalogueError};
 use crate::config::OriginConfig;
@@ -130,13 +130,20 @@ impl Origin {
             blobs.clone(),
             Arc::clone(&keys),
             config.limits,
+            config.publish,
             naming,
             Arc::clone(&metrics),
         );
         metrics.auth_entries_max.set(config.auth.entry_count_max as f64);
         let throttle = Throttle::new(config.auth);
-        let credentials =
-            Credentials::new(catalogue.clone(), Arc::clone(&keys), Arc::clone(&metrics), throttle);
+        let key_count_max = config.api.key_count_max;
+        let credentials = Credentials::new(
+            catalogue.clone(),
+            Arc::clone(&keys),
+            Arc::clone(&metrics),
+            throttle,
+            key_count_max,
+        );
         let services = Services::new(publisher, credentials, catalogue, blobs, edges, metrics);
         Ok(Self { config, folder, keys, services })
     }
@@ -301,10 +308,11 @@ impl BoundOrigin {
 
 impl Origin {
     fn sockets(&self) -> Result<(BoundSockets, Option<BoundSockets>), ListenError> {
-        let grpc = sockets::bind("gRPC", &self.config.grpc_addresses)?;
-        let api = match &self.config.api.addresses[..] {
+        let config = &self.config;
+        let grpc = sockets::bind("gRPC", &config.grpc_addresses, config.grpc_connection_count_max)?;
+        let api = match &config.api.addresses[..] {
             [] => None,
-            addresses => Some(sockets::bind("API", addresses)?),
+            addresses => Some(sockets::bind("API", addresses, config.api.connection_count_max)?),
         };
         Ok((grpc, api))
     }
@@ -319,6 +327,7 @@ impl Origin {
             metrics,
             tasks,
             hosts: Arc::new(Hosts::new(&self.config.api.names)),
+            bounds: Bounds::of(&self.config.api),
         }
     }
 

@@ -60,6 +60,8 @@ sids! {
     DeploymentSid = "ZD";
     /// A variable of an environment.
     VariableSid = "ZV";
+    /// A key of the API.
+    ApiKeySid = "SK";
     /// A shared key for signatures.
     SignatureKeyId = "YS";
     /// An edge.

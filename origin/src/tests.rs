@@ -72,6 +72,8 @@ fn config(folder: &Path) -> OriginConfig {
         base_domain: "localhost".into(),
         public_port: 8443,
         limits: Limits { served_size_max: 4 << 20, served_count_max: 3, ..Limits::default() },
+        publish: crate::PublishBounds::default(),
+        grpc_connection_count_max: crate::CONNECTION_COUNT_MAX,
         auth: AuthLimits::default(),
         lease: Duration::from_secs(10),
     }

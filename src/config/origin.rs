@@ -5,7 +5,7 @@ use super::value::{self, ADDRESSES, COUNT, SECONDS, SIZE, put};
 use super::{ConfigOptions, Setting, Shape, Table, load_role};
 use crate::environment::Environment;
 use crate::failure::Failure;
-use skerry_origin::{ApiConfig, AuthLimits, Limits, OriginConfig};
+use skerry_origin::{ApiConfig, AuthLimits, CONNECTION_COUNT_MAX, Limits, OriginConfig, PublishBounds};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -31,6 +31,8 @@ impl OriginSettings {
             base_domain: String::new(),
             public_port: 443,
             limits: Limits::default(),
+            publish: PublishBounds::default(),
+            grpc_connection_count_max: CONNECTION_COUNT_MAX,
             auth: AuthLimits::default(),
             lease: Duration::from_secs(10),
         };
@@ -96,6 +98,14 @@ pub(super) const SETTINGS: &[Setting<OriginSettings>] = &[
         set: |to, text| put(&mut to.role.grpc_names, value::names(text)),
     },
     Setting {
+        name: "grpc.connection_count_max",
+        default: "4096",
+        shape: Shape::Number,
+        accepts: COUNT,
+        doc: "Connections of the gRPC listener at most; further ones wait in the system's queue.",
+        set: |to, text| put(&mut to.role.grpc_connection_count_max, value::number(text, CONNECTIONS)),
+    },
+    Setting {
         name: "api.addresses",
         default: "127.0.0.1:8080",
         shape: Shape::List,
@@ -126,6 +136,70 @@ pub(super) const SETTINGS: &[Setting<OriginSettings>] = &[
         accepts: "a PEM file with the private key",
         doc: "Private key of api.certificate.",
         set: |to, text| put(&mut to.api_key, Some(value::optional_path(text))),
+    },
+    Setting {
+        name: "api.connection_count_max",
+        default: "4096",
+        shape: Shape::Number,
+        accepts: COUNT,
+        doc: "Connections of the REST API at most; further ones wait in the system's queue.",
+        set: |to, text| put(&mut to.role.api.connection_count_max, value::number(text, CONNECTIONS)),
+    },
+    Setting {
+        name: "api.form_size_max",
+        default: "2097152",
+        shape: Shape::Text,
+        accepts: SIZE,
+        doc: "Bytes of the parameters of one request at most; files count against limits.* alone. A build of 20,000 versions needs 1 MiB.",
+        set: |to, text| put(&mut to.role.api.form_size_max, memory_size(text)),
+    },
+    Setting {
+        name: "api.form_seconds",
+        default: "30",
+        shape: Shape::Number,
+        accepts: SECONDS,
+        doc: "Seconds for the parameters of a request to arrive.",
+        set: |to, text| put(&mut to.role.api.form_time_max, value::seconds(text)),
+    },
+    Setting {
+        name: "api.upload_pause_seconds",
+        default: "60",
+        shape: Shape::Number,
+        accepts: SECONDS,
+        doc: "Seconds for the next bytes of an upload to arrive.",
+        set: |to, text| put(&mut to.role.api.upload_pause_max, value::seconds(text)),
+    },
+    Setting {
+        name: "api.key_count_max",
+        default: "100",
+        shape: Shape::Number,
+        accepts: COUNT,
+        doc: "API keys of one account at most.",
+        set: |to, text| put(&mut to.role.api.key_count_max, value::number(text, 1..=1_000_000)),
+    },
+    Setting {
+        name: "publish.upload_count_max",
+        default: "256",
+        shape: Shape::Number,
+        accepts: COUNT,
+        doc: "Uploads under way at once; further ones wait for their turn. Each takes up to 2 MiB of memory, and a window of its connection.",
+        set: |to, text| put(&mut to.role.publish.upload_count_max, value::number(text, 1..=100_000)),
+    },
+    Setting {
+        name: "publish.build_count_max",
+        default: "1024",
+        shape: Shape::Number,
+        accepts: COUNT,
+        doc: "Builds that are begun over REST and not finished; further ones are answered 503.",
+        set: |to, text| put(&mut to.role.publish.build_count_max, value::number(text, 1..=1_000_000)),
+    },
+    Setting {
+        name: "publish.turn_seconds",
+        default: "30",
+        shape: Shape::Number,
+        accepts: SECONDS,
+        doc: "Seconds that an upload waits for its turn, or a deployment for its environment, before it is refused.",
+        set: |to, text| put(&mut to.role.publish.turn_time_max, value::seconds(text)),
     },
     Setting {
         name: "insecure",
@@ -232,6 +306,16 @@ pub(super) const SETTINGS: &[Setting<OriginSettings>] = &[
         set: |to, text| put(&mut to.role.lease, value::seconds(text)),
     },
 ];
+
+/// A listener takes one at least, and more than a process may have open files is no bound.
+const CONNECTIONS: std::ops::RangeInclusive<usize> = 1..=1_000_000;
+
+/// What is held in memory for one request.
+fn memory_size(text: &str) -> Option<usize> {
+    value::size(text)
+        .filter(|size| (1024..=1 << 30).contains(size))
+        .and_then(|size| usize::try_from(size).ok())
+}
 
 fn size(text: &str) -> Option<u64> {
     value::size(text).filter(|size| (1..=SIZE_MAX).contains(size))

@@ -11,10 +11,15 @@ use axum::http::request::Parts;
 #[derive(Debug, Clone)]
 pub(super) struct Base(pub(super) String);
 
+/// Whether the account that calls is an operator's: among the extensions of a request, beside the [`Actor`].
+#[derive(Debug, Clone, Copy)]
+pub(super) struct IsOperator(pub(super) bool);
+
 /// A call of an account.
 #[derive(Debug, Clone)]
 pub(super) struct Call {
     pub(super) actor: Actor,
+    pub(super) is_operator: bool,
     pub(super) base: Base,
 }
 
@@ -39,6 +44,7 @@ impl<S: Sync> FromRequestParts<S> for Call {
         let (Some(actor), Some(base)) = (actor, base) else {
             return Err(Refusal::new(StatusCode::UNAUTHORIZED, "Authenticate"));
         };
-        Ok(Self { actor: actor.clone(), base: base.clone() })
+        let is_operator = parts.extensions.get::<IsOperator>().is_some_and(|is_operator| is_operator.0);
+        Ok(Self { actor: actor.clone(), is_operator, base: base.clone() })
     }
 }

@@ -4,7 +4,7 @@
 //! make its own name lead here (DNS rebinding).
 
 use super::Api;
-use super::call::Base;
+use super::call::{Base, IsOperator};
 use super::listen::Connected;
 use super::refusal::{self, Refusal};
 use crate::basic;
@@ -90,8 +90,9 @@ pub(super) async fn authenticate(State(api): State<Api>, mut request: Request, n
     let shown = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let shown = shown.and_then(basic::credentials);
     match actor(&api, shown, address).await {
-        Ok(actor) => {
+        Ok((actor, is_operator)) => {
             request.extensions_mut().insert(actor);
+            request.extensions_mut().insert(is_operator);
             next.run(request).await
         }
         Err(refusal) => refusal.into_response(),
@@ -102,14 +103,15 @@ async fn actor(
     api: &Api,
     shown: Option<(String, String)>,
     address: Option<IpAddr>,
-) -> Result<Actor, Refusal> {
+) -> Result<(Actor, IsOperator), Refusal> {
     let caller = api.credentials.authenticate(shown, address).await.inspect_err(|error| {
         if !matches!(error, AuthError::Failed(_)) {
             api.metrics.api_auth_failures.increment(1);
         }
     })?;
     let address = address.map(|address| address.to_string()).unwrap_or_default();
-    Ok(Actor { account: caller.account, credential: caller.credential, address })
+    let actor = Actor { account: caller.account, credential: caller.credential, address };
+    Ok((actor, IsOperator(caller.is_operator)))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::{Api, router};
 use crate::config::ApiCertificate;
-use crate::sockets::{BoundSockets, CONNECTIONS_MAX, Connection};
+use crate::sockets::{BoundSockets, Connection};
 use axum::Router;
 use axum::body::Body;
 use futures_util::StreamExt;
@@ -56,7 +56,7 @@ pub(crate) async fn serve(
     abort: CancellationToken,
 ) {
     let Some(sockets) = sockets else { return stopping.cancelled().await };
-    api.metrics.api_connections_max.set(CONNECTIONS_MAX as f64);
+    api.metrics.api_form_size_max.set(api.bounds.form_size_max as f64);
     let mut incoming = std::pin::pin!(sockets.incoming(api.metrics.api_connections.clone(), abort));
     let router = router(api.clone());
     loop {

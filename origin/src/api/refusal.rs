@@ -9,6 +9,7 @@ use axum::Json;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Seconds after which a client may try again when too much is going on.
@@ -21,9 +22,13 @@ pub(super) struct Refusal {
     message: String,
 }
 
-#[derive(Serialize)]
-struct Body {
+/// What is wrong.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Error")]
+pub(super) struct Body {
+    /// Twilio's code of the status.
     code: u32,
+    /// What is wrong, and what to do.
     message: String,
     more_info: String,
     status: u16,
@@ -145,12 +150,29 @@ impl From<AuthError> for Refusal {
         let message = error.to_string();
         match error {
             AuthError::Wrong => Self::new(StatusCode::UNAUTHORIZED, "Authenticate"),
+            AuthError::KeysOnly => Self::new(StatusCode::UNAUTHORIZED, message),
             AuthError::TooMany => Self::new(StatusCode::TOO_MANY_REQUESTS, message),
-            AuthError::Failed(CredentialError::Catalogue(error)) => error.into(),
-            AuthError::Failed(CredentialError::Stopping) => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
-            }
-            AuthError::Failed(error) => Self::internal(&error),
+            AuthError::Failed(error) => error.into(),
+        }
+    }
+}
+
+impl From<CredentialError> for Refusal {
+    fn from(error: CredentialError) -> Self {
+        let message = error.to_string();
+        match error {
+            CredentialError::NotFound { .. } => Self::new(StatusCode::NOT_FOUND, message),
+            CredentialError::InvalidName => Self::new(StatusCode::BAD_REQUEST, message),
+            CredentialError::NoFreeSlot
+            | CredentialError::OnlyToken
+            | CredentialError::NoSecondary
+            | CredentialError::OnlyKey
+            | CredentialError::NoKey
+            | CredentialError::Exists
+            | CredentialError::TooMany { .. } => Self::new(StatusCode::CONFLICT, message),
+            CredentialError::Stopping => Self::new(StatusCode::SERVICE_UNAVAILABLE, message),
+            CredentialError::Catalogue(error) => error.into(),
+            CredentialError::NoRandomness(error) => Self::internal(&error),
         }
     }
 }

@@ -46,10 +46,11 @@ impl Publish for PublishService {
     ) -> Result<Response<DescribeResponse>, Status> {
         let caller = caller(&request)?;
         let services = self.0.publisher.services(&caller.account).await.map_err(status::of_publish)?;
-        Ok(Response::new(DescribeResponse {
-            account_sid: caller.account.into(),
-            services: services.into_iter().map(|service| self.0.service(service)).collect(),
-        }))
+        let mut shown = Vec::new();
+        for service in services {
+            shown.push(self.0.service(service).await?);
+        }
+        Ok(Response::new(DescribeResponse { account_sid: caller.account.into(), services: shown }))
     }
 
     async fn check(&self, request: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
@@ -222,19 +223,14 @@ impl Services {
         }
     }
 
-    fn service(&self, service: ServiceRow) -> wire::Service {
-        let limits = self.publisher.limits();
-        wire::Service {
+    async fn service(&self, service: ServiceRow) -> Result<wire::Service, Status> {
+        let limits = self.publisher.limits(&service.sid).await.map_err(status::of_publish)?.limits;
+        Ok(wire::Service {
             sid: service.sid.into(),
             unique_name: service.unique_name,
             environments: service.environments.into_iter().map(|row| self.environment(row)).collect(),
-            limits: Some(wire::Limits {
-                served_size_max: limits.served_size_max,
-                served_count_max: limits.served_count_max,
-                private_size_max: limits.private_size_max,
-                private_count_max: limits.private_count_max,
-            }),
-        }
+            limits: Some(limits.into()),
+        })
     }
 
     fn environment(&self, environment: EnvironmentRow) -> wire::Environment {

@@ -58,8 +58,9 @@ impl Publisher {
         let live = self.live_versions(&place.environment).await?;
         let before = self.before(&live).await;
         let added = shared.catalogue.versions(&place.service, &changes.versions).await?;
+        let limits = self.limits(&place.service).await?.limits;
         let versions: Arc<[AssetVersion]> =
-            contents::apply(live, added, &changes.versions, &changes.removed_paths, &shared.limits)?.into();
+            contents::apply(live, added, &changes.versions, &changes.removed_paths, &limits)?.into();
         let site_file = self.site_file(&versions).await?;
         let rules = site_file.rules.clone();
         let documents = self.write_build(Arc::clone(&versions), site_file).await?;
