@@ -52,9 +52,23 @@ impl Coding {
     pub(crate) fn encode(self, input: &[u8]) -> io::Result<Option<Vec<u8>>> {
         let is_small = input.len() <= DENSE_SIZE_MAX;
         let coded = match self {
-            Self::Brotli => brotli(input, if is_small { 11 } else { 5 })?,
-            Self::Zstd => zstd::bulk::compress(input, if is_small { 19 } else { 9 })?,
-            Self::Gzip => gzip(input, if is_small { 9 } else { 6 })?,
+            Self::Brotli if is_small => brotli(input, 11)?,
+            Self::Zstd if is_small => zstd::bulk::compress(input, 19)?,
+            Self::Gzip if is_small => gzip(input, 9)?,
+            Self::Brotli | Self::Zstd | Self::Gzip => return self.encode_quickly(input),
+        };
+        Ok(is_worth_it(input.len(), coded.len()).then_some(coded))
+    }
+
+    /// The coded bytes by a fast level, for what is coded at each start.
+    ///
+    /// # Errors
+    /// As [`Self::encode`].
+    pub(crate) fn encode_quickly(self, input: &[u8]) -> io::Result<Option<Vec<u8>>> {
+        let coded = match self {
+            Self::Brotli => brotli(input, 5)?,
+            Self::Zstd => zstd::bulk::compress(input, 9)?,
+            Self::Gzip => gzip(input, 6)?,
         };
         Ok(is_worth_it(input.len(), coded.len()).then_some(coded))
     }

@@ -7,9 +7,9 @@
 //! - `blobs`, `catalogue`: the bytes, and everything else that is known; `coding`: compressing them
 //! - `credentials`, `throttle`: who accounts are, what they sign with, and how often a stranger may guess
 //! - `publish`: what accounts may do with them; `edges`: who serves them
-//! - `grpc`, `api`: how all of it is called; `sockets`, `basic`, `cause`: what both need
+//! - `grpc`, `api`, `console`: how all of it is called; `sockets`, `basic`, `cause`: what both need
 //!
-//! Dependencies point one way: `grpc`, `api` → `publish`, `credentials`, `edges` → `blobs`, `catalogue` → `skerry_proto`.
+//! Dependencies point one way: `console` → `api`; `grpc`, `api` → `publish`, `credentials`, `edges` → `blobs`, `catalogue` → `skerry_proto`.
 
 mod api;
 mod basic;
@@ -18,6 +18,7 @@ mod catalogue;
 mod cause;
 mod coding;
 mod config;
+mod console;
 mod credentials;
 mod edges;
 mod grpc;
@@ -36,7 +37,8 @@ pub use api::ApiError;
 pub use blobs::BlobError;
 pub use catalogue::CatalogueError;
 pub use config::{
-    ApiCertificate, ApiConfig, AuthLimits, CONNECTION_COUNT_MAX, Limits, OriginConfig, PublishBounds,
+    ApiCertificate, ApiConfig, AuthLimits, CONNECTION_COUNT_MAX, ConsoleConfig, Limits, OriginConfig,
+    PublishBounds,
 };
 pub use grpc::ServeError;
 pub use keys::KeysError;

@@ -25,6 +25,7 @@ mod named;
 mod pointer;
 mod read;
 mod receive;
+mod revise;
 mod services;
 mod settings;
 mod site_file;
