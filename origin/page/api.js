@@ -32,7 +32,8 @@ export async function shareSecret() {
   channel = new BroadcastChannel("skerry.page");
   channel.onmessage = ({ data }) => {
     if (data === "ask" && secret()) channel.postMessage({ page: secret() });
-    else if (data && data.page && !secret()) sessionStorage.setItem(KEY, data.page);
+    // The cookie is the same for all tabs: so is the secret that goes with it.
+    else if (data && data.page) sessionStorage.setItem(KEY, data.page);
   };
   if (secret()) return;
   await new Promise((resolve) => {
@@ -98,6 +99,7 @@ export async function begin(credentials) {
   if (!response.ok) throw await refusal(response);
   const said = await response.json();
   sessionStorage.setItem(KEY, said.page);
+  if (channel) channel.postMessage({ page: said.page });
   return said;
 }
 

@@ -70,16 +70,19 @@ class View {
     const hasFiles = (event) => event.dataTransfer && [...event.dataTransfer.types].includes("Files");
     let veil = null;
     const clear = () => { if (veil) veil.remove(); veil = null; };
-    on(document, "dragenter", (event) => {
-      if (!hasFiles(event) || veil) return;
+    const cover = (event) => {
+      if (!hasFiles(event)) return;
       event.preventDefault();
+      if (veil) return;
       veil = h("div", { class: "veil" }, h("p", {}, t("drop")), h("div", { class: "zones" }, VISIBILITIES.map((one) =>
         h("div", { class: "zone", data: { visibility: one } }, h("strong", {}, t(`visibility.${one}`)), h("span", {}, t(`visibility.${one}.help`))))));
       document.body.append(veil);
-    });
+    };
+    on(document, "dragenter", cover);
     on(document, "dragover", (event) => {
       if (!hasFiles(event)) return;
-      event.preventDefault();
+      // Where leaving one element for another looks like leaving the page, the veil went too early.
+      cover(event);
       event.dataTransfer.dropEffect = "copy";
       const zone = event.target.closest && event.target.closest(".zone");
       for (const one of document.querySelectorAll(".zone")) one.classList.toggle("over", one === zone);
@@ -129,28 +132,25 @@ class View {
 
   async begin(files, skipped, visibility) {
     const planned = files.map(({ file, inner }) => chooser.planned(file, inner, this.into, visibility));
-    await begin(planned, skipped, this.context());
-    this.fresh(planned.map((one) => one.path)).catch(() => {});
+    const ready = this.fresh(planned.map((one) => one.path)).catch(() => {});
+    await begin(planned, skipped, { ...this.context(), ready });
   }
 
   context() {
     return { place: place(), limits: this.limits, assets: this.assets, changed: () => this.refresh() };
   }
 
-  // What another tab or person published meanwhile at these paths is replaced, and said.
+  // What another tab or person published meanwhile at these paths is said before it is replaced.
   async fresh(paths) {
     const before = new Map(this.assets.map((asset) => [asset.path, asset.version_sid]));
     const { assets } = await api.get(api.query("/console/assets", place()));
     const wanted = new Set(paths);
-    const changed = assets.filter((asset) => wanted.has(asset.path) && before.get(asset.path) !== asset.version_sid && !this.own.has(asset.version_sid));
-    if (changed.length && this.seen) toast(t("changed.elsewhere", { path: changed[0].path }));
+    const changed = assets.find((asset) => wanted.has(asset.path) && before.get(asset.path) !== asset.version_sid);
+    if (changed) toast(t("changed.elsewhere", { path: changed.path }));
   }
 
   async refresh() {
-    this.own ||= new Set();
     const { assets, environment, limits } = await api.get(api.query("/console/assets", place()));
-    for (const asset of assets) this.own.add(asset.version_sid);
-    this.seen = true;
     this.assets = assets;
     this.limits = limits;
     state.environment = environment;

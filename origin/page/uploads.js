@@ -2,7 +2,7 @@
 // in one step. A file that could not be sent waits to be tried again; nothing goes live without it unless somebody says so.
 
 import * as api from "./api.js";
-import { confirm, say } from "./dialog.js";
+import { ask, confirm, say } from "./dialog.js";
 import { h, replace, set, toast } from "./dom.js";
 import { liveness, number, size } from "./format.js";
 import { icon } from "./icons.js";
@@ -123,8 +123,8 @@ class Batch {
     this.items = planned.map((one) => new Item(this, one));
     this.isBusy = true;
     this.sending = 0;
-    this.title = h("h3", { tabindex: "-1" });
-    this.note = h("p", { class: "note" });
+    this.title = h("h3", { "aria-live": "polite" });
+    this.note = h("p", { class: "note", "aria-live": "polite" });
     this.actions = h("p", { class: "actions" });
     const shown = this.items.slice(0, SHOWN_MAX);
     this.rows = h("ul", {}, shown.map((item) => item.element));
@@ -183,6 +183,7 @@ class Batch {
     this.isPublishing = true;
     replace(this.actions);
     try {
+      await this.context.ready;
       const versions = sent.map((item) => item.version);
       // Only these formats can hold what is looked for; names alone are looked at with them.
       const { warnings } = await api.call("POST", "/console/look", { json: { ...this.place, versions } });
@@ -220,7 +221,6 @@ class Batch {
       told.length > 50 ? h("p", {}, t("warn.more", { count: number(told.length - 50) })) : null,
       h("p", { class: "muted" }, t("warn.note")),
     ];
-    const { ask } = await import("./dialog.js");
     const rest = sent.length - told.length;
     const buttons = [{ label: t("warn.none"), value: "none" }];
     if (rest) buttons.push({ label: t("warn.others", { count: number(rest) }), value: "others" });
@@ -299,7 +299,7 @@ export async function begin(planned, skipped, context) {
   const batch = new Batch(planned, context);
   if (!panel) {
     list = h("div", { class: "batches" });
-    panel = h("aside", { class: "uploads", "aria-label": t("uploads"), "aria-live": "polite" }, list);
+    panel = h("aside", { class: "uploads", "aria-label": t("uploads") }, list);
     document.body.append(panel);
   }
   panel.hidden = false;
