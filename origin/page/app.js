@@ -46,7 +46,7 @@ async function start() {
   if (link) await api.begin({ link }).catch((error) => { problem = error; });
   const session = await api.isSignedIn().catch(() => null);
   if (session) return open(session);
-  replace(root, signInForm(async () => open(await api.get("/console/session")), problem && problem.message));
+  replace(root, signInForm(async () => open(await api.get("/console/session")), problem && (problem.status === 401 ? t("signin.link") : problem.message)));
 }
 
 async function open(session) {
@@ -105,15 +105,20 @@ async function show() {
   document.title = `${t(`nav.${name}`)} – ${t("title")}`;
   if (leave) leave();
   leave = null;
+  // A view that comes late, because another was wanted meanwhile, draws where nobody looks.
+  const page = h("div", { class: "view" });
+  replace(main, page);
   try {
     const view = await VIEWS[name]();
     if (!state.environment && ["assets", "deployments", "domains", "usage"].includes(name)) {
-      replace(main, h("h1", {}, t(`nav.${name}`)), h("p", { class: "empty" }, t("place.none.help")));
+      replace(page, h("h1", {}, t(`nav.${name}`)), h("p", { class: "empty" }, t("place.none.help")));
       return;
     }
-    leave = (await view.show(main)) || null;
+    const left = (await view.show(page)) || null;
+    if (page.isConnected) leave = left;
+    else if (left) left();
   } catch (error) {
-    replace(main, h("h1", {}, t(`nav.${name}`)), h("p", { class: "problem", role: "alert" }, error.status === 404 ? t("error.missing") : error.message),
+    replace(page, h("h1", {}, t(`nav.${name}`)), h("p", { class: "problem", role: "alert" }, error.status === 404 ? t("error.missing") : error.message),
       h("p", {}, h("button", { type: "button", onclick: show }, t("button.retry"))));
   }
 }

@@ -43,6 +43,7 @@ pub use config::{
 pub use grpc::ServeError;
 pub use keys::KeysError;
 pub use publish::NewAccount;
+pub use publish::content_type::{LOOK_SIZE, choose as choose_content_type};
 pub use run::{BoundOrigin, Origin, OriginAddresses, OriginError};
 pub use secret::NoRandomness;
 pub use sockets::ListenError;

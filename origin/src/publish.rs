@@ -13,7 +13,7 @@ mod build;
 mod bundle;
 mod check;
 mod commit;
-mod content_type;
+pub(crate) mod content_type;
 mod contents;
 mod deploy;
 mod derive;

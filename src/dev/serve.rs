@@ -7,7 +7,7 @@ use super::bind::{Bound, BoundEdge};
 use super::demo;
 use super::folder::DevFolder;
 use crate::admin::{self, Admin};
-use crate::client::{Place, Running, RunningEdge};
+use crate::client::{Credentials, Place, Running, RunningEdge};
 use crate::commands::dev::Options;
 use crate::failure::Failure;
 use crate::slot::EdgeSlot;
@@ -41,9 +41,10 @@ pub(super) async fn serve(
     let credentials = bound.credentials.clone();
     // In the fragment, which browsers send nowhere.
     let console = format!("{}/#link={}", running.api, bound.console_link);
+    let announced = Announced { running: &running, credentials: &credentials, console: &console };
     let mut server = Server::start(bound, &running);
     let ended = tokio::select! {
-        ended = live(&mut server, place, folder, &Announced { running: &running, credentials: &credentials, console: &console }, options) => ended,
+        ended = live(&mut server, place, folder, &announced, options) => ended,
         () = stop.cancelled() => Ok(()),
     };
     let stopped = server.stop().await;

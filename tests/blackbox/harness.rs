@@ -18,6 +18,7 @@ mod showing;
 mod site;
 mod site_h3;
 mod site_tcp;
+mod wire;
 
 pub(crate) use api::{Api, Part};
 pub(crate) use cli::{Cli, Outcome};
@@ -31,6 +32,7 @@ pub(crate) use process::{Process, skerry};
 pub(crate) use raw::{PREFACE, WHOLE, frame, get, kind};
 pub(crate) use showing::{Showing, declared, sha256};
 pub(crate) use site::{Protocol, Response, Site};
+pub(crate) use wire::{Wire, WireAnswer};
 
 use std::future::Future;
 use std::sync::LazyLock;

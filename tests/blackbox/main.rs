@@ -15,6 +15,7 @@ mod cache_restart;
 mod caching;
 mod coalescing;
 mod conditionals;
+mod console;
 mod crash;
 mod dev;
 mod environments;
