@@ -10,7 +10,7 @@ import { copyButton } from "./uploads.js";
 
 export async function show(main) {
   const keys = h("div", {});
-  const tokens = h("div", {});
+  const tokens = h("div", { class: "stack" });
   const said = h("p", { class: "said", role: "status" });
   const name = h("input", { id: "key-name", maxlength: "255", placeholder: t("keys.name") });
   replace(main, h("div", { class: "title" }, h("h1", {}, t("nav.access"))), h("p", { class: "muted" }, t("access.you", { name: state.session.credential })), said,
@@ -36,7 +36,7 @@ export async function show(main) {
     replace(keys, rows.length ? table([t("keys.name"), "SID", t("column.made"), ""], rows) : h("p", { class: "muted" }, t("keys.none")));
     const two = ofTokens.auth_tokens.length > 1;
     replace(tokens, table([t("tokens.role"), t("column.made")], ofTokens.auth_tokens.map((token) => h("tr", {}, h("td", {}, t(`tokens.${token.role}`)), h("td", {}, when(token.date_created))))),
-      h("p", { class: "actions" }, two
+      h("div", { class: "actions spread" }, two
         ? [h("button", { type: "button", class: "primary", onclick: () => sure(t("tokens.promote"), t("tokens.promote.ask"), () => api.rest("POST", "/AuthTokens/Promote", {})) }, t("tokens.promote")),
           h("button", { type: "button", class: "danger", onclick: () => sure(t("tokens.drop"), t("tokens.drop.ask"), () => api.rest("DELETE", "/AuthTokens/Secondary")) }, t("tokens.drop"))]
         : h("button", { type: "button", onclick: () => run(async () => told((await api.rest("POST", "/AuthTokens/Secondary", {})).secondary_auth_token)) }, t("tokens.make"))));

@@ -52,7 +52,7 @@ class View {
     this.header = h("div", { role: "row", class: "row header" }, this.columns.map(column), h("div", { role: "columnheader", class: "more" }, h("span", { class: "unseen" }, t("column.more"))));
     this.body = h("div", { role: "rowgroup", class: "rows" });
     this.scroller = h("div", { class: "scroller" }, this.body);
-    this.table = h("div", { role: "table", class: "table", "aria-label": t("nav.assets") }, h("div", { role: "rowgroup" }, this.header), this.scroller);
+    this.table = h("div", { role: "table", class: "table", "aria-label": t("nav.assets"), hidden: true }, h("div", { role: "rowgroup" }, this.header), this.scroller);
     this.empty = h("div", { class: "empty", hidden: true });
     replace(main,
       h("div", { class: "title" }, plus, h("h1", {}, t("nav.assets")), this.use),
@@ -216,7 +216,7 @@ class View {
   row(asset, index) {
     const url = asset.visibility === "private" ? null : this.publicUrl + asset.url_path;
     const isRaster = RASTER.test(asset.content_type) && asset.size < THUMBNAIL_SIZE_MAX;
-    const picture = isRaster ? h("img", { class: "thumb", src: `/console/preview/${asset.version_sid}`, alt: "", loading: "lazy", decoding: "async" }) : h("span", { class: "thumb" }, icon(ofType(asset.content_type)));
+    const picture = isRaster ? h("img", { class: "thumb", src: `/console/preview/${asset.version_sid}`, alt: "", loading: "lazy", decoding: "async", onerror: (event) => event.target.replaceWith(h("span", { class: "thumb" }, icon("image"))) }) : h("span", { class: "thumb" }, icon(ofType(asset.content_type)));
     const cell = (name, ...children) => h("div", { role: "cell", class: name }, children);
     return h("div", { role: "row", class: "row", "aria-rowindex": String(index + 2), data: { path: asset.path } },
       cell("path", picture, h("button", { type: "button", class: "open", dir: "auto", onclick: () => this.open(asset.path) }, asset.path)),

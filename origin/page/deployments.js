@@ -9,7 +9,7 @@ import { t } from "./i18n.js";
 
 export async function show(main) {
   const said = h("p", { class: "said", role: "status" });
-  const list = h("div", {});
+  const list = h("div", { class: "stack" });
   const difference = h("section", { class: "difference", "aria-live": "polite" });
   replace(main, h("div", { class: "title" }, h("h1", {}, t("nav.deployments"))), said, list, difference);
   await refresh();

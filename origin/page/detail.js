@@ -70,7 +70,7 @@ export class Detail {
 
   preview(asset, url) {
     const type = asset.content_type.split(";")[0];
-    if (/^image\/(png|jpeg|gif|webp|avif|bmp)$/.test(type)) return h("img", { class: "preview", src: url, alt: t("detail.preview") });
+    if (/^image\/(png|jpeg|gif|webp|avif|bmp)$/.test(type)) return h("img", { class: "preview", src: url, alt: t("detail.preview"), onerror: (event) => event.target.replaceWith(h("p", { class: "preview none" }, t("detail.nopreview"))) });
     const family = ofType(asset.content_type);
     if (family === "audio") return h("audio", { class: "preview", src: url, controls: true, preload: "metadata" });
     if (family === "video") return h("video", { class: "preview", src: url, controls: true, preload: "metadata" });

@@ -21,11 +21,11 @@ export function ask(title, content, buttons) {
       h("h2", { id }, title),
       h("div", { class: "dialog-body", tabindex: "0" }, content),
       h("div", { class: "actions" }, buttons.map((button) =>
-        h("button", { class: button.class || "", type: "button", onclick: () => close(button.value) }, button.label))),
+        h("button", { class: button.class || "", type: "button", data: button.first ? { first: "" } : {}, onclick: () => close(button.value) }, button.label))),
     );
     document.body.append(dialog);
     dialog.showModal();
-    const first = dialog.querySelector("input, .actions button:last-child");
+    const first = dialog.querySelector("[data-first]") || dialog.querySelector("input, .actions button:last-child");
     if (first) first.focus();
   });
 }

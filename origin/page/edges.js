@@ -9,7 +9,7 @@ import { t } from "./i18n.js";
 const INTERVAL = 3000;
 
 export async function show(main) {
-  const box = h("div", {});
+  const box = h("div", { class: "stack" });
   replace(main, h("div", { class: "title" }, h("h1", {}, t("nav.edges"))), box);
   const refresh = async () => {
     const { edges, revision } = await api.get("/console/edges");

@@ -217,12 +217,12 @@ class Batch {
       h("p", {}, t("warn.lead")),
       h("ul", { class: "warnings" }, told.slice(0, 50).map((item) => h("li", {},
         h("strong", { dir: "auto" }, item.path),
-        h("ul", {}, warnings[item.version].findings.map((finding) => h("li", {}, t(`warn.${finding.kind}`), " ", h("span", { class: "muted", dir: "auto" }, finding.detail))))))),
+        kinds(warnings[item.version].findings).map(([kind, details]) => h("p", {}, t(`warn.${kind}`), " ", h("span", { class: "muted", dir: "auto" }, details.join(" · "))))))),
       told.length > 50 ? h("p", {}, t("warn.more", { count: number(told.length - 50) })) : null,
       h("p", { class: "muted" }, t("warn.note")),
     ];
     const rest = sent.length - told.length;
-    const buttons = [{ label: t("warn.none"), value: "none" }];
+    const buttons = [{ label: t("warn.none"), value: "none", first: true }];
     if (rest) buttons.push({ label: t("warn.others", { count: number(rest) }), value: "others" });
     buttons.push({ label: t("warn.all"), value: "all", class: "primary" });
     const choice = await ask(t("warn.title"), content, buttons);
@@ -245,6 +245,13 @@ class Batch {
       if (receipts.length || isOver) replace(this.note, liveness(receipts));
     }).catch((error) => replace(this.note, error.message));
   }
+}
+
+// What was found, each kind once.
+function kinds(findings) {
+  const by = new Map();
+  for (const { kind, detail } of findings) by.set(kind, [...(by.get(kind) || []), detail]);
+  return [...by];
 }
 
 // The path as it stands in a URL: every character that is no pchar is encoded (RFC 3986 §3.3), the way the origin does it.
