@@ -1,8 +1,8 @@
 //! The command line: which subcommands there are. What each takes is said in its own file.
 
 use crate::commands::{
-    account, audit, bundle, deploy, dev, edge, edges, env, fault, get, join_token, key, limits, ls, origin,
-    put, rm, rollback, sign, twilio, usage, verify,
+    account, audit, bundle, deploy, dev, domain, edge, edges, env, fault, get, join_token, key, limits, ls,
+    origin, put, rm, rollback, service, sign, twilio, usage, verify,
 };
 use crate::failure::EXIT_CODES;
 use crate::logging::LogOptions;
@@ -41,8 +41,12 @@ pub(crate) enum Command {
     Deploy(deploy::Options),
     /// Show the build again that was live before
     Rollback(rollback::Options),
-    /// Show and change settings of an environment
+    /// Services of the account
+    Service(service::Options),
+    /// Environments of a service, and their settings
     Env(env::Options),
+    /// Domains that an environment has beside its own
+    Domain(domain::Options),
     /// Unpack the private assets of a build, for its functions
     Bundle(bundle::Options),
     /// Auth tokens and keys of the account
@@ -89,7 +93,9 @@ impl Command {
             | Self::Get(_)
             | Self::Deploy(_)
             | Self::Rollback(_)
+            | Self::Service(_)
             | Self::Env(_)
+            | Self::Domain(_)
             | Self::Bundle(_)
             | Self::Key(_)
             | Self::Usage(_)

@@ -1,6 +1,7 @@
 //! The commands' side of the origin's gRPC: which origin, with which credentials, and what its refusals mean.
 
 mod contents;
+mod known;
 mod live;
 mod locate;
 mod look;
@@ -16,7 +17,7 @@ pub(crate) use locate::{
 };
 pub(crate) use look::{Warning, look};
 pub(crate) use progress::Progress;
-pub(crate) use publish::{Published, PublishedAsset, check, publish, version};
+pub(crate) use publish::{Published, PublishedAsset, Sending, check, publish, version};
 pub(crate) use status::explain;
 
 use crate::environment::Environment;
@@ -116,6 +117,11 @@ impl Client {
         wire::accounts_client::AccountsClient::new(self.channel.clone())
     }
 
+    /// The service for services, environments and domains.
+    pub(crate) fn naming(&self) -> wire::names_client::NamesClient<Channel> {
+        wire::names_client::NamesClient::new(self.channel.clone()).max_decoding_message_size(LIST_SIZE_MAX)
+    }
+
     /// The service for the operator.
     pub(crate) fn operating(&self) -> wire::operator_client::OperatorClient<Channel> {
         wire::operator_client::OperatorClient::new(self.channel.clone())
@@ -178,7 +184,15 @@ impl Client {
 }
 
 /// The thing that `name` names, or the only one there is.
-fn only<T>(noun: &str, things: Vec<T>, name: &str, names: impl Fn(&T) -> [&String; 2]) -> Result<T, Failure> {
+///
+/// # Errors
+/// What has to be named, or is not there.
+pub(crate) fn only<T>(
+    noun: &str,
+    things: Vec<T>,
+    name: &str,
+    names: impl Fn(&T) -> [&String; 2],
+) -> Result<T, Failure> {
     let is_meant = |thing: &T| name.is_empty() || names(thing).into_iter().any(|known| known == name);
     let mut meant: Vec<T> = things.into_iter().filter(is_meant).collect();
     match (meant.pop(), meant.len()) {

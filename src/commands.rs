@@ -5,6 +5,7 @@ pub(crate) mod audit;
 pub(crate) mod bundle;
 pub(crate) mod deploy;
 pub(crate) mod dev;
+pub(crate) mod domain;
 pub(crate) mod edge;
 pub(crate) mod edges;
 pub(crate) mod env;
@@ -14,10 +15,12 @@ pub(crate) mod join_token;
 pub(crate) mod key;
 pub(crate) mod limits;
 pub(crate) mod ls;
+mod names;
 pub(crate) mod origin;
 pub(crate) mod put;
 pub(crate) mod rm;
 pub(crate) mod rollback;
+pub(crate) mod service;
 pub(crate) mod sign;
 mod span;
 pub(crate) mod twilio;
@@ -40,7 +43,9 @@ pub(crate) async fn run(command: Command, environment: &Environment) -> Result<(
         Command::Get(options) => get::run(options, environment).await,
         Command::Deploy(options) => deploy::run(options, environment).await,
         Command::Rollback(options) => rollback::run(options, environment).await,
+        Command::Service(options) => service::run(options, environment).await,
         Command::Env(options) => env::run(options, environment).await,
+        Command::Domain(options) => domain::run(options, environment).await,
         Command::Bundle(options) => bundle::run(options, environment).await,
         Command::Key(options) => key::run(options, environment).await,
         Command::Usage(options) => usage::run(options, environment).await,

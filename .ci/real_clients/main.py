@@ -16,7 +16,9 @@ import http2
 import http3
 import linter
 import media
+import openapi
 import seeking
+import serverless_api
 import signatures
 import toolkit
 from checks import Checks
@@ -26,7 +28,7 @@ def main() -> int:
     program = pathlib.Path(sys.argv[1])
     wanted = sys.argv[2:]
     checks = Checks()
-    for part in (command_line, http2, http3, signatures, attacks, linter, media, browser, seeking, console, functions, toolkit, durability, full_disk, disk_faults):
+    for part in (command_line, http2, http3, signatures, attacks, linter, media, browser, seeking, console, functions, toolkit, openapi, serverless_api, durability, full_disk, disk_faults):
         if wanted and part.__name__ not in wanted:
             continue
         print(f"--- {part.__name__}: {part.__doc__.splitlines()[0]}", flush=True)

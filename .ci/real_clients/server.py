@@ -1,9 +1,13 @@
 """The program under test: a running `skerry dev`, and its command line."""
 
+import contextlib
+import http.client
 import json
 import os
 import pathlib
 import signal
+import socket
+import ssl
 import subprocess
 import time
 
@@ -75,6 +79,17 @@ class Dev:
         path = self.folder / name
         path.write_bytes(content)
         return self.run("put", path, "--path", f"/{name}", *arguments, check=check)
+
+    def fetched(self, domain, path):
+        """Status and content at the first edge, of a domain as the API says it: with a port, maybe."""
+        host = domain.rsplit(":", 1)[0]
+        context = ssl.create_default_context(cafile=self.ca)
+        connection = http.client.HTTPSConnection(host, self.port, context=context, timeout=DEADLINE_S)
+        connection.sock = context.wrap_socket(socket.create_connection(("127.0.0.1", self.port), DEADLINE_S), server_hostname=host)
+        with contextlib.closing(connection):
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.status, response.read()
 
     def paths(self):
         """What the live build shows."""

@@ -1,13 +1,10 @@
 """Twilio's toolkit and helper libraries, unmodified, deploy and list through `skerry twilio`."""
 
 import base64
-import http.client
 import json
 import os
 import pathlib
 import random
-import socket
-import ssl
 import sys
 import urllib.request
 
@@ -115,13 +112,7 @@ class Toolkit:
 
     def fetched(self, suffix, path):
         """Status and content at the first edge, of the project's environment of this suffix."""
-        host = self.domain(suffix).rsplit(":", 1)[0]
-        context = ssl.create_default_context(cafile=self.dev.ca)
-        connection = http.client.HTTPSConnection(host, self.dev.port, context=context, timeout=DEADLINE_S)
-        connection.sock = context.wrap_socket(socket.create_connection(("127.0.0.1", self.dev.port)), server_hostname=host)
-        connection.request("GET", path)
-        response = connection.getresponse()
-        return response.status, response.read()
+        return self.dev.fetched(self.domain(suffix), path)
 
     def domain(self, suffix):
         line = self.dev.line

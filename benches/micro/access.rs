@@ -53,7 +53,7 @@ fn signed_urls(bench: &mut Bench, algorithm: key::Algorithm, what: &str, urls: U
     let grant = Grant { issuer: None, expires: 1_800_000_000, not_before: None, urls };
     let signed = Package::put(URL, &grant.sign(&key)?);
     let keys = [key.public().clone()];
-    let parties = Parties { issuer: "AC0", audience: "default-1234.example.com" };
+    let parties = Parties { issuer: "AC0", audience: "default-1234.example.com", aliases: &[] };
     let name = algorithm.name();
     bench.run(&format!("access: signed URL, {name}, {what}, first"), Unit::Once, || {
         let package = Package::find(black_box(&signed)).ok().flatten()?;

@@ -157,6 +157,8 @@ fn environment(cache: &SliceCache) -> anyhow::Result<Environment> {
         modified_floor: 0,
         issued_at: 0,
         url_keys: Vec::new(),
+        aliases: Vec::new(),
+        deleted: false,
     };
     let mut entries = Vec::new();
     for (path, sizes) in [

@@ -9,7 +9,8 @@
 //! - [`servers`]: our edge, nginx and Caddy as child processes
 //! - [`client`], [`generator`]: one connection, and many
 //! - [`usage`]: CPU time and memory of a process
-//! - [`load`], [`start`], [`upload`], [`memory`], [`cache`]: the measurements; [`bare`]: what `cache` compares with
+//! - [`load`], [`start`], [`upload`], [`publish`], [`memory`], [`cache`]: the measurements; [`bare`]: what `cache` compares with;
+//!   [`rest`]: what `publish` calls
 //! - [`report`]: tables and JSON
 
 mod assets;
@@ -20,7 +21,9 @@ mod generator;
 mod load;
 mod memory;
 mod options;
+mod publish;
 mod report;
+mod rest;
 mod selection;
 mod servers;
 mod start;
@@ -55,11 +58,13 @@ async fn run(options: &Options) -> anyhow::Result<Report> {
         Command::Load(load) => report.load = Some(load::measure(common, load).await?),
         Command::Start(start) => report.start = Some(start::measure(common, start).await?),
         Command::Upload(upload) => report.upload = Some(upload::measure(common, upload).await?),
+        Command::Publish(publish) => report.publish = Some(publish::measure(common, publish).await?),
         Command::Memory(memory) => report.memory = Some(memory::measure(common, memory).await?),
         Command::Cache(cache) => report.cache = Some(cache::measure(common, cache).await?),
         Command::All(all) => {
             report.start = Some(start::measure(common, &all.start).await?);
             report.upload = Some(upload::measure(common, &all.upload).await?);
+            report.publish = Some(publish::measure(common, &all.publish).await?);
             report.memory = Some(memory::measure(common, &all.memory).await?);
             report.cache = Some(cache::measure(common, &all.cache).await?);
             report.load = Some(load::measure(common, &all.load).await?);

@@ -25,9 +25,11 @@ pub(crate) enum Command {
     Start(Start),
     /// Wall time of `skerry put` of 100 MB beside writing and fsyncing the same file
     Upload(Upload),
+    /// Many small assets by one `skerry put`, deployments of a large service, pages of its lists
+    Publish(Publish),
     /// Resident memory of `skerry edge` while clients stream 100 MB
     Memory(Memory),
-    /// First byte of a miss, cost of disk hits, memory and restart of the cache of `skerry edge`
+    /// The cache of `skerry edge` against its marks: misses, hits, memory, restarts, an outage of the origin
     Cache(Cache),
     /// All of them, with their defaults where no option says otherwise
     All(All),
@@ -112,6 +114,20 @@ pub(crate) struct Upload {
     pub(crate) uploads: u32,
 }
 
+/// Options of `publish`.
+#[derive(Debug, Args)]
+pub(crate) struct Publish {
+    /// Assets of 1 to 8 KiB, a third of them text, that one put publishes
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) assets: u32,
+    /// Further assets of the service whose deployments are measured
+    #[arg(long, default_value_t = 9000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) large: u32,
+    /// Deployments that are measured, of two builds in turn
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) deployments: u32,
+}
+
 /// Options of `memory`.
 #[derive(Debug, Args)]
 pub(crate) struct Memory {
@@ -129,11 +145,14 @@ pub(crate) struct Memory {
 /// Options of `cache`.
 #[derive(Debug, Args)]
 pub(crate) struct Cache {
-    /// GiB on the edge's disk; the folder for temporary data takes twice that
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=64))]
-    pub(crate) gib: u64,
+    /// GB on the edge's disk; the folder for temporary data needs 2 GB more
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub(crate) gb: u64,
+    /// Small objects that are fetched once each, beside the large files
+    #[arg(long, default_value_t = 5000, value_parser = clap::value_parser!(u32).range(1..=50_000))]
+    pub(crate) objects: u32,
     /// Misses whose first byte is measured
-    #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..=400))]
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) misses: u32,
     /// Restarts that are measured
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=99))]
@@ -149,6 +168,8 @@ pub(crate) struct All {
     pub(crate) start: Start,
     #[command(flatten)]
     pub(crate) upload: Upload,
+    #[command(flatten)]
+    pub(crate) publish: Publish,
     #[command(flatten)]
     pub(crate) memory: Memory,
     #[command(flatten)]
@@ -167,7 +188,7 @@ mod tests {
 
     #[test]
     fn every_command_needs_no_more_than_its_name() {
-        for command in ["load", "start", "upload", "memory", "cache", "all"] {
+        for command in ["load", "start", "upload", "publish", "memory", "cache", "all"] {
             if let Err(error) = Options::try_parse_from(["rig", command]) {
                 panic!("rig {command}: {error}");
             }

@@ -9,8 +9,8 @@ mod skerry;
 pub(crate) use caddy::start as start_caddy;
 pub(crate) use nginx::start as start_nginx;
 pub(crate) use process::Process;
-pub(crate) use roles::Roles;
-pub(crate) use skerry::{Skerry, run};
+pub(crate) use roles::{RoleSettings, Roles};
+pub(crate) use skerry::{DevLine, Skerry, run};
 
 use crate::client::Target;
 use anyhow::Context;

@@ -5,7 +5,7 @@
 //! - `call`, `of`, `form`, `page`, `date`, `answer`, `refusal`: what a request and its answer are made of
 //! - `routes`, `describe`, `document`: routes, and the OpenAPI document that is made of them
 //! - `services`, `environments`, `variables`, `deployments`, `builds`, `bundle`, `contents`, `versions`, `upload`: Twilio's resources
-//! - `accounts`, `keys`, `tokens`, `limits`, `usage`, `audit`: what else an account has
+//! - `domains`, `accounts`, `keys`, `tokens`, `limits`, `usage`, `audit`: what else an account has
 //!
 //! The account's own things only: whatever belongs to another account is answered as if it did not exist. axum and hyper are named
 //! here and below only.
@@ -21,6 +21,7 @@ mod date;
 mod deployments;
 mod describe;
 mod document;
+mod domains;
 mod environments;
 mod form;
 mod gate;
@@ -96,6 +97,7 @@ fn routes() -> Routes {
     Routes::new()
         .merge(services::routes())
         .merge(environments::routes())
+        .merge(domains::routes())
         .merge(variables::routes())
         .merge(deployments::routes())
         .merge(builds::routes())

@@ -54,6 +54,14 @@ pub enum BlobError {
         /// Bytes that came.
         arrived: u64,
     },
+    /// Other bytes came than were declared.
+    #[error(
+        "the bytes that came have another {algorithm} digest than was declared; nothing was stored; send them again"
+    )]
+    OtherDigest {
+        /// By which digest that is known.
+        algorithm: &'static str,
+    },
     /// A file is missing or has another length than the catalogue says.
     #[error("blob {hash} is damaged: {what}")]
     Damaged {
@@ -80,6 +88,28 @@ pub(crate) struct StoredBlob {
     pub(crate) id: BlobId,
     /// SHA-256 of its bytes.
     pub(crate) sha256: [u8; 32],
+}
+
+/// What a sender said of the bytes before, or while, they came.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Declared {
+    /// Their BLAKE3 hash.
+    pub(crate) blake3: Option<Hash>,
+    /// Their SHA-256; it may be said in several places.
+    pub(crate) sha256: Vec<[u8; 32]>,
+}
+
+impl Declared {
+    /// Refuses bytes that are others.
+    fn check(&self, blob: &StoredBlob) -> Result<(), BlobError> {
+        if self.blake3.is_some_and(|declared| declared != blob.id.hash) {
+            return Err(BlobError::OtherDigest { algorithm: "BLAKE3" });
+        }
+        if self.sha256.iter().any(|declared| *declared != blob.sha256) {
+            return Err(BlobError::OtherDigest { algorithm: "SHA-256" });
+        }
+        Ok(())
+    }
 }
 
 /// The blob store. Clones share it.
@@ -136,7 +166,7 @@ impl BlobStore {
     pub(crate) fn store(&self, bytes: &Bytes) -> Result<StoredBlob, BlobError> {
         let mut temporary = TemporaryBlob::create(&self.temporary_folder())?;
         temporary.append(std::slice::from_ref(bytes))?;
-        self.keep(temporary)
+        self.keep(temporary, &Declared::default())
     }
 
     /// Opens a blob to be read.
@@ -153,9 +183,11 @@ impl BlobStore {
     ///
     /// A blob that is there already is replaced by its like. Less work for it would be an answer sooner, and tell one account
     /// which bytes another has.
-    fn keep(&self, temporary: TemporaryBlob) -> Result<StoredBlob, BlobError> {
+    fn keep(&self, temporary: TemporaryBlob, declared: &Declared) -> Result<StoredBlob, BlobError> {
         let finished = temporary.finish();
         let stored = finished.stored();
+        // Before anything lasts.
+        declared.check(&stored)?;
         let hash = stored.id.hash;
         let durable = finished.sync(&self.temporary_folder())?;
         self.make_folders(&hash)?;
@@ -271,6 +303,36 @@ mod tests {
             assert_eq!(read, bytes);
         }
         assert_eq!(temporary_files(&store), 0);
+    }
+
+    #[tokio::test]
+    async fn bytes_that_are_others_than_declared_are_not_kept() {
+        let (folder, store) = store();
+        let bytes = sample(2 * SLICE_SIZE);
+        let (right, files_before) = (BlobId::of(&bytes).hash, files(folder.path()));
+        let sha256 = store.store(&bytes).expect("stores").sha256;
+        let files_after = files(folder.path());
+        let declared = |blake3, sha256: &[[u8; 32]]| Declared { blake3, sha256: sha256.to_vec() };
+        let other = BlobId::of(b"other").hash;
+        let cases = [
+            (declared(Some(right), &[sha256, sha256]), None),
+            (declared(Some(other), &[sha256]), Some("BLAKE3")),
+            (declared(Some(right), &[sha256, [0; 32]]), Some("SHA-256")),
+            (declared(None, &[[0; 32]]), Some("SHA-256")),
+        ];
+        for (declared, expected) in cases {
+            let mut upload = store.begin(bytes.len() as u64).await.expect("begins");
+            upload.declare(declared.clone());
+            upload.push(bytes.clone()).await.expect("pushes");
+            let refused = match upload.finish().await {
+                Ok(_) => None,
+                Err(BlobError::OtherDigest { algorithm }) => Some(algorithm),
+                Err(error) => panic!("{error}"),
+            };
+            assert_eq!(refused, expected, "{declared:?}");
+            assert_eq!((files(folder.path()), temporary_files(&store)), (files_after, 0));
+        }
+        assert!(files_before < files_after);
     }
 
     #[tokio::test]

@@ -15,6 +15,7 @@ mod bundle;
 mod console;
 mod credentials;
 mod deploy;
+mod derivations;
 mod derived;
 mod edges;
 mod environments;
@@ -28,15 +29,16 @@ pub(crate) use builds::{BuildDocuments, NewBuild};
 pub(crate) use console::{NewSession, Session};
 pub(crate) use credentials::{CredentialChange, CredentialRows, token_midstates, token_name};
 pub(crate) use deploy::{DeployOutcome, Document, NewDeployment};
+pub(crate) use derivations::{DerivationRound, Showing};
 pub(crate) use derived::{Derivation, Derived};
 pub(crate) use edges::JoinOutcome;
 pub(crate) use environments::{Settings, Standing};
-pub(crate) use past::PastVersion;
+pub(crate) use past::{Difference, PastVersion};
 pub(crate) use resources::{
     AccountChange, AccountChanged, AccountDetails, Actor, ApiKey, AuditEntry, AuditFilter, BuildDetails,
-    Content, ContentVersion, DeploymentDetails, EnvironmentDetails, EnvironmentUsage, KeyRevoked, Kind,
-    NewContentVersion, NewEnvironment, Page, PageWanted, ServiceChange, ServiceDetails, ServiceLimits,
-    Stored, Variable,
+    ClaimOutcome, Content, ContentVersion, DeploymentDetails, DomainDetails, EnvironmentDetails,
+    EnvironmentUsage, Holder, KeyRevoked, Kind, NamedEnvironment, NamedService, NewContentVersion,
+    NewEnvironment, Page, PageWanted, ServiceChange, ServiceDetails, ServiceLimits, Stored, Variable,
 };
 
 use crate::blobs::StoredBlob;

@@ -1,19 +1,13 @@
 //! Content codings: which media types gain by being compressed, and compressing them. Pure; takes processor time.
 //!
-//! Levels are fixed, so that the same bytes give the same coded bytes. Small inputs get the densest ones: they are coded once and
-//! sent often. Larger ones would take seconds that way.
+//! The same bytes at the same level give the same coded bytes. Small inputs get dense levels: they are coded once and sent often.
+//! Larger ones would take many seconds that way.
 
-use flate2::Compression;
+use crate::config::{Compression, Levels};
 use flate2::write::GzEncoder;
 use std::fmt;
 use std::io::{self, Write};
 use std::str::FromStr;
-
-/// Bytes of an input at most; above, even the fast levels would hold up a publication for seconds.
-pub(crate) const INPUT_SIZE_MAX: u64 = 16 << 20;
-
-/// Bytes up to which the densest levels are taken: brotli 11 runs at about 0.8 MB/s.
-const DENSE_SIZE_MAX: usize = 256 << 10;
 
 /// What a coded form saves at least: less would not pay for `Content-Encoding`, `Vary`, and another entry in every cache.
 const SAVED_BYTES_MIN: usize = 64;
@@ -45,17 +39,21 @@ impl Coding {
         }
     }
 
+    /// Whether an input of `size` bytes is coded in this way.
+    pub(crate) fn is_wanted(self, size: u64, settings: &Compression) -> bool {
+        (1..=settings.size_max).contains(&size) && self.level(size, settings) > 0
+    }
+
     /// The coded bytes, or `None` where they save too little.
     ///
     /// # Errors
     /// Those of the compressor, such as a want of memory.
-    pub(crate) fn encode(self, input: &[u8]) -> io::Result<Option<Vec<u8>>> {
-        let is_small = input.len() <= DENSE_SIZE_MAX;
+    pub(crate) fn encode(self, input: &[u8], settings: &Compression) -> io::Result<Option<Vec<u8>>> {
+        let level = self.level(input.len() as u64, settings);
         let coded = match self {
-            Self::Brotli if is_small => brotli(input, 11)?,
-            Self::Zstd if is_small => zstd::bulk::compress(input, 19)?,
-            Self::Gzip if is_small => gzip(input, 9)?,
-            Self::Brotli | Self::Zstd | Self::Gzip => return self.encode_quickly(input),
+            Self::Brotli => brotli(input, level)?,
+            Self::Zstd => zstd::bulk::compress(input, level)?,
+            Self::Gzip => gzip(input, level)?,
         };
         Ok(is_worth_it(input.len(), coded.len()).then_some(coded))
     }
@@ -71,6 +69,15 @@ impl Coding {
             Self::Gzip => gzip(input, 6)?,
         };
         Ok(is_worth_it(input.len(), coded.len()).then_some(coded))
+    }
+
+    fn level(self, size: u64, settings: &Compression) -> i32 {
+        let Levels { small, large } = match self {
+            Self::Brotli => settings.brotli,
+            Self::Zstd => settings.zstd,
+            Self::Gzip => settings.gzip,
+        };
+        i32::from(if size <= settings.small_size_max { small } else { large })
     }
 }
 
@@ -144,9 +151,9 @@ fn brotli(input: &[u8], quality: i32) -> io::Result<Vec<u8>> {
     Ok(coded)
 }
 
-fn gzip(input: &[u8], level: u32) -> io::Result<Vec<u8>> {
+fn gzip(input: &[u8], level: i32) -> io::Result<Vec<u8>> {
     // Without a name and a time in its header, so that equal bytes give equal bytes (RFC 1952 §2.3.1).
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::new(level));
+    let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::new(level.unsigned_abs()));
     encoder.write_all(input)?;
     encoder.finish()
 }
@@ -183,21 +190,47 @@ mod tests {
 
     #[test]
     fn coded_bytes_decode_to_the_input_and_are_always_the_same() {
-        for size in [200, 5000, DENSE_SIZE_MAX, DENSE_SIZE_MAX + 1] {
+        let settings = Compression::default();
+        for size in [200, 5000, settings.small_size_max as usize, settings.small_size_max as usize + 1] {
             let input = text(size);
             for coding in Coding::ALL {
-                let coded = coding.encode(&input).expect("codes").expect("text becomes smaller");
+                let coded = coding.encode(&input, &settings).expect("codes").expect("text becomes smaller");
                 assert_eq!(decode(coding, &coded), input, "{coding} of {size}");
-                assert_eq!(coding.encode(&input).expect("codes"), Some(coded), "{coding} of {size}");
+                assert_eq!(
+                    coding.encode(&input, &settings).expect("codes"),
+                    Some(coded),
+                    "{coding} of {size}"
+                );
             }
         }
     }
 
     #[test]
+    fn small_inputs_have_a_level_of_their_own_and_level_0_is_none() {
+        let settings = Compression {
+            small_size_max: 10,
+            size_max: 20,
+            brotli: Levels { small: 11, large: 0 },
+            gzip: Levels { small: 0, large: 1 },
+            ..Compression::default()
+        };
+        let wanted = |size| Coding::ALL.map(|coding| coding.is_wanted(size, &settings));
+        assert_eq!(wanted(0), [false, false, false]);
+        assert_eq!(wanted(10), [true, true, false]);
+        assert_eq!(wanted(11), [false, true, true]);
+        assert_eq!(wanted(20), [false, true, true]);
+        assert_eq!(wanted(21), [false, false, false]);
+    }
+
+    #[test]
     fn the_window_of_zstd_fits_every_client_even_for_the_largest_input() {
-        let input = text(INPUT_SIZE_MAX as usize);
-        let coded = Coding::Zstd.encode(&input).expect("codes").expect("smaller");
-        assert!(decode(Coding::Zstd, &coded) == input);
+        // The densest level that can be configured has the widest window.
+        let input = text(9 << 20);
+        let zstd = Levels { small: Levels::ZSTD_MAX, large: Levels::ZSTD_MAX };
+        for settings in [Compression::default(), Compression { zstd, ..Compression::default() }] {
+            let coded = Coding::Zstd.encode(&input, &settings).expect("codes").expect("smaller");
+            assert!(decode(Coding::Zstd, &coded) == input);
+        }
     }
 
     #[test]
@@ -205,9 +238,10 @@ mod tests {
         let noise: Vec<u8> =
             (0..9000_u32).flat_map(|i| blake3::hash(&i.to_le_bytes()).as_bytes()[..1].to_vec()).collect();
         for coding in Coding::ALL {
-            assert_eq!(coding.encode(&noise).expect("codes"), None, "{coding} of noise");
-            assert_eq!(coding.encode(b"short").expect("codes"), None, "{coding} of little");
-            assert_eq!(coding.encode(b"").expect("codes"), None, "{coding} of nothing");
+            for input in [&noise[..], b"short", b""] {
+                let coded = coding.encode(input, &Compression::default()).expect("codes");
+                assert_eq!(coded, None, "{coding} of {} bytes", input.len());
+            }
         }
         assert!(is_worth_it(1000, 936) && !is_worth_it(1000, 937), "64 bytes");
         assert!(is_worth_it(10_000, 9500) && !is_worth_it(10_000, 9501), "5 percent");

@@ -29,6 +29,10 @@ pub struct OriginConfig {
     pub grpc_connection_count_max: usize,
     /// The console.
     pub console: ConsoleConfig,
+    /// Domains that accounts bring along.
+    pub domains: DomainConfig,
+    /// How coded forms of assets are made.
+    pub compression: Compression,
     /// How often a stranger may fail to prove who they are.
     pub auth: AuthLimits,
     /// How long an edge's lease lasts; the same number as at the edges.
@@ -160,6 +164,79 @@ impl Default for Limits {
             served_count_max: 500,
             private_size_max: 5_242_880,
             private_count_max: 10,
+        }
+    }
+}
+
+/// Domains that accounts bring along.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DomainConfig {
+    /// Domains that one environment may claim or have; at most [`skerry_proto::pointer::ALIASES_MAX`].
+    pub count_max: u32,
+    /// DNS servers that are asked for their proofs; none: those of the system.
+    pub dns_servers: Vec<SocketAddr>,
+    /// Time for a server to answer. It is asked twice.
+    pub dns_timeout: Duration,
+}
+
+impl Default for DomainConfig {
+    fn default() -> Self {
+        Self { count_max: 20, dns_servers: Vec::new(), dns_timeout: Duration::from_secs(5) }
+    }
+}
+
+/// How coded forms of assets are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Compression {
+    /// Bytes of an asset at most; a larger one stays as it is.
+    pub size_max: u64,
+    /// Bytes up to which an asset has the levels for small ones.
+    pub small_size_max: u64,
+    /// Levels of brotli (RFC 7932).
+    pub brotli: Levels,
+    /// Levels of zstd (RFC 8878).
+    pub zstd: Levels,
+    /// Levels of gzip (RFC 1952).
+    pub gzip: Levels,
+    /// How long a build waits for coded forms before it goes on without those that are not ready.
+    pub wait: Duration,
+    /// Processor time for one build; past it, the rest stays as it is.
+    pub build_cpu_max: Duration,
+    /// Blobs that are coded at once; 0: as many as there are processors.
+    pub thread_count_max: usize,
+}
+
+/// Levels of one coding; 0: it is not made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Levels {
+    /// For small assets.
+    pub small: u8,
+    /// For larger ones.
+    pub large: u8,
+}
+
+impl Levels {
+    /// The densest level of brotli.
+    pub const BROTLI_MAX: u8 = 11;
+    /// The densest level of zstd whose window is within the 8 MiB that clients must have (RFC 9659 §3).
+    pub const ZSTD_MAX: u8 = 19;
+    /// The densest level of gzip.
+    pub const GZIP_MAX: u8 = 9;
+}
+
+impl Default for Compression {
+    fn default() -> Self {
+        Self {
+            size_max: 16 << 20,
+            // brotli 11 runs at about 0.8 MB/s.
+            small_size_max: 256 << 10,
+            brotli: Levels { small: 11, large: 5 },
+            zstd: Levels { small: 19, large: 9 },
+            gzip: Levels { small: 9, large: 6 },
+            wait: Duration::from_secs(2),
+            // Enough for 500 assets of any size with these levels.
+            build_cpu_max: Duration::from_secs(600),
+            thread_count_max: 0,
         }
     }
 }

@@ -9,6 +9,7 @@ mod enrol;
 mod fill;
 mod gate;
 mod keys;
+mod names;
 mod operator;
 mod publish;
 mod status;
@@ -28,6 +29,7 @@ use skerry_proto::wire::accounts_server::AccountsServer;
 use skerry_proto::wire::enrol_server::EnrolServer;
 use skerry_proto::wire::fill_server::FillServer;
 use skerry_proto::wire::keys_server::KeysServer;
+use skerry_proto::wire::names_server::NamesServer;
 use skerry_proto::wire::operator_server::OperatorServer;
 use skerry_proto::wire::publish_server::PublishServer;
 use skerry_proto::wire::watch_server::WatchServer;
@@ -173,6 +175,11 @@ pub(crate) async fn serve(
             services.clone(),
             PublishServer::new(publish::PublishService(services.clone()))
                 .max_decoding_message_size(LIST_REQUEST_MAX),
+        ))
+        .add_service(Gate::new(
+            services.clone(),
+            NamesServer::new(names::NamesService(services.clone()))
+                .max_decoding_message_size(SMALL_REQUEST_MAX),
         ))
         .add_service(Gate::new(
             services.clone(),

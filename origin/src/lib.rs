@@ -5,6 +5,7 @@
 //! - `config`, `run`: how an origin is set up, and its life: open, bind, serve, stop
 //! - `keys`, `secret`, `sid`, `metrics`: the cluster's keys, secrets, identifiers, figures
 //! - `blobs`, `catalogue`: the bytes, and everything else that is known; `coding`: compressing them
+//! - `dns`: questions to DNS, for the proofs of domains
 //! - `credentials`, `throttle`: who accounts are, what they sign with, and how often a stranger may guess
 //! - `publish`: what accounts may do with them; `edges`: who serves them
 //! - `grpc`, `api`, `console`: how all of it is called; `sockets`, `basic`, `cause`: what both need
@@ -20,6 +21,7 @@ mod coding;
 mod config;
 mod console;
 mod credentials;
+mod dns;
 mod edges;
 mod grpc;
 mod keys;
@@ -37,13 +39,13 @@ pub use api::ApiError;
 pub use blobs::BlobError;
 pub use catalogue::CatalogueError;
 pub use config::{
-    ApiCertificate, ApiConfig, AuthLimits, CONNECTION_COUNT_MAX, ConsoleConfig, Limits, OriginConfig,
-    PublishBounds,
+    ApiCertificate, ApiConfig, AuthLimits, CONNECTION_COUNT_MAX, Compression, ConsoleConfig, DomainConfig,
+    Levels, Limits, OriginConfig, PublishBounds,
 };
 pub use grpc::ServeError;
 pub use keys::KeysError;
-pub use publish::NewAccount;
 pub use publish::content_type::{LOOK_SIZE, choose as choose_content_type};
+pub use publish::{NewAccount, apply_site_file};
 pub use run::{BoundOrigin, Origin, OriginAddresses, OriginError};
 pub use secret::NoRandomness;
 pub use sockets::ListenError;

@@ -46,6 +46,28 @@ pub(crate) enum AuthFailure {
     TooMany,
 }
 
+/// What came of looking for the proof of a domain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DomainProof {
+    /// It is there.
+    Proven,
+    /// It is not there, or does not do.
+    Refused,
+    /// It could not be looked for.
+    Failed,
+}
+
+/// How the compression of a build that did not wait for it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DerivationEnd {
+    /// Everything was made, and is shown.
+    Joined,
+    /// The build has had its processor time.
+    OutOfTime,
+    /// It failed too often.
+    Failed,
+}
+
 /// Handles to the figures of one origin.
 pub(crate) struct Metrics {
     handle: PrometheusHandle,
@@ -54,7 +76,11 @@ pub(crate) struct Metrics {
     upload_duration: Histogram,
     auth_failures: [Counter; 6],
     api_requests: [Counter; 4],
+    domain_proofs: [Counter; 3],
     coded: [[Counter; 2]; 3],
+    derivations_ended: [Counter; 3],
+    /// Builds that compressed forms are still to join.
+    pub(crate) derivations: Gauge,
     revision: Gauge,
     epoch: Gauge,
     deployments: Counter,
@@ -143,6 +169,11 @@ impl Metrics {
         self.auth_failures[kind as usize].increment(1);
     }
 
+    /// Counts that the proof of a domain was looked for.
+    pub(crate) fn domain_proof(&self, outcome: DomainProof) {
+        self.domain_proofs[outcome as usize].increment(1);
+    }
+
     /// Counts an answer of the REST API by its status.
     pub(crate) fn api_request(&self, status: u16) {
         // The API answers nothing below 200.
@@ -155,6 +186,11 @@ impl Metrics {
     /// Counts a coded form that was made, and whether it is kept.
     pub(crate) fn coded(&self, coding: Coding, is_kept: bool) {
         self.coded[coding as usize][usize::from(is_kept)].increment(1);
+    }
+
+    /// Counts a build that compressed forms joined later, or no more will.
+    pub(crate) fn derivation_ended(&self, end: DerivationEnd) {
+        self.derivations_ended[end as usize].increment(1);
     }
 
     /// Counts a deployment.
@@ -183,7 +219,12 @@ impl Metrics {
                 .map(|kind| counter!("skerry_origin_grpc_auth_failures_total", "kind" => kind)),
             api_requests: ["2xx", "3xx", "4xx", "5xx"]
                 .map(|class| counter!("skerry_origin_api_requests_total", "class" => class)),
+            domain_proofs: ["proven", "refused", "failed"]
+                .map(|outcome| counter!("skerry_origin_domain_proofs_total", "outcome" => outcome)),
             coded: Coding::ALL.map(|coding| [coded(coding, "dropped"), coded(coding, "kept")]),
+            derivations_ended: ["joined", "out_of_time", "failed"]
+                .map(|outcome| counter!("skerry_origin_derivations_total", "outcome" => outcome)),
+            derivations: gauge!("skerry_origin_derivations"),
             revision: gauge!("skerry_origin_revision"),
             epoch: gauge!("skerry_origin_epoch"),
             deployments: counter!("skerry_origin_deployments_total"),
@@ -241,6 +282,15 @@ fn describe() {
         "skerry_origin_codings_total",
         "Blobs that were compressed, by coding, and by whether that saved enough to be kept"
     );
+    describe_counter!(
+        "skerry_origin_domain_proofs_total",
+        "Proofs of domains that were looked for in DNS, by outcome"
+    );
+    describe_counter!(
+        "skerry_origin_derivations_total",
+        "Builds that did not wait for all of their compressed forms, by how that ended"
+    );
+    describe_gauge!("skerry_origin_derivations", "Builds that compressed forms are still to join");
     describe_gauge!("skerry_origin_coders", "Blobs that are being compressed");
     describe_gauge!("skerry_origin_coders_max", "Bound on blobs that are being compressed; others wait");
     describe_gauge!("skerry_origin_edges_connected", "Watch streams that are up");
@@ -252,10 +302,16 @@ fn describe() {
     describe_gauge!("skerry_origin_auth_entries_max", "Bound on remembered addresses with wrong tokens");
     describe_gauge!("skerry_origin_blobs", "Blobs that are stored");
     describe_gauge!("skerry_origin_blob_bytes", Unit::Bytes, "Bytes of the blobs that are stored");
-    describe_gauge!("skerry_origin_grpc_connections", "Open gRPC connections");
-    describe_gauge!("skerry_origin_grpc_connections_max", "Bound on open gRPC connections");
     describe_counter!("skerry_origin_api_requests_total", "Answers of the REST API by class of their status");
     describe_counter!("skerry_origin_api_auth_failures_total", "Calls of the REST API that were not let in");
+    describe_gauge!("skerry_build_info", "Constant 1, with the version as a label");
+    describe_bounds();
+}
+
+/// What is bounded: use, bound, and what was refused or had to wait.
+fn describe_bounds() {
+    describe_gauge!("skerry_origin_grpc_connections", "Open gRPC connections");
+    describe_gauge!("skerry_origin_grpc_connections_max", "Bound on open gRPC connections");
     describe_gauge!("skerry_origin_api_connections", "Open connections of the REST API");
     describe_gauge!("skerry_origin_api_connections_max", "Bound on open connections of the REST API");
     describe_counter!(
@@ -288,7 +344,6 @@ fn describe() {
         "skerry_origin_build_refusals_total",
         "Builds that were refused because too many are not finished"
     );
-    describe_gauge!("skerry_build_info", "Constant 1, with the version as a label");
 }
 
 impl std::fmt::Debug for Metrics {

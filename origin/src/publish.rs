@@ -17,14 +17,17 @@ pub(crate) mod content_type;
 mod contents;
 mod deploy;
 mod derive;
+mod domains;
 mod environments;
 mod fault;
 mod history;
 mod limits;
 mod named;
 mod pointer;
+mod prove;
 mod read;
 mod receive;
+mod reuse;
 mod revise;
 mod services;
 mod settings;
@@ -42,23 +45,28 @@ pub(crate) use deploy::{Deployed, Wanted};
 pub(crate) use derive::representations;
 pub(crate) use fault::Fault;
 pub(crate) use limits::{LimitChange, LimitsChange, LimitsOfService};
+pub(crate) use prove::Proof;
 pub(crate) use receive::{Part, Said};
+pub(crate) use reuse::Known;
 pub(crate) use settings::SettingsChange;
+pub use site_file::apply_site_file;
 pub(crate) use upload::UploadHead;
 
 use crate::blobs::{BlobError, BlobStore};
 use crate::catalogue::{Catalogue, CatalogueError, EnvironmentRow};
-use crate::config::{Limits, PublishBounds};
+use crate::config::{Compression, DomainConfig, Limits, OriginConfig};
+use crate::dns::{Dns, DnsError};
 use crate::keys::{Keys, KeysError};
 use crate::metrics::Metrics;
 use crate::secret::NoRandomness;
 use crate::sid::{AccountSid, ServiceSid};
 use skerry_proto::document::DocumentError;
+use skerry_proto::domain::InvalidDomain;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -112,6 +120,61 @@ pub(crate) enum PublishError {
     /// A name is taken.
     #[error("{0}")]
     Taken(&'static str),
+    /// A name that cannot be claimed.
+    #[error("{name:?} cannot be added: {source}")]
+    InvalidDomain {
+        /// As given.
+        name: String,
+        /// Why.
+        source: InvalidDomain,
+    },
+    /// An environment has no such domain.
+    #[error("this environment has no domain {name:?}; add it first")]
+    NoDomain {
+        /// Under which name or SID it was looked for.
+        name: String,
+    },
+    /// A service that nothing can be published to yet.
+    #[error(
+        "service {service:?} has no environment yet; make one, such as: skerry env create production --service {service}"
+    )]
+    NoEnvironment {
+        /// As it was named.
+        service: String,
+    },
+    /// An environment has as many domains as it may.
+    #[error(
+        "the environment has {count_max} domains, which is as many as it may; remove one, or raise domains.count_max in the origin's configuration"
+    )]
+    TooManyDomains {
+        /// What is allowed.
+        count_max: u32,
+    },
+    /// Nothing in DNS says that the domain is the account's.
+    #[error(
+        "{domain} is not proven: {record} {found}; set a TXT record there with the value {value}, wait until it is public, then verify again"
+    )]
+    NotProven {
+        /// Which domain.
+        domain: String,
+        /// Where the record has to stand.
+        record: String,
+        /// What it has to say.
+        value: String,
+        /// What was found instead.
+        found: String,
+    },
+    /// A domain that somebody else has, rightly.
+    #[error("{domain} is live in {by}")]
+    Held {
+        /// Which domain.
+        domain: String,
+        /// Who has it, and what to do.
+        by: String,
+    },
+    /// DNS did not answer.
+    #[error(transparent)]
+    Dns(#[from] DnsError),
     /// A build that an environment shows.
     #[error("the build is live in an environment; deploy another one there first")]
     IsLive,
@@ -205,6 +268,8 @@ struct Shared {
     limits: Limits,
     /// How long an operation waits for its turn, in an environment or among the uploads, before it is refused.
     turn_time_max: Duration,
+    domains: DomainConfig,
+    dns: Dns,
     naming: Naming,
     metrics: Arc<Metrics>,
     tasks: TaskTracker,
@@ -213,8 +278,14 @@ struct Shared {
     builds: Arc<Semaphore>,
     /// Cancelled when the origin stops: builds go on at the next start.
     stopping: CancellationToken,
-    /// One permit for each processor, so that compressing does not starve what answers.
+    compression: Compression,
+    /// One permit for each blob that is coded while a build waits for it.
     coders: Arc<Semaphore>,
+    /// One for each that is coded for builds that wait no more: fewer, so that compressing does not starve what answers.
+    later_coders: Arc<Semaphore>,
+    in_flight: derive::InFlight,
+    /// Wakes the worker when coded forms are to join a build.
+    unfinished: Notify,
     /// One lock for each environment that was published to.
     turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
@@ -225,32 +296,43 @@ impl Publisher {
         catalogue: Catalogue,
         blobs: BlobStore,
         keys: Arc<Keys>,
-        limits: Limits,
-        bounds: PublishBounds,
-        naming: Naming,
+        config: &OriginConfig,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let tasks = TaskTracker::new();
+        let (bounds, compression) = (config.publish, config.compression);
+        let naming = Naming {
+            base_domain: config.base_domain.to_ascii_lowercase(),
+            public_port: config.public_port.into(),
+        };
         let uploads = Arc::new(Semaphore::new(bounds.upload_count_max));
         let builds = Arc::new(Semaphore::new(bounds.build_count_max));
         metrics.uploads_active_max.set(bounds.upload_count_max as f64);
         metrics.builds_max.set(bounds.build_count_max as f64);
-        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        metrics.coders_max.set(processors as f64);
-        let coders = Arc::new(Semaphore::new(processors));
+        let coder_count = match compression.thread_count_max {
+            0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            count => count,
+        };
+        let later_count = (coder_count / 2).max(1);
+        metrics.coders_max.set((coder_count + later_count) as f64);
         let shared = Shared {
             catalogue,
             blobs,
             keys,
-            limits,
+            limits: config.limits,
             turn_time_max: bounds.turn_time_max,
+            dns: Dns::new(&config.domains),
+            domains: config.domains.clone(),
             naming,
             metrics,
-            tasks,
+            tasks: TaskTracker::new(),
             uploads,
             builds,
             stopping: CancellationToken::new(),
-            coders,
+            compression,
+            coders: Arc::new(Semaphore::new(coder_count)),
+            later_coders: Arc::new(Semaphore::new(later_count)),
+            in_flight: derive::InFlight::default(),
+            unfinished: Notify::new(),
             turns: Mutex::default(),
         };
         Self { shared: Arc::new(shared) }
@@ -295,7 +377,16 @@ impl Publisher {
         let services = self.shared.catalogue.services(account).await?;
         let service = pick("service", services, &target.service, |service| {
             [service.sid.as_str(), &service.unique_name].contains(&target.service.as_str())
-        })?;
+        });
+        let service = match service {
+            // Only those with environments are among them.
+            Err(PublishError::NotFound { name, .. })
+                if self.shared.catalogue.service(account, &name).await?.is_some() =>
+            {
+                return Err(PublishError::NoEnvironment { service: name });
+            }
+            service => service?,
+        };
         let environment = pick("environment", service.environments, &target.environment, |environment| {
             [environment.sid.as_str(), &environment.unique_name].contains(&target.environment.as_str())
         })?;

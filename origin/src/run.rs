@@ -10,7 +10,7 @@ use crate::edges::{Edges, EnrolError};
 use crate::grpc::{self, ServeError, Services};
 use crate::keys::{Keys, KeysError};
 use crate::metrics::Metrics;
-use crate::publish::{Naming, NewAccount, PublishError, Publisher};
+use crate::publish::{NewAccount, PublishError, Publisher};
 use crate::sid::AccountSid;
 use crate::sockets::{self, BoundSockets, ListenError};
 use crate::throttle::Throttle;
@@ -123,17 +123,11 @@ impl Origin {
         let catalogue = Catalogue::open(folder.path()).await?;
         metrics.version(catalogue.version());
         let edges = Edges::load(catalogue.clone(), Arc::clone(&keys)).await?;
-        let naming = Naming {
-            base_domain: config.base_domain.to_ascii_lowercase(),
-            public_port: config.public_port.into(),
-        };
         let publisher = Publisher::new(
             catalogue.clone(),
             blobs.clone(),
             Arc::clone(&keys),
-            config.limits,
-            config.publish,
-            naming,
+            &config,
             Arc::clone(&metrics),
         );
         metrics.auth_entries_max.set(config.auth.entry_count_max as f64);
@@ -292,6 +286,7 @@ impl BoundOrigin {
         let abort = CancellationToken::new();
         let grpc = grpc::serve(services.clone(), sockets, &identity, &authority, abort.clone());
         services.publisher.resume_builds().await?;
+        services.publisher.derive_later();
         let acceptor = origin.config.api.certificate.as_ref().map(api::acceptor).transpose()?;
         let (of_api, console) = (origin.api(), console::router(origin.console()));
         let api = api::serve(of_api, console, api, acceptor, services.stopping.clone(), abort.clone());

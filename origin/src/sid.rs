@@ -58,6 +58,8 @@ sids! {
     BuildSid = "ZB";
     /// A deployment.
     DeploymentSid = "ZD";
+    /// A domain that an account brought along.
+    DomainSid = "DN";
     /// A variable of an environment.
     VariableSid = "ZV";
     /// A key of the API.

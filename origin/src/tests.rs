@@ -75,6 +75,8 @@ fn config(folder: &Path) -> OriginConfig {
         publish: crate::PublishBounds::default(),
         grpc_connection_count_max: crate::CONNECTION_COUNT_MAX,
         console: crate::config::ConsoleConfig::default(),
+        domains: crate::DomainConfig::default(),
+        compression: crate::Compression::default(),
         auth: AuthLimits::default(),
         lease: Duration::from_secs(10),
     }
@@ -177,6 +179,7 @@ impl Served {
             visibility: visibility.into(),
             content_type: String::new(),
             size: bytes.len() as u64,
+            ..UploadHead::default()
         };
         self.upload_raw(head, bytes.clone()).await
     }

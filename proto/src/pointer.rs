@@ -84,10 +84,17 @@ pub struct Pointer {
     pub issued_at: i64,
     /// Whose signed URLs open protected assets; at most [`URL_KEYS_MAX`].
     pub url_keys: Vec<PublicKey>,
+    /// Further host names that show the same; at most [`ALIASES_MAX`].
+    pub aliases: Vec<String>,
+    /// The environment is no more: its names are those of nobody, which is not the same as one that shows nothing.
+    pub deleted: bool,
 }
 
 /// Keys for signed URLs in a pointer at most: every service of an account may have its own, and each its successor.
 pub const URL_KEYS_MAX: usize = 16;
+
+/// Further host names of an environment at most: the longest ones are 25 KB, and every deployment sends them.
+pub const ALIASES_MAX: usize = 100;
 
 /// Why a signed pointer is not taken.
 #[derive(Debug, thiserror::Error)]
@@ -151,17 +158,19 @@ impl Pointer {
             issued_at: self.issued_at,
             serving: Some(self.serving.into()),
             url_keys: self.url_keys.iter().map(Into::into).collect(),
+            aliases: self.aliases.clone(),
+            deleted: self.deleted,
         }
     }
 
     fn from_wire(pointer: wire::Pointer) -> Result<Self, DocumentError> {
         let optional = |blob: Option<&wire::BlobRef>| blob.map(|blob| blob_from_wire(Some(blob))).transpose();
         let access = pointer.access.ok_or(DocumentError::Rule("a pointer has access rules"))?;
-        let domain_fits = !pointer.domain.is_empty()
-            && pointer.domain.len() <= DOMAIN_LEN_MAX
-            && pointer.domain.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.'));
-        if !domain_fits {
+        if ![&pointer.domain].into_iter().chain(&pointer.aliases).all(|domain| is_host_name(domain)) {
             return Err(DocumentError::Rule("a domain is a lower-case host name"));
+        }
+        if pointer.aliases.len() > ALIASES_MAX {
+            return Err(DocumentError::Rule("a pointer has at most a hundred further names"));
         }
         if pointer.url_keys.len() > URL_KEYS_MAX {
             return Err(DocumentError::Rule("a pointer has at most sixteen keys for signed URLs"));
@@ -187,8 +196,15 @@ impl Pointer {
             modified_floor: pointer.modified_floor,
             issued_at: pointer.issued_at,
             url_keys: pointer.url_keys.iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
+            aliases: pointer.aliases,
+            deleted: pointer.deleted,
         })
     }
+}
+
+fn is_host_name(domain: &str) -> bool {
+    (1..=DOMAIN_LEN_MAX).contains(&domain.len())
+        && domain.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.'))
 }
 
 /// Bytes in a host name at most (RFC 1035 §2.3.4, without the trailing dot).
@@ -287,6 +303,8 @@ mod tests {
             modified_floor: 0,
             issued_at: 1_700_000_000,
             url_keys: vec![PublicKey::new(Algorithm::Ed25519, &[1; 32]).expect("a key")],
+            aliases: vec!["music.test".into()],
+            deleted: false,
         }
     }
 
@@ -295,6 +313,26 @@ mod tests {
         let key = key();
         let opened = Pointer::open(&pointer().sign(&key), &keys(&key)).expect("own pointer");
         assert_eq!(opened, pointer());
+    }
+
+    #[test]
+    fn a_deleted_environment_is_not_one_that_shows_nothing() {
+        let key = key();
+        let gone = Pointer { manifest: None, deleted: true, ..pointer() };
+        assert_eq!(Pointer::open(&gone.sign(&key), &keys(&key)).expect("own pointer"), gone);
+    }
+
+    #[test]
+    fn further_names_are_host_names_and_not_too_many() {
+        let key = key();
+        let several = |aliases: Vec<String>| {
+            Pointer::open(&Pointer { aliases, ..pointer() }.sign(&key), &keys(&key)).is_ok()
+        };
+        assert!(several(vec!["a.test".into(); ALIASES_MAX]));
+        assert!(!several(vec!["a.test".into(); ALIASES_MAX + 1]));
+        for wrong in ["", "A.test", "a.test:443", "*.test"] {
+            assert!(!several(vec!["a.test".into(), wrong.into()]), "{wrong}");
+        }
     }
 
     #[test]

@@ -123,6 +123,8 @@ pub struct Parties<'a> {
     pub issuer: &'a str,
     /// The site's domain.
     pub audience: &'a str,
+    /// Further names of the site.
+    pub aliases: &'a [Box<str>],
 }
 
 /// A token whose signature is right and whose claims are understood.

@@ -1,11 +1,12 @@
-//! Publishing: check, upload a few at a time, one commit. The same code for `skerry put` and for the demo.
+//! Publishing: check, upload what the origin lacks, a few at a time, one commit. The same code for `skerry put` and for the demo.
 
-use super::{Client, Content, PlannedFile, Progress};
+use super::{Client, Content, PlannedFile, Progress, known};
 use crate::failure::Failure;
 use bytes::{Bytes, BytesMut};
 use skerry_proto::hash::Hash;
 use skerry_proto::pointer::Version;
 use skerry_proto::rules::SITE_FILE;
+use skerry_proto::slices::BlobId;
 use skerry_proto::visibility::Visibility;
 use skerry_proto::wire::{self, upload_request::Kind};
 use std::io::{self, Read};
@@ -39,6 +40,17 @@ pub(crate) struct PublishedAsset {
     pub(crate) hash: Hash,
     pub(crate) size: u64,
     pub(crate) version_sid: String,
+    /// Whether its bytes were sent; the origin may have had them.
+    pub(crate) is_sent: bool,
+}
+
+/// Which bytes are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sending {
+    /// Those that the account does not have at the origin.
+    Missing,
+    /// All.
+    Everything,
 }
 
 /// When a commit became live.
@@ -70,7 +82,7 @@ pub(crate) async fn check(client: &Client, files: &[PlannedFile]) -> Result<Vec<
     Ok(checked.map_err(|status| client.refused(&status))?.into_inner().now_public)
 }
 
-/// Uploads all files, then makes them live together. What a build declares goes first and alone, so that a mistake in it costs no
+/// Uploads all files that the origin lacks, then makes all of them live together. What a build declares goes first and alone, so that a mistake in it costs no
 /// uploads.
 ///
 /// # Errors
@@ -78,23 +90,37 @@ pub(crate) async fn check(client: &Client, files: &[PlannedFile]) -> Result<Vec<
 pub(crate) async fn publish(
     client: &Client,
     files: Vec<PlannedFile>,
+    sending: Sending,
     progress: &Progress,
 ) -> Result<Published, Failure> {
-    let count = files.len();
-    let mut waiting: Vec<_> = files.into_iter().enumerate().collect();
-    waiting.sort_by_key(|(_, file)| file.path.as_str() != SITE_FILE);
-    let declares = waiting.first().is_some_and(|(_, file)| file.path.as_str() == SITE_FILE);
+    let blobs = known::hash_all(&files).await?;
+    let reused = match sending {
+        Sending::Missing => known::reuse(client, &files, &blobs).await?,
+        Sending::Everything => vec![None; files.len()],
+    };
+    let mut assets: Vec<Option<PublishedAsset>> = Vec::with_capacity(files.len());
+    let mut waiting = Vec::new();
+    for (number, ((file, blob), reused)) in files.into_iter().zip(blobs).zip(reused).enumerate() {
+        let Some(version_sid) = reused else {
+            assets.push(None);
+            waiting.push((number, file, blob));
+            continue;
+        };
+        progress.add(blob.size);
+        let BlobId { hash, size } = blob;
+        assets.push(Some(PublishedAsset { file, hash, size, version_sid, is_sent: false }));
+    }
+    waiting.sort_by_key(|(_, file, _)| file.path.as_str() != SITE_FILE);
+    let declares = waiting.first().is_some_and(|(_, file, _)| file.path.as_str() == SITE_FILE);
     let mut at_once = if declares { 1 } else { UPLOADS_AT_ONCE };
     let mut waiting = waiting.into_iter();
     let mut uploads = JoinSet::new();
-    let mut assets: Vec<Option<PublishedAsset>> = Vec::new();
-    assets.resize_with(count, || None);
     loop {
         while uploads.len() < at_once
-            && let Some((number, file)) = waiting.next()
+            && let Some((number, file, blob)) = waiting.next()
         {
             let (client, progress) = (client.clone(), progress.clone());
-            uploads.spawn(async move { (number, upload(&client, file, progress).await) });
+            uploads.spawn(async move { (number, upload(&client, file, blob, progress).await) });
         }
         let Some(joined) = uploads.join_next().await else { break };
         let (number, uploaded) = joined.map_err(|_| Failure::new("an upload ended unexpectedly"))?;
@@ -109,13 +135,20 @@ pub(crate) async fn publish(
     Ok(Published { commit, assets })
 }
 
-async fn upload(client: &Client, file: PlannedFile, progress: Progress) -> Result<PublishedAsset, Failure> {
+async fn upload(
+    client: &Client,
+    file: PlannedFile,
+    blob: BlobId,
+    progress: Progress,
+) -> Result<PublishedAsset, Failure> {
     let head = wire::UploadHead {
         target: Some(client.target()),
         path: file.path.as_str().to_owned(),
         visibility: wire::Visibility::from(file.visibility).into(),
         content_type: file.content_type.clone(),
         size: file.size,
+        blake3: Bytes::copy_from_slice(blob.hash.as_bytes()),
+        sha256: Bytes::new(),
     };
     let (sender, receiver) = mpsc::channel(MESSAGES_AHEAD);
     let content = file.content.clone();
@@ -127,7 +160,7 @@ async fn upload(client: &Client, file: PlannedFile, progress: Progress) -> Resul
     let hash = Hash::try_from(&answer.hash[..]).map_err(|error| {
         Failure::new(format!("{}: the origin's answer makes no sense: {error}", file.path))
     })?;
-    Ok(PublishedAsset { file, hash, size: answer.size, version_sid: answer.version_sid })
+    Ok(PublishedAsset { file, hash, size: answer.size, version_sid: answer.version_sid, is_sent: true })
 }
 
 /// A refusal that names the path.
@@ -183,7 +216,7 @@ fn read(file: &Path, size: u64, send: impl Fn(Bytes) -> bool) -> io::Result<()> 
 }
 
 /// Reads until the buffer is full or the file ends.
-fn fill(source: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+pub(super) fn fill(source: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut len = 0;
     while let Some(rest) = buffer.get_mut(len..).filter(|rest| !rest.is_empty()) {
         match source.read(rest) {

@@ -2,7 +2,7 @@
 
 use crate::client::{
     self, Client, LiveEdge, NamingRule, OriginOptions, Plan, PlannedFile, Progress, Published,
-    PublishedAsset, Warning,
+    PublishedAsset, Sending, Warning,
 };
 use crate::environment::Environment;
 use crate::failure::Failure;
@@ -20,7 +20,8 @@ Examples:
   skerry put site/ --wait
   skerry put hello.mp3 --path /sounds/hi.mp3 --visibility private
 
-All files of one put go live together, or none does. In folders, dot files are skipped (and listed) unless --hidden. A file
+All files of one put go live together, or none does. Bytes that the account has at the origin already are not sent
+again; --resend mends a blob that was damaged there. In folders, dot files are skipped (and listed) unless --hidden. A file
 name with .private. or .protected. in it, such as keys.private.json, sets that visibility and loses the mark: /keys.json.")]
 pub(crate) struct Options {
     /// Files and folders
@@ -42,6 +43,9 @@ pub(crate) struct Options {
     /// Let what is private become public
     #[arg(long)]
     yes: bool,
+    /// Send every byte, also of files that the origin has already
+    #[arg(long)]
+    resend: bool,
     /// Return when every edge shows it
     #[arg(long)]
     wait: bool,
@@ -95,9 +99,11 @@ pub(crate) async fn run(options: Options, environment: &Environment) -> Result<(
     }
     let warnings = warned(&client, &plan.files).await?;
     let progress = Progress::new(plan.files.iter().map(|file| file.size).sum(), environment);
-    let published = client::publish(&client, plan.files, &progress).await;
+    let sending = if options.resend { Sending::Everything } else { Sending::Missing };
+    let published = client::publish(&client, plan.files, sending, &progress).await;
     progress.finish();
     let published = published?;
+    note_reused(&published);
     if !options.json {
         print(&client, &published)?;
     }
@@ -138,6 +144,20 @@ async fn planned(options: &Options) -> Result<Plan, Failure> {
     planned.map_err(|_| Failure::new("looking at the files ended unexpectedly"))?.map_err(Failure::new)
 }
 
+/// Says what was not sent, so that nobody wonders why it was quick.
+fn note_reused(published: &Published) {
+    let reused: Vec<u64> =
+        published.assets.iter().filter(|asset| !asset.is_sent).map(|asset| asset.size).collect();
+    if !reused.is_empty() {
+        output::note(format_args!(
+            "{} of {} files were at the origin already; {} bytes were not sent",
+            reused.len(),
+            published.assets.len(),
+            reused.iter().sum::<u64>()
+        ));
+    }
+}
+
 fn print(client: &Client, published: &Published) -> Result<(), Failure> {
     // A name under localhost is not resolved everywhere; the address of a development server works as it is, but shows one
     // environment only.
@@ -164,6 +184,7 @@ fn as_json(published: &Published, edges: &[LiveEdge], warnings: &[Warning]) -> V
             "hash": asset.hash.to_string(),
             "size": asset.size,
             "version_sid": asset.version_sid,
+            "sent": asset.is_sent,
         })
     };
     json!({

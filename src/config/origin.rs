@@ -6,7 +6,8 @@ use super::{ConfigOptions, Setting, Shape, Table, load_role};
 use crate::environment::Environment;
 use crate::failure::Failure;
 use skerry_origin::{
-    ApiConfig, AuthLimits, CONNECTION_COUNT_MAX, ConsoleConfig, Limits, OriginConfig, PublishBounds,
+    ApiConfig, AuthLimits, CONNECTION_COUNT_MAX, Compression, ConsoleConfig, DomainConfig, Levels, Limits,
+    OriginConfig, PublishBounds,
 };
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -36,6 +37,8 @@ impl OriginSettings {
             publish: PublishBounds::default(),
             grpc_connection_count_max: CONNECTION_COUNT_MAX,
             console: ConsoleConfig::default(),
+            domains: DomainConfig::default(),
+            compression: Compression::default(),
             auth: AuthLimits::default(),
             lease: Duration::from_secs(10),
         };
@@ -73,6 +76,9 @@ pub(super) const VARIABLES: &str = "SKERRY_ORIGIN_";
 
 /// A whole asset must fit the arithmetic of sizes.
 const SIZE_MAX: u64 = skerry_proto::slices::BLOB_SIZE_MAX;
+
+/// What one pointer names.
+const DOMAIN_COUNT_MAX: u32 = skerry_proto::pointer::ALIASES_MAX as u32;
 
 /// Every setting of an origin.
 pub(super) const SETTINGS: &[Setting<OriginSettings>] = &[
@@ -301,6 +307,122 @@ pub(super) const SETTINGS: &[Setting<OriginSettings>] = &[
         set: |to, text| put(&mut to.role.limits.private_count_max, value::number(text, 1..=10_000_000)),
     },
     Setting {
+        name: "domains.count_max",
+        default: "20",
+        shape: Shape::Number,
+        accepts: "a whole number, from 1 to 100",
+        doc: "Domains of its own that one environment may claim or have.",
+        set: |to, text| put(&mut to.role.domains.count_max, value::number(text, 1..=DOMAIN_COUNT_MAX)),
+    },
+    Setting {
+        name: "domains.dns_servers",
+        default: "",
+        shape: Shape::List,
+        accepts: "IP addresses, with a port where that is not 53, such as 9.9.9.9 or [2620:fe::9]:53; none for the system's",
+        doc: "DNS servers that are asked whether a domain is proven.",
+        set: |to, text| put(&mut to.role.domains.dns_servers, value::servers(text, 53)),
+    },
+    Setting {
+        name: "domains.dns_timeout_seconds",
+        default: "5",
+        shape: Shape::Number,
+        accepts: SECONDS,
+        doc: "Seconds that a DNS server has for an answer; it is asked twice.",
+        set: |to, text| put(&mut to.role.domains.dns_timeout, value::seconds(text)),
+    },
+    Setting {
+        name: "compression.size_max",
+        default: "16MiB",
+        shape: Shape::Text,
+        accepts: "bytes, such as 65536 or 16MiB, at most 256MiB; 0 for no compression",
+        doc: "Bytes of an asset that is compressed at most.",
+        set: |to, text| put(&mut to.role.compression.size_max, compressed_size(text)),
+    },
+    Setting {
+        name: "compression.small_size_max",
+        default: "256KiB",
+        shape: Shape::Text,
+        accepts: "bytes, such as 65536 or 256KiB, at most 256MiB",
+        doc: "Bytes up to which an asset is compressed with the levels for small ones.",
+        set: |to, text| put(&mut to.role.compression.small_size_max, compressed_size(text)),
+    },
+    Setting {
+        name: "compression.brotli_level_small",
+        default: "11",
+        shape: Shape::Number,
+        accepts: "a level, from 1 to 11; 0 for none",
+        doc: "Level of brotli for small assets.",
+        set: |to, text| {
+            put(&mut to.role.compression.brotli.small, value::number(text, 0..=Levels::BROTLI_MAX))
+        },
+    },
+    Setting {
+        name: "compression.brotli_level_large",
+        default: "5",
+        shape: Shape::Number,
+        accepts: "a level, from 1 to 11; 0 for none",
+        doc: "Level of brotli for assets that are not small.",
+        set: |to, text| {
+            put(&mut to.role.compression.brotli.large, value::number(text, 0..=Levels::BROTLI_MAX))
+        },
+    },
+    Setting {
+        name: "compression.zstd_level_small",
+        default: "19",
+        shape: Shape::Number,
+        accepts: "a level, from 1 to 19; 0 for none",
+        doc: "Level of zstd for small assets.",
+        set: |to, text| put(&mut to.role.compression.zstd.small, value::number(text, 0..=Levels::ZSTD_MAX)),
+    },
+    Setting {
+        name: "compression.zstd_level_large",
+        default: "9",
+        shape: Shape::Number,
+        accepts: "a level, from 1 to 19; 0 for none",
+        doc: "Level of zstd for assets that are not small.",
+        set: |to, text| put(&mut to.role.compression.zstd.large, value::number(text, 0..=Levels::ZSTD_MAX)),
+    },
+    Setting {
+        name: "compression.gzip_level_small",
+        default: "9",
+        shape: Shape::Number,
+        accepts: "a level, from 1 to 9; 0 for none",
+        doc: "Level of gzip for small assets.",
+        set: |to, text| put(&mut to.role.compression.gzip.small, value::number(text, 0..=Levels::GZIP_MAX)),
+    },
+    Setting {
+        name: "compression.gzip_level_large",
+        default: "6",
+        shape: Shape::Number,
+        accepts: "a level, from 1 to 9; 0 for none",
+        doc: "Level of gzip for assets that are not small.",
+        set: |to, text| put(&mut to.role.compression.gzip.large, value::number(text, 0..=Levels::GZIP_MAX)),
+    },
+    Setting {
+        name: "compression.wait_seconds",
+        default: "2",
+        shape: Shape::Number,
+        accepts: "whole seconds, from 0 to 3600",
+        doc: "Seconds that a build waits for compressed forms. Those that are not ready join it later.",
+        set: |to, text| put(&mut to.role.compression.wait, seconds_max(text, 3600)),
+    },
+    Setting {
+        name: "compression.build_cpu_seconds_max",
+        default: "600",
+        shape: Shape::Number,
+        accepts: "whole seconds, from 0 to 86400",
+        doc: "Processor seconds for the compressed forms of one build. Past them the rest of it stays as it is.",
+        set: |to, text| put(&mut to.role.compression.build_cpu_max, seconds_max(text, 86_400)),
+    },
+    Setting {
+        name: "compression.thread_count_max",
+        default: "0",
+        shape: Shape::Number,
+        accepts: "a whole number, at most 1024; 0 for one for each processor",
+        doc: "Assets that are compressed at once. What joins builds later takes half of them.",
+        set: |to, text| put(&mut to.role.compression.thread_count_max, value::number(text, 0..=1024)),
+    },
+    Setting {
         name: "auth.failure_count_max",
         default: "10",
         shape: Shape::Number,
@@ -369,6 +491,16 @@ fn browser_origin(text: &str) -> Option<Option<String>> {
     let (host, port) = authority.split_once(':').unwrap_or((authority, "1"));
     let is_one = matches!(scheme, "http" | "https") && port.parse::<u16>().is_ok() && domain(host).is_some();
     is_one.then(|| Some(text.to_ascii_lowercase()))
+}
+
+/// Bytes of what is compressed: it is in memory as a whole meanwhile, once for each thread.
+fn compressed_size(text: &str) -> Option<u64> {
+    value::size(text).filter(|size| *size <= 256 << 20)
+}
+
+/// Seconds, from none to some.
+fn seconds_max(text: &str, max: u64) -> Option<Duration> {
+    value::number(text, 0..=max).map(Duration::from_secs)
 }
 
 /// A host name in lower case, without a port (RFC 1123 §2.1).

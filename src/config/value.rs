@@ -86,6 +86,15 @@ pub(super) fn optional_addresses(text: &str) -> Option<Vec<SocketAddr>> {
     list(text).iter().map(|entry| entry.parse().ok()).collect()
 }
 
+/// Addresses of servers, each with a port where it is not the one that everybody uses; or none.
+pub(super) fn servers(text: &str, port: u16) -> Option<Vec<SocketAddr>> {
+    let server = |entry: &String| {
+        let alone = || Some(SocketAddr::new(entry.parse().ok()?, port));
+        entry.parse().ok().or_else(alone)
+    };
+    list(text).iter().map(server).collect()
+}
+
 /// A path; `None` inside where the text is empty.
 pub(super) fn optional_path(text: &str) -> Option<PathBuf> {
     (!text.is_empty()).then(|| PathBuf::from(text))
@@ -94,6 +103,17 @@ pub(super) fn optional_path(text: &str) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn servers_have_the_usual_port_unless_they_say_another() {
+        let parsed = servers("9.9.9.9,2620:fe::9, [::1]:5353,127.0.0.1:1", 53).expect("addresses");
+        let text: Vec<_> = parsed.iter().map(ToString::to_string).collect();
+        assert_eq!(text, ["9.9.9.9:53", "[2620:fe::9]:53", "[::1]:5353", "127.0.0.1:1"]);
+        assert_eq!(servers("", 53), Some(Vec::new()));
+        for wrong in ["dns.example", "9.9.9.9:", "9.9.9.9:0x", "9.9.9"] {
+            assert_eq!(servers(wrong, 53), None, "{wrong}");
+        }
+    }
 
     #[test]
     fn sizes_take_units() {

@@ -166,6 +166,7 @@ fn edge_configs(
             worker_count: settings.worker_count,
             cache: settings.cache,
             fills: settings.fills,
+            documents_size_max: settings.documents_size_max,
             limits: settings.limits,
             serve: settings.serve.clone(),
             secrets_on_disk: settings.secrets_on_disk,

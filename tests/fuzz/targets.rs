@@ -2,14 +2,16 @@
 //!
 //! `main.rs` replays the corpus with every test run; `libfuzzer/` looks for new inputs.
 
-use crate::requests;
+use crate::{connections, requests};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use skerry_proto::bundle::Contents;
 use skerry_proto::bundle::archive::Reader;
+use skerry_proto::domain::CustomDomain;
 use skerry_proto::hmac::{Algorithm, Midstates};
 use skerry_proto::join::JoinToken;
+use skerry_proto::manifest::{Entry, Representation};
 use skerry_proto::paging::Root;
 use skerry_proto::path::AssetPath;
 use skerry_proto::pointer::Pointer;
@@ -18,6 +20,7 @@ use skerry_proto::signed_url::key::{self, SigningKey as UrlKey};
 use skerry_proto::signed_url::{Package, Parties, Token, normalised};
 use skerry_proto::slices::{BlobId, SliceList};
 use skerry_proto::twilio::{Body, Presented, Secret, SignedRequest};
+use skerry_proto::visibility::Visibility;
 use skerry_proto::{document, history, manifest, wire};
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -26,10 +29,15 @@ use std::time::Duration;
 pub(crate) type Target = fn(&[u8]);
 
 /// Every target by name, ascending; `corpus/` has a file of inputs for each.
-pub(crate) const TARGETS: [(&str, Target); 11] = [
+pub(crate) const TARGETS: [(&str, Target); 17] = [
     ("asset_path", asset_path),
     ("bundle", bundle),
+    ("digest", digest),
+    ("domain", domain),
     ("history", history),
+    ("http1_requests", connections::http1_requests),
+    ("http2_frames", connections::http2_frames),
+    ("http3_frames", connections::http3_frames),
     ("join_token", join_token),
     ("key_set", key_set),
     ("manifest", manifest),
@@ -37,6 +45,7 @@ pub(crate) const TARGETS: [(&str, Target); 11] = [
     ("request", requests::request),
     ("signed_request", signed_request),
     ("signed_url", signed_url),
+    ("site_file", site_file),
     ("slice_list", slice_list),
 ];
 
@@ -48,6 +57,51 @@ fn asset_path(bytes: &[u8]) {
             .expect("UTF-8")
             .into_owned();
         assert_eq!(decoded, text, "a path comes back from its URL");
+    }
+}
+
+fn digest(bytes: &[u8]) {
+    let _ = skerry_proto::digest::sha256(bytes);
+}
+
+fn domain(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Ok(domain) = CustomDomain::parse(text, "cdn.example.com") else { return };
+    let again = CustomDomain::parse(domain.as_str(), "cdn.example.com");
+    assert_eq!(again.as_ref(), Ok(&domain), "one spelling is one spelling");
+    let is_host = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.');
+    assert!(domain.as_str().bytes().all(is_host), "every edge takes it");
+}
+
+/// What is accepted can be published, and is the same at the edges.
+fn site_file(bytes: &[u8]) {
+    let entry = |path: &str, visibility| Entry {
+        path: path.parse().expect("a path"),
+        visibility,
+        content_type: "text/html".into(),
+        modified: 0,
+        representations: vec![Representation {
+            encoding: String::new(),
+            blob: BlobId::of(b""),
+            sha256: [0; 32],
+        }],
+        cache_control: None,
+        fields: Vec::new(),
+    };
+    let mut entries =
+        vec![entry("/a/b.css", Visibility::Public), entry("/index.html", Visibility::Protected)];
+    match skerry_origin::apply_site_file(bytes, &mut entries) {
+        Ok(rules) => {
+            let written = manifest::write(&entries, &rules).expect("what is accepted can be written");
+            let root = manifest::read_root(&written.root).expect("what was written can be read");
+            assert_eq!(root.rules, rules);
+            let Root::Single(read) = root.entries else { panic!("two entries are one page") };
+            assert_eq!(read, entries);
+        }
+        Err(problems) => {
+            assert!(!problems.is_empty());
+            assert!(problems.iter().all(|problem| problem.starts_with("line ")), "{problems:?}");
+        }
     }
 }
 
@@ -154,7 +208,7 @@ fn signed_url(bytes: &[u8]) {
         UrlKey::from_pem(pem.as_bytes()).expect("own key")
     });
     let (signing, public) = (&*KEY, KEY.public());
-    let parties = Parties { issuer: "AC0123", audience: "site.test" };
+    let parties = Parties { issuer: "AC0123", audience: "site.test", aliases: &[] };
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     if let Ok(Some(package)) = Package::find(text) {
         let forged = Token::verify(package.token, std::slice::from_ref(public), parties);

@@ -1,6 +1,8 @@
 //! One JSON object on standard output. Names carry their unit; what was not measured is absent.
 
-use super::{CacheReport, Cell, LoadReport, MemoryReport, Report, StartReport, UploadReport, median};
+use super::{
+    CacheReport, Cell, LoadReport, MemoryReport, PublishReport, Report, StartReport, UploadReport, median,
+};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
@@ -9,6 +11,7 @@ pub(super) fn render(report: &Report) -> Value {
     let parts = [
         ("start", report.start.as_ref().map(start)),
         ("upload", report.upload.as_ref().map(upload)),
+        ("publish", report.publish.as_ref().map(publish)),
         ("memory", report.memory.as_ref().map(memory)),
         ("cache", report.cache.as_ref().map(cache)),
         ("load", report.load.as_ref().map(load)),
@@ -67,6 +70,20 @@ fn upload(upload: &UploadReport) -> Value {
     })
 }
 
+fn publish(publish: &PublishReport) -> Value {
+    json!({
+        "assets": publish.assets,
+        "put_seconds": publish.put.as_secs_f64(),
+        "large": publish.large,
+        "put_large_seconds": publish.put_large.as_secs_f64(),
+        "put_one_seconds": publish.put_one.as_secs_f64(),
+        "deploy_seconds": seconds(&publish.deploy),
+        "deploy_median_seconds": median(&publish.deploy).as_secs_f64(),
+        "page_seconds": seconds(&publish.pages),
+        "page_median_seconds": median(&publish.pages).as_secs_f64(),
+    })
+}
+
 fn memory(memory: &MemoryReport) -> Value {
     let protocols = memory.protocols.iter().map(|protocol| {
         let result = json!({
@@ -93,14 +110,22 @@ fn memory(memory: &MemoryReport) -> Value {
 }
 
 fn cache(cache: &CacheReport) -> Value {
+    let marks = cache.marks.iter().map(|mark| {
+        let value = json!({
+            "value": mark.value, "bound": mark.bound, "unit": mark.unit, "is_met": mark.is_met(),
+        });
+        (mark.key.clone(), value)
+    });
     json!({
+        "marks": marks.collect::<Map<_, _>>(),
         "miss_first_byte_median_seconds": cache.miss_first_byte.as_secs_f64(),
+        "memory_hit_first_byte_median_seconds": cache.memory_hit_first_byte.as_secs_f64(),
         "bare_first_slice_median_seconds": cache.bare_first_slice.as_secs_f64(),
         "disk_bytes": cache.disk_bytes,
+        "disk_entries": cache.disk_entries,
         "memory_hit_cpu_seconds_per_gigabyte": cache.memory_cost,
-        "disk_hit_cpu_seconds_per_gigabyte": cache.disk_cost,
-        "resident_bytes": cache.resident,
-        "resident_bound_bytes": cache.resident_bound,
+        "disk_hit_with_tls_cpu_seconds_per_gigabyte": cache.disk_cost,
+        "outage_requests": cache.outage_requests,
         "restart_seconds": seconds(&cache.restarts),
     })
 }

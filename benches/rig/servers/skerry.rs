@@ -24,10 +24,12 @@ pub(crate) struct Skerry {
 /// The line that `skerry dev --json` prints when everything answers; what the rig needs of it.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct DevLine {
-    api: String,
+    pub(crate) api: String,
     grpc: String,
-    account_sid: String,
-    auth_token: String,
+    pub(crate) account_sid: String,
+    pub(crate) auth_token: String,
+    pub(crate) service_sid: String,
+    pub(crate) environment_sid: String,
     domain_name: String,
     ca_file: PathBuf,
     edges: Vec<EdgeLine>,

@@ -1,6 +1,7 @@
 //! What each domain shows, ready to be served: everything that a response needs was computed when the pointer was taken.
 
 use super::asset::{Asset, Form, Modified};
+use super::footprint::Footprint;
 use super::pages::{HashIndex, HistoryPage, ManifestPage, Pages};
 use super::rules::Rules;
 use crate::cache::Account;
@@ -14,13 +15,17 @@ use skerry_proto::rules::SiteRules;
 use skerry_proto::signed_url::key::PublicKey;
 use skerry_proto::slices::BlobId;
 use skerry_proto::visibility::Visibility;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// One environment at one version. Never changed; a deployment puts another in its place.
 #[derive(Debug)]
 pub struct Environment {
     /// Host name without a port, lower case.
     pub domain: Box<str>,
+    /// Further host names that show the same.
+    pub aliases: Box<[Box<str>]>,
+    /// It is no more: nobody finds it, and no older pointer brings it back.
+    deleted: bool,
     /// Whose blobs it shows.
     pub account: Account,
     /// When this was decided, in the order of all changes.
@@ -60,6 +65,8 @@ impl Environment {
             .cloned();
         Self {
             domain: pointer.domain.as_str().into(),
+            aliases: pointer.aliases.iter().map(|alias| alias.as_str().into()).collect(),
+            deleted: pointer.deleted,
             account: Account::new(&pointer.account_sid),
             version: pointer.version,
             access: pointer.access,
@@ -90,6 +97,11 @@ impl Environment {
         Self::new(pointer, documents)
     }
 
+    /// Bytes that its documents take in memory.
+    pub fn footprint(&self) -> u64 {
+        self.manifest.footprint() + self.history.footprint() + self.by_hash.footprint()
+    }
+
     /// What a path shows.
     pub fn asset(&self, path: &str) -> Option<&Arc<Asset>> {
         find(&self.manifest, path)
@@ -115,44 +127,158 @@ fn find<'a>(manifest: &'a Pages<ManifestPage>, path: &str) -> Option<&'a Arc<Ass
     manifest.page(|| manifest::key(path))?.by_path.get(path)
 }
 
-/// All environments of this edge, by domain. Readers see one state or the next, never a mixture, and wait for nobody.
+/// All environments of this edge. Readers see one state or the next, never a mixture, and wait for nobody: all names of an environment
+/// change together.
 #[derive(Debug, Default)]
 pub struct Environments {
-    by_domain: ArcSwap<HashMap<Box<str>, Arc<Environment>>>,
+    /// What was told of each domain; a name of its own, or of an environment that is no more, is there, too.
+    told: Mutex<HashMap<Box<str>, Arc<Environment>>>,
+    /// What each name shows.
+    shown: ArcSwap<HashMap<Box<str>, Arc<Environment>>>,
 }
 
 impl Environments {
-    /// What a domain shows now.
-    pub fn find(&self, domain: &str) -> Option<Arc<Environment>> {
-        self.by_domain.load().get(domain).cloned()
+    /// What a name shows now.
+    pub fn find(&self, name: &str) -> Option<Arc<Environment>> {
+        self.shown.load().get(name).cloned()
     }
 
-    /// Whether a domain is shown.
-    pub fn knows(&self, domain: &str) -> bool {
-        self.by_domain.load().contains_key(domain)
+    /// Whether a name is that of another environment than this one.
+    pub fn is_of_another(&self, name: &str, environment: &Environment) -> bool {
+        self.shown.load().get(name).is_some_and(|named| named.domain != environment.domain)
     }
 
     /// How many there are.
     pub fn count(&self) -> usize {
-        self.by_domain.load().len()
+        self.told().values().filter(|environment| !environment.deleted).count()
     }
 
-    /// Domains that are shown.
+    /// Bytes that all documents take in memory.
+    pub fn footprint(&self) -> u64 {
+        self.told().values().map(|environment| environment.footprint()).sum()
+    }
+
+    /// What was told last of the environment with this domain, also of one that is no more.
+    pub(super) fn held(&self, domain: &str) -> Option<Arc<Environment>> {
+        self.told().get(domain).cloned()
+    }
+
+    /// Domains that something was told of.
     pub(super) fn domains(&self) -> Vec<Box<str>> {
-        self.by_domain.load().keys().cloned().collect()
+        self.told().keys().cloned().collect()
     }
 
-    /// Shows an environment from now on, at every worker. Only the watcher writes, so nothing is lost between load and store.
+    /// Shows an environment by all its names from now on, at every worker.
     pub fn show(&self, environment: Arc<Environment>) {
-        let mut next = HashMap::clone(&self.by_domain.load());
-        next.insert(environment.domain.clone(), environment);
-        self.by_domain.store(Arc::new(next));
+        let mut told = self.told();
+        told.insert(environment.domain.clone(), environment);
+        self.shown.store(Arc::new(shown(&told)));
     }
 
     /// Shows a domain no more.
     pub(super) fn forget(&self, domain: &str) {
-        let mut next = HashMap::clone(&self.by_domain.load());
-        next.remove(domain);
-        self.by_domain.store(Arc::new(next));
+        let mut told = self.told();
+        told.remove(domain);
+        self.shown.store(Arc::new(shown(&told)));
+    }
+
+    fn told(&self) -> MutexGuard<'_, HashMap<Box<str>, Arc<Environment>>> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What each name shows. A name that two environments claim, because it moved and the one that lost it was not told yet, is that of
+/// the one that was told last; a domain is nobody else's alias.
+fn shown(told: &HashMap<Box<str>, Arc<Environment>>) -> HashMap<Box<str>, Arc<Environment>> {
+    let mut shown: HashMap<Box<str>, Arc<Environment>> = HashMap::default();
+    shown.reserve(told.len());
+    for environment in told.values().filter(|environment| !environment.deleted) {
+        for alias in &environment.aliases {
+            let newer = shown.get(alias).filter(|other| other.version > environment.version);
+            if newer.is_none() {
+                shown.insert(alias.clone(), Arc::clone(environment));
+            }
+        }
+    }
+    let domains = told.values().filter(|environment| !environment.deleted);
+    shown.extend(domains.map(|environment| (environment.domain.clone(), Arc::clone(environment))));
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Sketch;
+    use super::*;
+
+    fn environment(domain: &str, aliases: &[&str], revision: u64) -> Arc<Environment> {
+        let mut sketch = Sketch::new(domain);
+        sketch.pointer.aliases = aliases.iter().map(|&alias| alias.to_owned()).collect();
+        sketch.pointer.version.revision = revision;
+        Arc::new(sketch.environment())
+    }
+
+    fn shows(environments: &Environments, name: &str) -> Option<String> {
+        environments.find(name).map(|found| found.domain.to_string())
+    }
+
+    #[test]
+    fn all_names_of_an_environment_show_the_same_and_change_together() {
+        let environments = Environments::default();
+        environments.show(environment("a.test", &["music.test", "radio.test"], 1));
+        let by_alias = environments.find("music.test").expect("an alias");
+        assert!(Arc::ptr_eq(&by_alias, &environments.find("a.test").expect("a domain")));
+        environments.show(environment("a.test", &["radio.test"], 2));
+        assert_eq!(shows(&environments, "music.test"), None);
+        assert_eq!(environments.find("radio.test").expect("an alias").version.revision, 2);
+        assert_eq!(environments.count(), 1);
+        environments.forget("a.test");
+        assert_eq!(shows(&environments, "radio.test"), None);
+    }
+
+    #[test]
+    fn a_name_that_moved_is_that_of_the_newer_pointer_in_whatever_order_they_come() {
+        let (before, after) =
+            (environment("a.test", &["music.test"], 1), environment("b.test", &["music.test"], 2));
+        for pair in [[&before, &after], [&after, &before]] {
+            let environments = Environments::default();
+            for environment in pair {
+                environments.show(Arc::clone(environment));
+            }
+            assert_eq!(shows(&environments, "music.test").as_deref(), Some("b.test"));
+            environments.show(environment("a.test", &[], 3));
+            assert_eq!(shows(&environments, "music.test").as_deref(), Some("b.test"));
+        }
+    }
+
+    #[test]
+    fn a_domain_is_nobody_elses_alias() {
+        let environments = Environments::default();
+        environments.show(environment("a.test", &[], 1));
+        environments.show(environment("b.test", &["a.test"], 2));
+        assert_eq!(shows(&environments, "a.test").as_deref(), Some("a.test"));
+    }
+
+    #[test]
+    fn a_deleted_environment_is_found_by_nobody_and_still_held() {
+        let environments = Environments::default();
+        let mut sketch = Sketch::new("a.test");
+        sketch.pointer.aliases = vec!["music.test".into()];
+        sketch.pointer.deleted = true;
+        environments.show(Arc::new(sketch.environment()));
+        assert_eq!((shows(&environments, "a.test"), shows(&environments, "music.test")), (None, None));
+        assert!(environments.held("a.test").is_some());
+        assert_eq!((environments.count(), environments.domains().len()), (0, 1));
+    }
+
+    #[test]
+    fn only_the_names_of_other_environments_are_of_another() {
+        let environments = Environments::default();
+        let own = environment("a.test", &["music.test"], 1);
+        environments.show(Arc::clone(&own));
+        environments.show(environment("b.test", &[], 2));
+        let table = [("a.test", false), ("music.test", false), ("b.test", true), ("unknown.test", false)];
+        for (name, expected) in table {
+            assert_eq!(environments.is_of_another(name, &own), expected, "{name}");
+        }
     }
 }

@@ -31,6 +31,8 @@ impl Sketch {
             modified_floor: 0,
             issued_at: 0,
             url_keys: Vec::new(),
+            aliases: Vec::new(),
+            deleted: false,
         };
         Self { pointer, entries: Vec::new(), rules: SiteRules::default(), history: Vec::new() }
     }

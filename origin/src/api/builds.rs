@@ -91,6 +91,9 @@ impl Fields for New {
     const FIELDS: &'static [Field] = &[ASSET_VERSIONS, FUNCTION_VERSIONS, DEPENDENCIES, RUNTIME];
 }
 
+/// Versions in a page of builds, after which it ends, whatever size was asked for: each build comes with all that it is made of.
+const PAGE_VERSIONS: usize = 1000;
+
 async fn show(
     api: &Api,
     call: &Call,
@@ -125,12 +128,18 @@ async fn list(
     Of(service): Of<ServiceDetails>,
     listing: Listing,
 ) -> Result<Listed<Build>, Refusal> {
-    let page = api.catalogue.list_builds(&service.sid, &listing.wanted()).await?;
-    let mut builds = Vec::new();
-    for build in page.items {
-        builds.push(show(&api, &call, &service, build).await?);
+    let Page { items, mut next } = api.catalogue.list_builds(&service.sid, &listing.wanted()).await?;
+    let (mut builds, mut version_count) = (Vec::new(), 0);
+    for build in items {
+        if version_count >= PAGE_VERSIONS {
+            next = api.catalogue.build_number(&build.sid).await?.map(|number| number + 1);
+            break;
+        }
+        let build = show(&api, &call, &service, build).await?;
+        version_count += build.asset_versions.len() + build.function_versions.len();
+        builds.push(build);
     }
-    Ok(listing.answer(&call, Page { items: builds, next: page.next }, |build| build))
+    Ok(listing.answer(&call, Page { items: builds, next }, |build| build))
 }
 
 async fn create(

@@ -11,9 +11,10 @@ const INTRODUCTION: &str = "Twilio's Serverless API, version 1, as an origin of 
     not exist: 404.";
 
 /// What the names in paths are.
-const PATH_PARAMETERS: [(&str, &str); 10] = [
+const PATH_PARAMETERS: [(&str, &str); 11] = [
     ("service", "SID (ZS…) or unique name of a service"),
     ("environment", "SID (ZE…) of an environment"),
+    ("domain", "SID (DN…) or name of a domain"),
     ("build", "SID (ZB…) of a build"),
     ("deployment", "SID (ZD…) of a deployment"),
     ("variable", "SID (ZV…) of a variable"),
@@ -86,7 +87,9 @@ fn show(route: &Route, operation: Operation, refusal: &Value) -> Value {
         },
     });
     if let Some(body) = operation.body {
-        shown["requestBody"] = json!({ "content": content(body) });
+        // A form without fields that must be there need not be sent.
+        let is_required = body.1.get("required").is_some();
+        shown["requestBody"] = json!({ "required": is_required, "content": content(body) });
     }
     shown
 }

@@ -57,6 +57,7 @@ struct Links {
     variables: String,
     deployments: String,
     logs: String,
+    domains: String,
 }
 
 /// What a function logged: there is none.
@@ -87,6 +88,7 @@ fn show(api: &Api, call: &Call, service: &ServiceDetails, environment: Environme
             variables: format!("{url}/Variables"),
             deployments: format!("{url}/Deployments"),
             logs: format!("{url}/Logs"),
+            domains: format!("{url}/Domains"),
         },
         url,
         account_sid: call.account().to_string(),

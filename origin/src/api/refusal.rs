@@ -113,17 +113,28 @@ impl From<PublishError> for Refusal {
     fn from(error: PublishError) -> Self {
         let message = error.to_string();
         match error {
-            PublishError::NotFound { .. } => Self::new(StatusCode::NOT_FOUND, message),
+            PublishError::NotFound { .. } | PublishError::NoDomain { .. } => {
+                Self::new(StatusCode::NOT_FOUND, message)
+            }
             PublishError::Refused(faults) => Self::new(status_of(&faults), message),
             PublishError::Ambiguous { .. }
             | PublishError::Invalid { .. }
             | PublishError::Unknown { .. }
             | PublishError::NotCompleted { .. }
             | PublishError::NothingBefore
+            | PublishError::NoEnvironment { .. }
+            | PublishError::InvalidDomain { .. }
+            | PublishError::TooManyDomains { .. }
             | PublishError::NothingToCommit
             | PublishError::Document(_) => Self::new(StatusCode::BAD_REQUEST, message),
-            PublishError::Taken(_) | PublishError::IsLive | PublishError::Superseded => {
-                Self::new(StatusCode::CONFLICT, message)
+            PublishError::Taken(_)
+            | PublishError::IsLive
+            | PublishError::Superseded
+            | PublishError::NotProven { .. }
+            | PublishError::Held { .. } => Self::new(StatusCode::CONFLICT, message),
+            PublishError::Dns(error) => {
+                tracing::warn!(error = cause::chain(&error), "the proof of a domain cannot be looked for");
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
             }
             PublishError::Busy | PublishError::Stopping => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
@@ -184,7 +195,7 @@ impl From<BlobError> for Refusal {
                 tracing::error!("no space left on the origin's disk; uploads are refused until there is");
                 Self::new(StatusCode::INSUFFICIENT_STORAGE, error.to_string())
             }
-            BlobError::TooLong { .. } | BlobError::TooShort { .. } => {
+            BlobError::TooLong { .. } | BlobError::TooShort { .. } | BlobError::OtherDigest { .. } => {
                 Self::new(StatusCode::BAD_REQUEST, error.to_string())
             }
             BlobError::Damaged { hash, what } => {

@@ -146,6 +146,8 @@ async fn delete(
 
 fn change<F>(form: &Form<F>) -> Result<ServiceChange, Refusal> {
     Ok(ServiceChange {
+        // Twilio's services keep theirs.
+        unique_name: None,
         friendly_name: form.optional(FRIENDLY_NAME).map(str::to_owned),
         include_credentials: form.flag(INCLUDE_CREDENTIALS)?,
         ui_editable: form.flag(UI_EDITABLE)?,

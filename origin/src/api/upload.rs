@@ -1,19 +1,25 @@
 //! The form of an upload (`multipart/form-data`): `Path`, `Visibility` and `Content` in any order.
 //!
 //! `Content` goes to the blob store as it arrives, before the others are known where it comes first. What is served as its media type
-//! is what its part says. A request that is refused is read to its end within bounds: many clients look at an answer only then.
+//! is what its part says. Digests may be declared of it, in `Blake3` or in fields of RFC 9530; other bytes are not kept. A request that is refused is read to its end within bounds: many clients look at an answer only then.
+
+mod declared;
+mod whole;
 
 use super::Api;
 use super::call::Call;
 use super::describe::{Operation, Takes};
 use super::refusal::Refusal;
+use crate::blobs::Declared;
 use crate::catalogue::{Content, ContentVersion, Kind, ServiceDetails};
 use crate::publish::{Part, Said};
 use axum::extract::multipart::{Field, Multipart, MultipartError};
 use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
 use bytes::Bytes;
+use declared::OfRequest;
 use serde_json::json;
+use skerry_proto::hash::Hash;
 use skerry_proto::path::AssetPath;
 use skerry_proto::visibility::Visibility;
 use std::convert::Infallible;
@@ -29,15 +35,19 @@ const PARTS_MAX: usize = 16;
 const DRAIN_SIZE_MAX: usize = 256 << 20;
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(60);
 
-/// The form, of which nothing is read yet; `None` where the request has another body. That is said only when it is known that the
-/// account has what the request is about.
-pub(super) struct Parts(Option<Multipart>);
+/// The form, of which nothing is read yet; `None` where the request has another body. What is wrong is said only when it is known that
+/// the account has what the request is about.
+pub(super) struct Parts {
+    form: Option<Multipart>,
+    digests: Result<OfRequest, Refusal>,
+}
 
 impl FromRequest<Api> for Parts {
     type Rejection = Infallible;
 
     async fn from_request(request: Request, api: &Api) -> Result<Self, Infallible> {
-        Ok(Self(Multipart::from_request(request, api).await.ok()))
+        let (request, digests) = OfRequest::take(request);
+        Ok(Self { form: Multipart::from_request(request, api).await.ok(), digests })
     }
 }
 
@@ -49,6 +59,7 @@ impl Takes for Parts {
                 "Path": { "type": "string", "description": "Where it is served; a slash at its beginning may be missing" },
                 "Visibility": { "type": "string", "enum": ["public", "protected", "private"] },
                 "Content": { "type": "string", "format": "binary", "description": "The bytes; what its part says is the media type" },
+                "Blake3": { "type": "string", "pattern": "^[0-9a-fA-F]{64}$", "description": "BLAKE3 hash of Content; other bytes are not kept" },
             },
             "required": ["Path", "Visibility", "Content"],
         });
@@ -62,6 +73,7 @@ struct Received {
     path: Option<String>,
     visibility: Option<Visibility>,
     content: Option<(Part, String)>,
+    declared: Declared,
 }
 
 /// Receives a version. When this returns, it is durable.
@@ -76,7 +88,8 @@ pub(super) async fn receive(
     parent: Content,
     form: Parts,
 ) -> Result<ContentVersion, Refusal> {
-    let Some(mut form) = form.0 else {
+    let digests = form.digests?;
+    let Some(mut form) = form.form else {
         let message = "send Path, Visibility and Content as multipart/form-data";
         return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
     };
@@ -87,6 +100,10 @@ pub(super) async fn receive(
             return Err(refusal);
         }
     };
+    // What is left of the request is of no part.
+    drop(form);
+    let mut declared = received.declared;
+    declared.sha256.extend(digests.of_file().await);
     let missing = |name: &str| Refusal::new(StatusCode::BAD_REQUEST, format!("{name} is missing"));
     let path = received.path.ok_or_else(|| missing("Path"))?;
     let said = Said {
@@ -95,6 +112,7 @@ pub(super) async fn receive(
         path: asset_path(&path)?,
         visibility: received.visibility.ok_or_else(|| missing("Visibility"))?,
         content_type: String::new(),
+        declared,
     };
     let (content, content_type) = received.content.ok_or_else(|| missing("Content"))?;
     Ok(content.finish(call.actor.clone(), Said { content_type, ..said }).await?)
@@ -120,11 +138,18 @@ async fn read(api: &Api, service: &ServiceDetails, form: &mut Multipart) -> Resu
                     return Err(Refusal::new(StatusCode::BAD_REQUEST, "Content came more than once"));
                 }
                 let content_type = field.content_type().unwrap_or_default().to_owned();
+                received.declared.sha256.extend(declared::sha256(field.headers())?);
                 let mut content = api.publisher.receive(&service.sid, received.visibility).await?;
                 while let Some(piece) = piece(&mut field, pause_max).await? {
                     content.push(piece).await?;
                 }
                 received.content = Some((content, content_type));
+            }
+            "Blake3" => {
+                let hash: Option<Hash> =
+                    text(&mut field, "Blake3", pause_max).await?.to_ascii_lowercase().parse().ok();
+                let accepts = "the 64 hexadecimal digits of the BLAKE3 hash of Content";
+                received.declared.blake3 = Some(hash.ok_or_else(|| Refusal::parameter("Blake3", accepts))?);
             }
             // What nobody asked for counts against nothing but the number of parts and their size.
             _ => drop(text(&mut field, "a further part", pause_max).await?),

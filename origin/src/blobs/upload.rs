@@ -3,7 +3,7 @@
 //! Between batches no thread is held, so slow clients cost memory of at most two batches, and nothing else.
 
 use super::temporary::TemporaryBlob;
-use super::{BlobError, BlobStore, StoredBlob, blocking};
+use super::{BlobError, BlobStore, Declared, StoredBlob, blocking};
 use bytes::Bytes;
 use std::io;
 use std::ops::RangeInclusive;
@@ -22,6 +22,7 @@ pub(crate) struct BlobUpload {
     size_min: u64,
     size_max: u64,
     arrived: u64,
+    declared: Declared,
 }
 
 enum Temporary {
@@ -34,7 +35,13 @@ impl BlobUpload {
     pub(super) fn new(store: BlobStore, temporary: TemporaryBlob, sizes: RangeInclusive<u64>) -> Self {
         let temporary = Temporary::AtRest(Box::new(temporary));
         let (size_min, size_max) = sizes.into_inner();
-        Self { store, temporary, batch: Vec::new(), batch_len: 0, size_min, size_max, arrived: 0 }
+        let declared = Declared::default();
+        Self { store, temporary, batch: Vec::new(), batch_len: 0, size_min, size_max, arrived: 0, declared }
+    }
+
+    /// Keeps no other bytes than these.
+    pub(crate) fn declare(&mut self, declared: Declared) {
+        self.declared = declared;
     }
 
     /// Takes the next bytes; waits while the disk is slower than the client.
@@ -66,7 +73,7 @@ impl BlobUpload {
     /// Ends the upload: when this returns, the blob is durable.
     ///
     /// # Errors
-    /// [`BlobError::TooShort`], [`BlobError::NoSpace`] or [`BlobError::Io`].
+    /// [`BlobError::TooShort`], [`BlobError::OtherDigest`], [`BlobError::NoSpace`] or [`BlobError::Io`].
     pub(crate) async fn finish(mut self) -> Result<StoredBlob, BlobError> {
         if self.arrived < self.size_min {
             let (announced, arrived) = (self.size_min, self.arrived);
@@ -74,10 +81,10 @@ impl BlobUpload {
             return Err(BlobError::TooShort { announced, arrived });
         }
         let mut temporary = self.rest().await?;
-        let (store, batch) = (self.store, self.batch);
+        let (store, batch, declared) = (self.store, self.batch, self.declared);
         blocking(move || {
             temporary.append(&batch)?;
-            store.keep(*temporary)
+            store.keep(*temporary, &declared)
         })
         .await
     }

@@ -84,7 +84,8 @@ impl Catalogue {
         let mut transaction = self.write().await?;
         let is_taken: bool = sqlx::query_scalar(
             "SELECT EXISTS (SELECT 1 FROM environments WHERE domain_name = ?1) \
-                                OR EXISTS (SELECT 1 FROM services WHERE domain_base = ?2)",
+                                OR EXISTS (SELECT 1 FROM services WHERE domain_base = ?2) \
+                                OR EXISTS (SELECT 1 FROM domains WHERE domain_name = ?1 AND verified_at IS NOT NULL)",
         )
         .bind(&rows.domain)
         .bind(rows.domain.split('.').next())

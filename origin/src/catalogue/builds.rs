@@ -3,12 +3,13 @@
 use super::derived::hex_list;
 use super::resources::BuildDetails;
 use super::resources::audit::{self, Action, Actor};
-use super::{Catalogue, CatalogueError, add_blob};
+use super::{Catalogue, CatalogueError, add_blob, derivations};
 use crate::blobs::StoredBlob;
 use crate::sid::{AccountSid, BuildSid, ServiceSid};
 use skerry_proto::hash::Hash;
 use skerry_proto::slices::BlobId;
 use sqlx::{Sqlite, Transaction};
+use std::time::Duration;
 
 /// A build that is about to be begun.
 #[derive(Debug, Clone)]
@@ -33,6 +34,8 @@ pub(crate) struct BuildDocuments {
     pub(crate) pages: Vec<StoredBlob>,
     /// The derived blobs that the manifest names.
     pub(crate) derived: Vec<Hash>,
+    /// `Some`: others are to join them later. How much processor time was spent on the build so far.
+    pub(crate) unfinished: Option<Duration>,
 }
 
 /// A build that was begun, and neither completed nor failed.
@@ -178,8 +181,7 @@ pub(super) async fn complete(
     documents: &BuildDocuments,
     now: i64,
 ) -> Result<bool, CatalogueError> {
-    let all = std::iter::once(&documents.manifest).chain(&documents.pages);
-    add_documents(transaction, account, all, now).await?;
+    add_manifest(transaction, account, documents, now).await?;
     let completed = sqlx::query(
         "UPDATE builds SET status = 'completed', manifest_hash = ?2, updated_at = ?3 WHERE sid = ?1 AND status = 'building'",
     )
@@ -198,6 +200,21 @@ pub(super) async fn complete(
     .bind(build.as_str())
     .execute(&mut **transaction)
     .await?;
+    if let Some(cpu_time) = documents.unfinished {
+        derivations::add(transaction, build, cpu_time).await?;
+    }
+    Ok(completed.rows_affected() > 0)
+}
+
+/// Adds a manifest with its pages, and lets edges ask for them and for the derived blobs that they name.
+pub(super) async fn add_manifest(
+    transaction: &mut Transaction<'static, Sqlite>,
+    account: &AccountSid,
+    documents: &BuildDocuments,
+    now: i64,
+) -> Result<(), CatalogueError> {
+    let all = std::iter::once(&documents.manifest).chain(&documents.pages);
+    add_documents(transaction, account, all, now).await?;
     sqlx::query(
         "INSERT INTO named_blobs (account_sid, blob_hash) SELECT ?1, unhex(value) FROM json_each(?2) \
          WHERE true ON CONFLICT DO NOTHING",
@@ -206,7 +223,7 @@ pub(super) async fn complete(
     .bind(hex_list(&documents.derived)?)
     .execute(&mut **transaction)
     .await?;
-    Ok(completed.rows_affected() > 0)
+    Ok(())
 }
 
 /// Adds documents, and lets edges ask for them.

@@ -3,9 +3,11 @@
 use super::builds::{self, BuildDocuments, NewBuild};
 use super::environments::{SettingsColumns, Standing, settings};
 use super::resources::audit::{self, Action, Actor};
-use super::{Catalogue, CatalogueError, credentials, events, signed};
+use super::resources::domains;
+use super::{Catalogue, CatalogueError, bytes_32, credentials, events, signed, unsigned};
 use crate::blobs::StoredBlob;
 use crate::sid::{AccountSid, BuildSid, DeploymentSid, EnvironmentSid};
+use skerry_proto::hash::Hash;
 use skerry_proto::pointer::Version;
 use skerry_proto::slices::BlobId;
 use sqlx::{Sqlite, Transaction};
@@ -24,10 +26,6 @@ pub(crate) struct NewDeployment {
     pub(crate) replaces: Option<BuildSid>,
     /// `None`: the environment goes off the net.
     pub(crate) build: Option<BuildSid>,
-    /// Numbers of the build's versions.
-    pub(crate) versions: Vec<i64>,
-    /// Of the build.
-    pub(crate) manifest: Option<BlobId>,
     pub(crate) history: Option<Document>,
     /// Pages of the history.
     pub(crate) pages: Vec<Document>,
@@ -59,8 +57,6 @@ impl Catalogue {
         made: Option<(&NewBuild, &BuildDocuments)>,
         pointer: impl FnOnce(Version, &Standing) -> Vec<u8> + Send,
     ) -> Result<DeployOutcome, CatalogueError> {
-        let versions =
-            serde_json::to_string(&new.versions).map_err(|_| CatalogueError::Damaged("numbers are JSON"))?;
         let mut transaction = self.write().await?;
         if let Some((build, documents)) = made {
             builds::add(&mut transaction, actor, build).await?;
@@ -73,7 +69,8 @@ impl Catalogue {
             new.created_at,
         )
         .await?;
-        let older_than = older_than(&mut transaction, new, &versions).await?;
+        let added = added(&mut transaction, new).await?;
+        let older_than = older_than(&mut transaction, new, &added).await?;
         let environment = point(&mut transaction, new, older_than).await?;
         let Some(EnvironmentColumns { deployment_number: number, modified_floor, settings: columns }) =
             environment
@@ -81,13 +78,15 @@ impl Catalogue {
             transaction.rollback().await?;
             return Ok(DeployOutcome::Superseded);
         };
-        move_versions(&mut transaction, new, &versions, number).await?;
+        move_versions(&mut transaction, new, &added, number).await?;
         let standing = Standing {
-            manifest: new.manifest,
+            manifest: manifest(&mut transaction, new.build.as_ref()).await?,
             history: new.history.map(|history| history.id),
             settings: settings(columns)?,
             modified_floor,
             url_keys: credentials::pointer_keys(&mut transaction, &new.environment).await?,
+            aliases: domains::aliases(&mut transaction, new.environment.as_str()).await?,
+            is_deleted: false,
         };
         let version =
             events::append(&mut transaction, &new.domain, |version| pointer(version, &standing)).await?;
@@ -113,22 +112,50 @@ impl Catalogue {
     }
 }
 
+/// The manifest of a build as it is now: another may have succeeded the one that the deployment was prepared with.
+async fn manifest(
+    transaction: &mut Transaction<'static, Sqlite>,
+    build: Option<&BuildSid>,
+) -> Result<Option<BlobId>, CatalogueError> {
+    let Some(build) = build else { return Ok(None) };
+    let (hash, size): (Vec<u8>, i64) =
+        sqlx::query_as("SELECT hash, size FROM builds JOIN blobs ON hash = manifest_hash WHERE sid = ?1")
+            .bind(build.as_str())
+            .fetch_one(&mut **transaction)
+            .await?;
+    Ok(Some(BlobId { hash: Hash::from(bytes_32(&hash)?), size: unsigned(size)? }))
+}
+
+/// Numbers of the build's versions that are not live, as a JSON list: a deployment costs what it changes, but for comparing numbers.
+async fn added(
+    transaction: &mut Transaction<'static, Sqlite>,
+    new: &NewDeployment,
+) -> Result<String, CatalogueError> {
+    Ok(sqlx::query_scalar(
+        "SELECT json_group_array(version_number) FROM build_versions b WHERE build_sid = ?2 \
+         AND NOT EXISTS (SELECT 1 FROM environment_versions live WHERE live.environment_sid = ?1 \
+                         AND live.version_number = b.version_number AND live.last_deployment IS NULL)",
+    )
+    .bind(new.environment.as_str())
+    .bind(new.build.as_ref().map(BuildSid::as_str))
+    .fetch_one(&mut **transaction)
+    .await?)
+}
+
 /// The youngest date that clients may hold of a path at which this deployment puts an older version. What they hold is the greatest
 /// version that was ever live there, though another may have been live since.
 async fn older_than(
     transaction: &mut Transaction<'static, Sqlite>,
     new: &NewDeployment,
-    versions: &str,
+    added: &str,
 ) -> Result<Option<i64>, CatalogueError> {
     let date: Option<i64> = sqlx::query_scalar(
         "SELECT max(newest.created_at) FROM json_each(?2) JOIN asset_versions v ON v.number = value \
          JOIN environment_paths p ON p.environment_sid = ?1 AND p.path = v.path AND p.version_number > v.number \
-         JOIN asset_versions newest ON newest.number = p.version_number \
-         WHERE NOT EXISTS (SELECT 1 FROM environment_versions live WHERE live.environment_sid = ?1 \
-                           AND live.version_number = v.number AND live.last_deployment IS NULL)",
+         JOIN asset_versions newest ON newest.number = p.version_number",
     )
     .bind(new.environment.as_str())
-    .bind(versions)
+    .bind(added)
     .fetch_one(&mut **transaction)
     .await?;
     Ok(date.max(new.older_than))
@@ -170,25 +197,25 @@ async fn point(
 async fn move_versions(
     transaction: &mut Transaction<'static, Sqlite>,
     new: &NewDeployment,
-    versions: &str,
+    added: &str,
     number: i64,
 ) -> Result<(), CatalogueError> {
     sqlx::query(
         "UPDATE environment_versions SET last_deployment = ?3 WHERE environment_sid = ?1 AND last_deployment IS NULL \
-         AND version_number NOT IN (SELECT value FROM json_each(?2))",
+         AND NOT EXISTS (SELECT 1 FROM build_versions b WHERE b.build_sid = ?2 \
+                         AND b.version_number = environment_versions.version_number)",
     )
     .bind(new.environment.as_str())
-    .bind(versions)
+    .bind(new.build.as_ref().map(BuildSid::as_str))
     .bind(number - 1)
     .execute(&mut **transaction)
     .await?;
     sqlx::query(
         "INSERT INTO environment_versions (environment_sid, version_number, last_deployment) \
-         SELECT ?1, value, NULL FROM json_each(?2) WHERE true \
-         ON CONFLICT DO UPDATE SET last_deployment = NULL WHERE last_deployment IS NOT NULL",
+         SELECT ?1, value, NULL FROM json_each(?2) WHERE true ON CONFLICT DO UPDATE SET last_deployment = NULL",
     )
     .bind(new.environment.as_str())
-    .bind(versions)
+    .bind(added)
     .execute(&mut **transaction)
     .await?;
     sqlx::query(
@@ -198,7 +225,7 @@ async fn move_versions(
          WHERE excluded.version_number > version_number",
     )
     .bind(new.environment.as_str())
-    .bind(versions)
+    .bind(added)
     .execute(&mut **transaction)
     .await?;
     Ok(())

@@ -1,11 +1,10 @@
 //! Derived blobs: the coded forms of blobs, each made once.
 
-use super::{Catalogue, CatalogueError, add_blob, bytes_32, stored_blob};
+use super::{Catalogue, CatalogueError, add_blob, stored_blob};
 use crate::blobs::StoredBlob;
 use crate::coding::Coding;
 use crate::sid::AccountSid;
 use skerry_proto::hash::Hash;
-use std::collections::HashSet;
 
 /// A coded form of a blob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,34 +27,14 @@ pub(crate) struct Derivation {
 }
 
 impl Catalogue {
-    /// Which codings of these blobs were tried already, whatever came of it, for an account that had the blobs in a build before.
-    ///
-    /// What others had coded does not count: how long a publication takes must not tell one account what another has.
-    ///
-    /// # Errors
-    /// Any [`CatalogueError`].
-    pub(crate) async fn derivations(
-        &self,
-        account: &AccountSid,
-        sources: &[Hash],
-    ) -> Result<HashSet<(Hash, Coding)>, CatalogueError> {
-        let rows: Vec<(Vec<u8>, String)> = sqlx::query_as(
-            "SELECT source_hash, encoding FROM json_each(?2) JOIN derived_blobs ON source_hash = unhex(value) \
-             JOIN named_blobs ON account_sid = ?1 AND named_blobs.blob_hash = source_hash",
-        )
-        .bind(account.as_str())
-        .bind(hex_list(sources)?)
-        .fetch_all(self.reader())
-        .await?;
-        rows.into_iter().map(|(hash, name)| Ok((Hash::from(bytes_32(&hash)?), coding(&name)?))).collect()
-    }
-
-    /// Adds what came of coding blobs.
+    /// Adds what came of coding blobs for an account. What others had coded is theirs: which forms a build has, and how long it takes
+    /// until it has them, must not tell one account what another has.
     ///
     /// # Errors
     /// Any [`CatalogueError`].
     pub(crate) async fn add_derivations(
         &self,
+        account: &AccountSid,
         derivations: &[Derivation],
         created_at: i64,
     ) -> Result<(), CatalogueError> {
@@ -65,8 +44,10 @@ impl Catalogue {
                 add_blob(&mut transaction, blob, created_at).await?;
             }
             sqlx::query(
-                "INSERT INTO derived_blobs (source_hash, encoding, blob_hash) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+                "INSERT INTO derived_blobs (account_sid, source_hash, encoding, blob_hash) VALUES (?1, ?2, ?3, ?4) \
+                 ON CONFLICT DO NOTHING",
             )
+            .bind(account.as_str())
             .bind(&derivation.source.as_bytes()[..])
             .bind(derivation.coding.as_str())
             .bind(derivation.blob.map(|blob| blob.id.hash.as_bytes().to_vec()))
@@ -93,17 +74,14 @@ pub(super) struct DerivedColumns {
     derived_sha256: Option<Vec<u8>>,
 }
 
-/// The derived blob of a row, if it has one.
-pub(super) fn derived(columns: &DerivedColumns) -> Result<Option<Derived>, CatalogueError> {
+/// What the coding of a row came to: which one it was, and the blob where there is one. `None`: the row has none.
+pub(super) fn derived(columns: &DerivedColumns) -> Result<Option<(Coding, Option<Derived>)>, CatalogueError> {
     let DerivedColumns { encoding, derived_hash, derived_size, derived_sha256 } = columns;
-    let (Some(name), Some(hash), Some(size), Some(sha256)) =
-        (encoding, derived_hash, derived_size, derived_sha256)
-    else {
-        return Ok(None);
+    let Some(name) = encoding else { return Ok(None) };
+    let coding: Coding = name.parse().map_err(|_| CatalogueError::Damaged("a coding is known"))?;
+    let (Some(hash), Some(size), Some(sha256)) = (derived_hash, derived_size, derived_sha256) else {
+        return Ok(Some((coding, None)));
     };
-    Ok(Some(Derived { coding: coding(name)?, blob: stored_blob(hash, *size, sha256)? }))
-}
-
-fn coding(name: &str) -> Result<Coding, CatalogueError> {
-    name.parse().map_err(|_| CatalogueError::Damaged("a coding is known"))
+    let blob = stored_blob(hash, *size, sha256)?;
+    Ok(Some((coding, Some(Derived { coding, blob }))))
 }

@@ -1,8 +1,13 @@
 //! The catalogue against a folder of its own.
 
+mod derivations;
+mod marks;
+mod migrations;
+mod model;
+mod names;
+
 use super::*;
 use crate::blobs::StoredBlob;
-use crate::coding::Coding;
 use crate::sid::{AccountSid, BuildSid, DeploymentSid, EdgeId, EnvironmentSid, ServiceSid};
 use skerry_proto::hash::Hash;
 use skerry_proto::pointer::{AccessRules, ServingRules, StaleRule};
@@ -49,6 +54,12 @@ fn account(domain: &str) -> AccountRows {
 
 fn blob(content: &[u8]) -> StoredBlob {
     StoredBlob { id: BlobId::of(content), sha256: [7; 32] }
+}
+
+/// A manifest of these bytes, with a page.
+fn documents(manifest: &[u8]) -> BuildDocuments {
+    let pages = vec![blob(b"page")];
+    BuildDocuments { manifest: blob(manifest), pages, derived: Vec::new(), unfinished: None }
 }
 
 /// A build, and its deployment.
@@ -105,8 +116,7 @@ impl Opened {
             runtime: "node22".into(),
             created_at: at,
         };
-        let documents =
-            BuildDocuments { manifest: blob(b"manifest"), pages: vec![blob(b"page")], derived: Vec::new() };
+        let documents = documents(b"manifest");
         let deployment = NewDeployment {
             account: self.rows.account.clone(),
             environment: self.rows.environment.clone(),
@@ -114,8 +124,6 @@ impl Opened {
             deployment: DeploymentSid::random().expect("random"),
             replaces: replaces.cloned(),
             build: Some(build.build.clone()),
-            versions: build.versions.clone(),
-            manifest: Some(documents.manifest.id),
             history: None,
             pages: Vec::new(),
             older_than: None,
@@ -124,10 +132,10 @@ impl Opened {
         Made { build, documents, deployment }
     }
 
-    async fn past(&self, number_min: i64, made_min: i64) -> Vec<String> {
+    async fn past(&self, number_min: i64, made_min: i64, removed: &[i64]) -> Vec<String> {
         let past = self
             .catalogue
-            .past_versions(&self.rows.account, &self.rows.environment, number_min, made_min)
+            .past_versions(&self.rows.account, &self.rows.environment, number_min, made_min, removed)
             .await
             .expect("answers");
         let mut paths: Vec<_> = past.into_iter().map(|version| version.path).collect();
@@ -221,81 +229,38 @@ async fn a_version_is_past_until_its_last_deployment_is_neither_recent_nor_young
     let gone = opened.version("/gone", b"1", Visibility::Public).await;
     let kept = opened.version("/kept", b"2", Visibility::Public).await;
     let hidden = opened.version("/hidden", b"3", Visibility::Private).await;
+    let nothing: [&str; 0] = [];
     let first = opened.deploy(None, &[&gone, &kept, &hidden], 1000).await;
-    assert_eq!(opened.past(1, 0).await, ["/gone", "/kept"], "what is private never was public");
+    assert_eq!(opened.past(1, 0, &[]).await, nothing, "all are live");
+    let removed = [gone.number, hidden.number];
+    assert_eq!(opened.past(1, 0, &removed).await, ["/gone"], "what is private never was public");
     let second = opened.deploy(Some(&first.build.build), &[&kept], 2000).await;
     opened.deploy(Some(&second.build.build), &[&kept], 3000).await;
-    assert_eq!(opened.past(1, 9999).await, ["/gone", "/kept"], "among the last deployments");
-    assert_eq!(opened.past(2, 9999).await, ["/kept"], "neither");
-    assert_eq!(opened.past(3, 1000).await, ["/gone", "/kept"], "young enough");
-    assert_eq!(opened.past(3, 1001).await, ["/kept"]);
-}
-
-/// What came of coding `content`: other bytes, or nothing worth keeping.
-fn derivation(content: &[u8], coding: Coding, coded: Option<&[u8]>) -> Derivation {
-    Derivation { source: Hash::of(content), coding, blob: coded.map(blob) }
+    assert_eq!(opened.past(1, 9999, &[]).await, ["/gone"], "among the last deployments");
+    assert_eq!(opened.past(2, 9999, &[]).await, nothing, "neither");
+    assert_eq!(opened.past(2, 9999, &[kept.number]).await, ["/kept"], "it is about to be past");
+    assert_eq!(opened.past(3, 1000, &[]).await, ["/gone"], "young enough");
+    assert_eq!(opened.past(3, 1001, &[]).await, nothing);
 }
 
 #[tokio::test]
-async fn derived_blobs_come_with_every_version_of_their_source() {
+async fn a_difference_is_of_versions_and_a_path_that_has_another_version_is_not_removed() {
     let opened = opened().await;
-    let first = opened.version("/a", b"a", Visibility::Public).await;
-    assert_eq!(first.derived, []);
-    let derivations = [
-        derivation(b"a", Coding::Gzip, Some(b"gzip of a")),
-        derivation(b"a", Coding::Brotli, Some(b"br of a")),
-        derivation(b"a", Coding::Zstd, None),
-    ];
-    for _ in 0..2 {
-        opened.catalogue.add_derivations(&derivations, 100).await.expect("adds, also again");
-    }
-    let build = opened.deploy(None, &[&first], 100).await.build.build;
-    let expected = [
-        Derived { coding: Coding::Brotli, blob: blob(b"br of a") },
-        Derived { coding: Coding::Gzip, blob: blob(b"gzip of a") },
-    ];
-    let in_build = opened.catalogue.build_versions(&build).await.expect("answers");
-    assert_eq!((in_build.len(), &in_build[0].derived[..]), (1, &expected[..]));
-    assert_eq!(opened.version("/b", b"a", Visibility::Public).await.derived, expected);
-    let hashes = [Hash::of(b"a"), Hash::of(b"b")];
-    let tried = opened.catalogue.derivations(&opened.rows.account, &hashes).await.expect("answers");
-    assert_eq!(tried, Coding::ALL.map(|coding| (Hash::of(b"a"), coding)).into());
-    let stranger = AccountSid::random().expect("randomness");
-    let tried = opened.catalogue.derivations(&stranger, &hashes).await.expect("answers");
-    assert!(tried.is_empty(), "what was coded for others does not save a stranger the time");
-}
-
-#[tokio::test]
-async fn a_version_named_twice_is_found_twice_each_with_its_derived_blobs() {
-    let opened = opened().await;
-    let derivations = [
-        derivation(b"a", Coding::Gzip, Some(b"gzip of a")),
-        derivation(b"a", Coding::Brotli, Some(b"br of a")),
-    ];
-    let sid = opened.version("/a", b"a", Visibility::Public).await.sid.to_string();
-    opened.catalogue.add_derivations(&derivations, 100).await.expect("adds");
-    let found = opened.catalogue.versions(&opened.rows.service, &[sid.clone(), sid]).await.expect("answers");
-    assert_eq!(found.iter().map(|version| version.derived.len()).collect::<Vec<_>>(), [2, 2]);
-}
-
-#[tokio::test]
-async fn fills_and_histories_name_the_derived_blobs_that_a_manifest_named_and_no_others() {
-    let opened = opened().await;
-    let version = opened.version("/a", b"a", Visibility::Public).await;
-    let derivations = [
-        derivation(b"a", Coding::Brotli, Some(b"br of a")),
-        derivation(b"a", Coding::Gzip, Some(b"gzip of a")),
-    ];
-    opened.catalogue.add_derivations(&derivations, 100).await.expect("adds");
-    let mut made = opened.made(None, &[&version], 100);
-    made.documents.derived = vec![Hash::of(b"br of a")];
-    opened.deploy_made(&made, |_, _| b"pointer".to_vec()).await;
-    assert!(opened.may_fill(b"br of a").await);
-    assert!(!opened.may_fill(b"gzip of a").await);
-    let (account, environment) = (&opened.rows.account, &opened.rows.environment);
-    let past = opened.catalogue.past_versions(account, environment, 1, 0).await.expect("answers");
-    let derived: Vec<_> = past.iter().flat_map(|version| &version.derived).collect();
-    assert_eq!((past.len(), derived), (1, vec![&Derived { coding: Coding::Brotli, blob: blob(b"br of a") }]));
+    let old = opened.version("/a", b"1", Visibility::Public).await;
+    let new = opened.version("/a", b"2", Visibility::Public).await;
+    let other = opened.version("/b", b"3", Visibility::Public).await;
+    let first = opened.deploy(None, &[&old, &other], 100).await.build.build;
+    let second = opened.deploy(Some(&first), &[&new, &other], 100).await.build.build;
+    let third = opened.deploy(Some(&second), &[&new], 100).await.build.build;
+    let difference = async |live: Option<&BuildSid>, next: Option<&BuildSid>| {
+        let difference = opened.catalogue.difference(live, next).await.expect("answers");
+        (difference.removed, difference.removes_paths)
+    };
+    assert_eq!(difference(Some(&first), Some(&second)).await, (vec![old.number], false));
+    assert_eq!(difference(Some(&second), Some(&third)).await, (vec![other.number], true));
+    assert_eq!(difference(Some(&first), Some(&first)).await, (Vec::new(), false));
+    assert_eq!(difference(Some(&third), None).await, (vec![new.number], true));
+    assert_eq!(difference(None, Some(&third)).await, (Vec::new(), false));
 }
 
 impl Opened {

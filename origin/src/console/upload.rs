@@ -2,6 +2,7 @@
 
 use super::Console;
 use crate::api::{Call, Refusal};
+use crate::blobs::Declared;
 use crate::publish::{Target, UploadHead};
 use axum::Json;
 use axum::body::Body;
@@ -44,6 +45,7 @@ pub(super) async fn receive(
         visibility: head.visibility.parse().ok(),
         content_type: head.content_type,
         size,
+        declared: Declared::default(),
     };
     let mut upload = console.api.publisher.begin_upload(&call.actor, head).await?;
     let mut pieces = body.into_data_stream();

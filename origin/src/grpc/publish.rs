@@ -4,22 +4,25 @@ use super::gate::{actor, caller};
 use super::status::{self, refusal};
 use super::wait::wait_time;
 use super::{Gone, Services, send};
-use crate::blobs::BlobReader;
+use crate::blobs::{BlobReader, Declared};
 use crate::catalogue::{AssetVersion, EnvironmentRow, ServiceRow};
 use crate::publish::{
-    Bundle, BundleOf, Changes, Deployed, Planned, PublishError, SettingsChange, Target, UploadHead, Wanted,
-    representations,
+    Bundle, BundleOf, Changes, Deployed, Known, Planned, Proof, PublishError, SettingsChange, Target,
+    UploadHead, Wanted, representations,
 };
 use bytes::Bytes;
+use skerry_proto::hash::Hash;
 use skerry_proto::pointer::{StaleRule, Version};
+use skerry_proto::slices::BlobId;
 use skerry_proto::visibility::Visibility;
 use skerry_proto::wire;
 use skerry_proto::wire::publish_server::Publish;
 use skerry_proto::wire::{
     BundleHead, BundleRequest, BundleResponse, CheckRequest, CheckResponse, CommitRequest, CommitResponse,
     DeployRequest, DescribeRequest, DescribeResponse, DownloadRequest, DownloadResponse, ListRequest,
-    ListResponse, UpdateEnvironmentRequest, UpdateEnvironmentResponse, UploadRequest, UploadResponse,
-    WaitLiveRequest, WaitLiveResponse, bundle_response, deploy_request, download_response, upload_request,
+    ListResponse, ProveRequest, ProveResponse, ReuseRequest, ReuseResponse, UpdateEnvironmentRequest,
+    UpdateEnvironmentResponse, UploadRequest, UploadResponse, WaitLiveRequest, WaitLiveResponse,
+    bundle_response, deploy_request, download_response, upload_request,
 };
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -83,6 +86,7 @@ impl Publish for PublishService {
             visibility: Visibility::try_from(head.visibility).ok(),
             content_type: head.content_type,
             size: head.size,
+            declared: declared(&head.blake3, &head.sha256)?,
         };
         let upload = self.0.publisher.begin_upload(&actor, head).await;
         let mut upload = upload.map_err(status::of_publish)?;
@@ -99,6 +103,20 @@ impl Publish for PublishService {
             hash: Bytes::copy_from_slice(uploaded.blob.hash.as_bytes()),
             size: uploaded.blob.size,
         }))
+    }
+
+    async fn reuse(&self, request: Request<ReuseRequest>) -> Result<Response<ReuseResponse>, Status> {
+        let actor = actor(&request)?;
+        let ReuseRequest { target: place, assets } = request.into_inner();
+        let known = assets.into_iter().map(known).collect::<Result<Vec<_>, _>>()?;
+        let reused = self.0.publisher.reuse(&actor, &target(place), known).await;
+        let assets = reused.map_err(status::of_publish)?.into_iter().map(|reused| match reused {
+            Some((asset, version)) => {
+                wire::ReusedAsset { asset_sid: asset.into(), version_sid: version.into() }
+            }
+            None => wire::ReusedAsset::default(),
+        });
+        Ok(Response::new(ReuseResponse { assets: assets.collect() }))
     }
 
     async fn commit(&self, request: Request<CommitRequest>) -> Result<Response<CommitResponse>, Status> {
@@ -149,6 +167,15 @@ impl Publish for PublishService {
         let (tx, rx) = mpsc::channel(READ_AHEAD);
         self.0.tasks.spawn(send_asset(version, blob, tx));
         Ok(Response::new(ReceiverStream::new(rx)))
+    }
+
+    async fn prove(&self, request: Request<ProveRequest>) -> Result<Response<ProveResponse>, Status> {
+        let caller = caller(&request)?;
+        let ProveRequest { target: place, path } = request.into_inner();
+        let proof = self.0.publisher.proof(&caller.account, &target(place), &path).await;
+        let Proof { pointer, manifest, page, slice_list, keys } = proof.map_err(status::of_publish)?;
+        let key_set = keys.encode();
+        Ok(Response::new(ProveResponse { pointer: Some(pointer), manifest, page, slice_list, key_set }))
     }
 
     async fn update_environment(
@@ -246,6 +273,30 @@ impl Services {
     }
 }
 
+/// Digests that a client declares.
+fn declared(blake3: &[u8], sha256: &[u8]) -> Result<Declared, Status> {
+    let invalid = || refusal(Code::InvalidArgument, "invalid_digest", "a declared digest has 32 bytes");
+    let digest = |bytes: &[u8]| match bytes {
+        [] => Ok(None),
+        bytes => <[u8; 32]>::try_from(bytes).map(Some).map_err(|_| invalid()),
+    };
+    Ok(Declared { blake3: digest(blake3)?.map(Hash::from), sha256: digest(sha256)?.into_iter().collect() })
+}
+
+fn known(asset: wire::KnownAsset) -> Result<Known, Status> {
+    let blob = asset.blob.as_ref().map(|blob| (Hash::try_from(&blob.hash[..]), blob.size));
+    let Some((Ok(hash), size)) = blob else {
+        let message = "what is to be reused is named by the 32 bytes of its BLAKE3 hash, and its size";
+        return Err(refusal(Code::InvalidArgument, "invalid_digest", message));
+    };
+    Ok(Known {
+        visibility: Visibility::try_from(asset.visibility).ok(),
+        path: asset.path,
+        content_type: asset.content_type,
+        blob: BlobId { hash, size },
+    })
+}
+
 /// A rule that a client set, or `None` for one that stays.
 fn stale_rule(rule: Option<wire::StaleRule>) -> Result<Option<StaleRule>, Status> {
     let rule = rule.map(|rule| StaleRule::try_from(Some(rule))).transpose();
@@ -326,7 +377,7 @@ fn asset(version: AssetVersion) -> wire::Asset {
     }
 }
 
-fn target(target: Option<wire::Target>) -> Target {
+pub(super) fn target(target: Option<wire::Target>) -> Target {
     let target = target.unwrap_or_default();
     Target { service: target.service, environment: target.environment }
 }

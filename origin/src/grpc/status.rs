@@ -43,6 +43,16 @@ pub(super) fn of_publish(error: PublishError) -> Status {
         PublishError::NotCompleted { .. } => refusal(Code::FailedPrecondition, "not_completed", &message),
         PublishError::NothingBefore => refusal(Code::FailedPrecondition, "nothing_before", &message),
         PublishError::Taken(_) => refusal(Code::AlreadyExists, "taken", &message),
+        PublishError::NoDomain { .. } => refusal(Code::NotFound, "not_found", &message),
+        PublishError::NoEnvironment { .. } => refusal(Code::FailedPrecondition, "no_environment", &message),
+        PublishError::InvalidDomain { .. } => refusal(Code::InvalidArgument, "invalid_domain", &message),
+        PublishError::TooManyDomains { .. } => refusal(Code::ResourceExhausted, "too_many_domains", &message),
+        PublishError::NotProven { .. } => refusal(Code::FailedPrecondition, "not_proven", &message),
+        PublishError::Held { .. } => refusal(Code::AlreadyExists, "domain_held", &message),
+        PublishError::Dns(error) => {
+            tracing::warn!(error = cause::chain(&error), "the proof of a domain cannot be looked for");
+            refusal(Code::Unavailable, "dns", &message)
+        }
         PublishError::IsLive => refusal(Code::FailedPrecondition, "live", &message),
         PublishError::NothingToCommit => refusal(Code::InvalidArgument, "nothing_to_commit", &message),
         PublishError::Superseded => refusal(Code::Aborted, "superseded", &message),
@@ -105,9 +115,14 @@ pub(super) fn of_blob(error: BlobError) -> Status {
         BlobError::TooLong { .. } | BlobError::TooShort { .. } => {
             refusal(Code::InvalidArgument, "size_mismatch", &message)
         }
+        BlobError::OtherDigest { .. } => refusal(Code::InvalidArgument, "digest_mismatch", &message),
         BlobError::Damaged { hash, what } => {
             tracing::error!(%hash, what, "a blob is damaged");
-            refusal(Code::DataLoss, "damaged", "the blob is damaged at the origin; upload it again")
+            refusal(
+                Code::DataLoss,
+                "damaged",
+                "the blob is damaged at the origin; upload it again, such as with: skerry put --resend",
+            )
         }
         BlobError::Io(error) => internal(&error),
     }

@@ -29,8 +29,9 @@ use tonic::{Code, Request, Response, Status, Streaming};
 /// Messages between the task and the socket.
 const QUEUE: usize = 16;
 
-/// Pointers in one part of a snapshot: about 200 KB.
+/// Pointers in one part of a snapshot: about 200 KB; and their bytes, for those with many names. An edge takes 4 MiB.
 const SNAPSHOT_PART: usize = 500;
+const SNAPSHOT_PART_SIZE: usize = 2 << 20;
 
 /// Accounts in one part of the secrets: about 3 KB each at most.
 const SECRETS_PART: usize = 500;
@@ -236,8 +237,14 @@ impl Outbound<'_> {
         self.send_all_secrets().await?;
         let mut rest = pointers.into_iter().peekable();
         loop {
-            let part = rest.by_ref().take(SNAPSHOT_PART).map(|pointer| signed(&pointer));
-            let pointers = part.collect::<Result<Vec<_>, _>>()?;
+            let (mut pointers, mut size) = (Vec::new(), 0);
+            while pointers.len() < SNAPSHOT_PART
+                && size < SNAPSHOT_PART_SIZE
+                && let Some(pointer) = rest.next()
+            {
+                size += pointer.len();
+                pointers.push(signed(&pointer)?);
+            }
             let last = rest.peek().is_none();
             if last {
                 // Before the edge can answer it.

@@ -14,8 +14,9 @@ use crate::sid::{AccountSid, BuildSid, ServiceSid};
 use skerry_proto::hash::Hash;
 use skerry_proto::manifest;
 use skerry_proto::paging::Documents;
+use skerry_proto::slices::BlobId;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// Bytes of dependencies at most; they are kept, and shown again.
 const DEPENDENCIES_SIZE_MAX: usize = 64 << 10;
@@ -117,16 +118,21 @@ impl Publisher {
 
     async fn make(&self, account: &AccountSid, build: &BuildSid) -> Result<(), PublishError> {
         let catalogue = &self.shared.catalogue;
-        self.derive(account, &catalogue.build_versions(build).await?).await?;
+        let cpu_time = self.derive(account, &catalogue.build_versions(build).await?).await;
         // Read again: now with what was derived.
         let versions: Arc<[AssetVersion]> = catalogue.build_versions(build).await?.into();
+        let unfinished = self.unfinished(&versions, cpu_time);
         let site_file = self.site_file(&versions).await?;
-        let documents = self.write_build(versions, site_file).await?;
+        let documents = self.write_build(versions, site_file, unfinished).await?;
         let now = unix_seconds(SystemTime::now());
-        Ok(catalogue.complete_build(account, build, &documents, now).await?)
+        catalogue.complete_build(account, build, &documents, now).await?;
+        if unfinished.is_some() {
+            self.shared.unfinished.notify_one();
+        }
+        Ok(())
     }
 
-    /// Writes the manifest of a build, on a thread that may block and compute.
+    /// Writes the manifest of a build, on a thread that may block and compute. `unfinished`: coded forms are to join it later.
     ///
     /// # Errors
     /// [`PublishError::Refused`] when the site file names what the build does not have, [`PublishError::Document`],
@@ -135,6 +141,7 @@ impl Publisher {
         &self,
         versions: Arc<[AssetVersion]>,
         site_file: SiteFile,
+        unfinished: Option<Duration>,
     ) -> Result<BuildDocuments, PublishError> {
         let publisher = self.clone();
         let work = tokio::task::spawn_blocking(move || {
@@ -144,7 +151,7 @@ impl Publisher {
                 return Err(PublishError::Refused(missing));
             }
             let (manifest, pages) = publisher.store_all(&manifest::write(&entries, &site_file.rules)?)?;
-            Ok(BuildDocuments { manifest, pages, derived: derived(&entries) })
+            Ok(BuildDocuments { manifest, pages, derived: derived(&entries), unfinished })
         });
         work.await.unwrap_or(Err(PublishError::Stopping))
     }
@@ -158,8 +165,13 @@ impl Publisher {
 
     /// What the site file of a build declares; nothing without one.
     pub(super) async fn site_file(&self, build: &[AssetVersion]) -> Result<SiteFile, PublishError> {
-        let Some(version) = site_file::find(build) else { return Ok(SiteFile::default()) };
-        let blob = self.shared.blobs.open_blob(version.blob.id).await?;
+        self.read_site_file(site_file::find(build).map(|version| version.blob.id)).await
+    }
+
+    /// What a site file declares; nothing without one.
+    pub(super) async fn read_site_file(&self, blob: Option<BlobId>) -> Result<SiteFile, PublishError> {
+        let Some(blob) = blob else { return Ok(SiteFile::default()) };
+        let blob = self.shared.blobs.open_blob(blob).await?;
         let work = tokio::task::spawn_blocking(move || Ok(SiteFile::parse(&blob.verified()?)?));
         work.await.unwrap_or(Err(PublishError::Stopping))
     }

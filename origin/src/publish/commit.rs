@@ -8,7 +8,7 @@ use super::{Place, PublishError, Publisher, Target, contents, unix_seconds};
 use crate::catalogue::{Actor, AssetVersion, NewBuild};
 use crate::sid::BuildSid;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// What a commit changes.
 #[derive(Debug, Clone, Default)]
@@ -39,11 +39,11 @@ impl Publisher {
         self.to_the_end(async move {
             // Takes longest, and needs no turn.
             let added = publisher.shared.catalogue.versions(&place.service, &changes.versions).await?;
-            publisher.derive(&actor.account, &added).await?;
+            let cpu_time = publisher.derive(&actor.account, &added).await;
             let _turn = publisher.turn(&place.environment.sid).await?;
             // Read again: what was live may have changed while this waited.
             let place = publisher.place(&actor.account, &target).await?;
-            publisher.commit_in_turn(&actor, place, &changes).await
+            publisher.commit_in_turn(&actor, place, &changes, cpu_time).await
         })
         .await
     }
@@ -53,17 +53,21 @@ impl Publisher {
         actor: &Actor,
         place: Place,
         changes: &Changes,
+        cpu_time: Duration,
     ) -> Result<Deployed, PublishError> {
         let shared = &self.shared;
         let live = self.live_versions(&place.environment).await?;
-        let before = self.before(&live).await;
+        // One that cannot be read any more must not stand in the way of its own removal.
+        let rules_before = self.site_file(&live).await.unwrap_or_default().rules;
         let added = shared.catalogue.versions(&place.service, &changes.versions).await?;
         let limits = self.limits(&place.service).await?.limits;
         let versions: Arc<[AssetVersion]> =
-            contents::apply(live, added, &changes.versions, &changes.removed_paths, &limits)?.into();
+            contents::apply(live.clone(), added, &changes.versions, &changes.removed_paths, &limits)?.into();
+        let difference = contents::difference(&live, &versions);
         let site_file = self.site_file(&versions).await?;
         let rules = site_file.rules.clone();
-        let documents = self.write_build(Arc::clone(&versions), site_file).await?;
+        let unfinished = self.unfinished(&versions, cpu_time);
+        let documents = self.write_build(Arc::clone(&versions), site_file, unfinished).await?;
         let new = NewBuild {
             build: BuildSid::random()?,
             service: place.service,
@@ -73,8 +77,13 @@ impl Publisher {
             runtime: String::new(),
             created_at: unix_seconds(SystemTime::now()),
         };
-        let (build, manifest) = (Some(new.build.clone()), Some(documents.manifest.id));
-        let next = Next { build, manifest, versions, rules };
-        self.deploy_in_turn(actor, place.environment, &before, next, Some((&new, &documents))).await
+        let build = Some(new.build.clone());
+        let next = Next { build, rules, rules_before, difference, versions: Some(versions) };
+        let made = Some((&new, &documents));
+        let deployed = self.deploy_in_turn(actor, place.environment, next, made).await?;
+        if unfinished.is_some() {
+            self.shared.unfinished.notify_one();
+        }
+        Ok(deployed)
     }
 }

@@ -15,6 +15,11 @@ pub fn choose(given: &str, path: &str, first_bytes: &[u8]) -> Option<String> {
     Some(by_extension(path).unwrap_or_else(|| by_content(first_bytes).to_owned()))
 }
 
+/// Whether [`choose`] looks at the first bytes.
+pub(super) fn needs_bytes(given: &str, path: &str) -> bool {
+    given.is_empty() && by_extension(path).is_none()
+}
+
 fn by_extension(path: &str) -> Option<String> {
     let name = path.rsplit('/').next().unwrap_or(path);
     let (_, extension) = name.rsplit_once('.')?;

@@ -3,7 +3,7 @@
 use super::PublishError;
 use super::fault::{AssetClass, Fault, check_count};
 use super::site_file::is_site_file;
-use crate::catalogue::AssetVersion;
+use crate::catalogue::{AssetVersion, Difference};
 use crate::config::Limits;
 use skerry_proto::visibility::Visibility;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -42,6 +42,17 @@ pub(super) fn apply(
     }
     versions.extend(added.into_iter().map(|version| (version.path.as_str().to_owned(), version)));
     Ok(versions.into_values().collect())
+}
+
+/// What the next build changes of what is live.
+pub(super) fn difference(live: &[AssetVersion], next: &[AssetVersion]) -> Difference {
+    let numbers: HashSet<i64> = next.iter().map(|version| version.number).collect();
+    let paths: HashSet<&str> = next.iter().map(|version| version.path.as_str()).collect();
+    let removed = live.iter().map(|version| version.number).filter(|number| !numbers.contains(number));
+    Difference {
+        removed: removed.collect(),
+        removes_paths: live.iter().any(|version| !paths.contains(version.path.as_str())),
+    }
 }
 
 /// Paths of a class that stay as they are or are replaced by one of the same class, and paths that are new to it. The site file counts
@@ -101,6 +112,7 @@ pub(super) mod tests {
             content_type: "text/plain".into(),
             blob: StoredBlob { id: BlobId::of(&number.to_be_bytes()), sha256: [0; 32] },
             derived: Vec::new(),
+            tried: Vec::new(),
             created_at: number,
         }
     }

@@ -5,16 +5,14 @@
 
 use super::pointer::Subject;
 use super::site_file::may_show_older;
-use super::{PublishError, Publisher, Target, history, unix_seconds};
+use super::{Place, PublishError, Publisher, Target, history, unix_seconds};
 use crate::catalogue::{
-    Actor, AssetVersion, BuildDocuments, DeployOutcome, Document, EnvironmentRow, NewBuild, NewDeployment,
-    PastVersion,
+    Actor, AssetVersion, BuildDocuments, DeployOutcome, Difference, Document, EnvironmentRow, NewBuild,
+    NewDeployment, PastVersion,
 };
 use crate::sid::{BuildSid, DeploymentSid, EnvironmentSid};
 use skerry_proto::pointer::Version;
 use skerry_proto::rules::SiteRules;
-use skerry_proto::slices::BlobId;
-use std::collections::HashSet;
 use std::sync::{Arc, PoisonError};
 use std::time::SystemTime;
 use tokio::sync::OwnedMutexGuard;
@@ -36,22 +34,17 @@ pub(crate) struct Deployed {
     pub(crate) domain: String,
 }
 
-/// What an environment is about to show.
+/// What an environment is about to show, and what that changes.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Next {
     pub(super) build: Option<BuildSid>,
-    pub(super) manifest: Option<BlobId>,
-    pub(super) versions: Arc<[AssetVersion]>,
+    /// What the build declares.
     pub(super) rules: SiteRules,
-}
-
-/// What an environment shows.
-#[derive(Debug)]
-pub(super) struct Before {
-    rules: SiteRules,
-    paths: HashSet<String>,
-    /// Date of the youngest version.
-    modified_last: Option<i64>,
+    /// What the one declared that is live.
+    pub(super) rules_before: SiteRules,
+    pub(super) difference: Difference,
+    /// All versions of a build that was just made. Of another one, those are read that matter.
+    pub(super) versions: Option<Arc<[AssetVersion]>>,
 }
 
 /// Which build is to be deployed.
@@ -92,34 +85,39 @@ impl Publisher {
                 }
                 Wanted::Nothing => None,
             };
-            let next = match build {
-                Some(build) => {
-                    let details = catalogue.build(&place.service, &build).await?;
-                    let name = build.clone();
-                    let details = details.ok_or(PublishError::Unknown { noun: "build", name })?;
-                    let manifest = catalogue.build_manifest(&place.service, &build).await?;
-                    let manifest = manifest.ok_or(PublishError::NotCompleted { build })?;
-                    let versions: Arc<[AssetVersion]> = catalogue.build_versions(&details.sid).await?.into();
-                    let rules = publisher.site_file(&versions).await?.rules;
-                    Next { build: Some(details.sid), manifest: Some(manifest), versions, rules }
-                }
-                None => Next::default(),
+            let build = match build {
+                Some(build) => Some(publisher.completed(&place, build).await?),
+                None => None,
             };
-            let live = publisher.live_versions(&place.environment).await?;
-            let before = publisher.before(&live).await;
-            publisher.deploy_in_turn(&actor, place.environment, &before, next, None).await
+            let live = place.environment.live_build.as_ref();
+            let next = Next {
+                rules: publisher.rules(build.as_ref()).await?,
+                // One that cannot be read any more must not stand in the way of its own removal.
+                rules_before: publisher.rules(live).await.unwrap_or_default(),
+                difference: catalogue.difference(live, build.as_ref()).await?,
+                build,
+                versions: None,
+            };
+            publisher.deploy_in_turn(&actor, place.environment, next, None).await
         })
         .await
     }
 
-    /// What an environment shows with these versions.
-    pub(super) async fn before(&self, live: &[AssetVersion]) -> Before {
-        Before {
-            // One that cannot be read any more must not stand in the way of its own removal.
-            rules: self.site_file(live).await.unwrap_or_default().rules,
-            paths: live.iter().map(|version| version.path.to_string()).collect(),
-            modified_last: live.iter().map(|version| version.created_at).max(),
+    /// A build of a place's service that can be deployed.
+    async fn completed(&self, place: &Place, build: String) -> Result<BuildSid, PublishError> {
+        let details = self.shared.catalogue.build(&place.service, &build).await?;
+        let Some(details) = details else { return Err(PublishError::Unknown { noun: "build", name: build }) };
+        match self.shared.catalogue.build_manifest(&place.service, &build).await? {
+            Some(_) => Ok(details.sid),
+            None => Err(PublishError::NotCompleted { build }),
         }
+    }
+
+    /// What a build declares; nothing without one.
+    async fn rules(&self, build: Option<&BuildSid>) -> Result<SiteRules, PublishError> {
+        let Some(build) = build else { return Ok(SiteRules::default()) };
+        let site_file = self.shared.catalogue.build_site_file(build).await?;
+        Ok(self.read_site_file(site_file).await?.rules)
     }
 
     /// Makes an environment, whose turn the caller has, show what comes next. A build that was just made comes along, to be added in
@@ -128,7 +126,6 @@ impl Publisher {
         &self,
         actor: &Actor,
         environment: EnvironmentRow,
-        before: &Before,
         next: Next,
         made: Option<(&NewBuild, &BuildDocuments)>,
     ) -> Result<Deployed, PublishError> {
@@ -137,11 +134,22 @@ impl Publisher {
         // The deployment that is being made is one of the ten.
         let number_min = environment.deployment_number + 2 - RETAINED_COUNT;
         let made_min = now - RETAINED_SECONDS;
-        let past = shared.catalogue.past_versions(&actor.account, &environment.sid, number_min, made_min);
-        let (history, pages) = self.write_history(past.await?, Arc::clone(&next.versions)).await?;
-        let shown: HashSet<&str> = next.versions.iter().map(|version| version.path.as_str()).collect();
-        let has_removed = before.paths.iter().any(|path| !shown.contains(path.as_str()));
-        let may_show_older = may_show_older(&before.rules, &next.rules, has_removed);
+        let catalogue = &shared.catalogue;
+        let (account, removed) = (&actor.account, &next.difference.removed);
+        let past = catalogue.past_versions(account, &environment.sid, number_min, made_min, removed).await?;
+        let versions: Arc<[AssetVersion]> = match (next.versions, &next.build) {
+            (Some(versions), _) => versions,
+            (None, Some(build)) if !past.is_empty() => {
+                catalogue.build_versions_like(account, build, &past).await?.into()
+            }
+            (None, _) => Arc::default(),
+        };
+        let (history, pages) = self.write_history(past, versions).await?;
+        let may_show_older = may_show_older(&next.rules_before, &next.rules, next.difference.removes_paths);
+        let older_than = match &environment.live_build {
+            Some(live) if may_show_older => catalogue.modified_last(live).await?,
+            _ => None,
+        };
         let new = NewDeployment {
             account: actor.account.clone(),
             environment: environment.sid,
@@ -149,11 +157,9 @@ impl Publisher {
             deployment: DeploymentSid::random()?,
             replaces: environment.live_build,
             build: next.build,
-            versions: next.versions.iter().map(|version| version.number).collect(),
-            manifest: next.manifest,
             history,
             pages,
-            older_than: before.modified_last.filter(|_| may_show_older),
+            older_than,
             created_at: now,
         };
         let subject = Subject { account: &new.account, environment: &new.environment, domain: &new.domain };

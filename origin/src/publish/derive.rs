@@ -1,88 +1,65 @@
-//! Derived representations: coded forms of what a publication adds, made before it waits for its turn. The bytes as uploaded stay.
+//! Derived representations: coded forms of what a build shows. The bytes as uploaded stay, and wait for none of them for long.
 //!
-//! Each blob is coded once for an account, however often it is published; what came of it is in the catalogue. A build names what the catalogue
-//! knows when it is made, so forms that are ready later join it with a later manifest.
+//! A build that is made waits a moment for the forms that it lacks, and then shows what there is; the rest joins it with a later
+//! manifest (`later`). Which forms a version has, and which were tried, is one answer of the catalogue, so a manifest never lacks a
+//! form without a note that it is to join. Each blob is coded once for an account, however often it is published.
 
-use super::{PublishError, Publisher, unix_seconds};
-use crate::blobs::{BlobReader, StoredBlob};
-use crate::catalogue::{AssetVersion, Derivation, Derived};
+mod code;
+mod later;
+
+pub(super) use code::InFlight;
+
+use super::Publisher;
+use crate::blobs::StoredBlob;
+use crate::catalogue::{AssetVersion, Derived};
+use crate::cause;
 use crate::coding::{self, Coding};
+use crate::config::Compression;
 use crate::sid::AccountSid;
-use bytes::Bytes;
+use code::{Job, Pace};
 use skerry_proto::hash::Hash;
 use skerry_proto::manifest::Representation;
-use skerry_proto::slices::BlobId;
-use std::collections::{HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::SystemTime;
-use tokio::task::JoinSet;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 impl Publisher {
-    /// Makes the coded forms that versions lack. When this returns, they are durable, and known to the catalogue.
+    /// Makes the coded forms that versions lack, for as long as a build may wait for them. What is made when this returns is durable,
+    /// and known to the catalogue; what was begun goes on. The processor time that it took so far.
     ///
-    /// # Errors
-    /// Those of blob store and catalogue, [`PublishError::Coding`].
-    pub(super) async fn derive(
-        &self,
-        account: &AccountSid,
-        versions: &[AssetVersion],
-    ) -> Result<(), PublishError> {
-        let sources: HashMap<Hash, BlobId> = versions
-            .iter()
-            .filter(|version| is_derived_from(version))
-            .map(|version| version.blob.id)
-            .map(|id| (id.hash, id))
-            .collect();
-        if sources.is_empty() {
-            return Ok(());
+    /// A form that cannot be made is no reason to refuse a publication: it is tried again later.
+    pub(super) async fn derive(&self, account: &AccountSid, versions: &[AssetVersion]) -> Duration {
+        let compression = &self.shared.compression;
+        let jobs = missing(versions, compression);
+        if jobs.is_empty() || compression.wait.is_zero() {
+            return Duration::ZERO;
         }
-        let hashes: Vec<Hash> = sources.keys().copied().collect();
-        let tried = self.shared.catalogue.derivations(account, &hashes).await?;
-        let mut jobs = JoinSet::new();
-        for source in sources.into_values() {
-            let missing = missing(source.hash, &tried);
-            if !missing.is_empty() {
-                let publisher = self.clone();
-                jobs.spawn(async move { publisher.code(source, missing).await });
-            }
-        }
-        let mut derivations = Vec::new();
-        while let Some(coded) = jobs.join_next().await {
-            derivations.extend(coded.unwrap_or(Err(PublishError::Stopping))?);
-        }
-        if !derivations.is_empty() {
-            let now = unix_seconds(SystemTime::now());
-            self.shared.catalogue.add_derivations(&derivations, now).await?;
-        }
-        Ok(())
-    }
-
-    /// Codes one blob, when a processor is free for it.
-    async fn code(&self, source: BlobId, codings: Vec<Coding>) -> Result<Vec<Derivation>, PublishError> {
-        let slot = Arc::clone(&self.shared.coders).acquire_owned().await;
-        let slot = slot.map_err(|_| PublishError::Stopping)?;
-        let blob = self.shared.blobs.open_blob(source).await?;
-        let publisher = self.clone();
-        let work = tokio::task::spawn_blocking(move || {
-            let _slot = slot;
-            publisher.shared.metrics.coders.increment(1);
-            let coded = publisher.code_blocking(&blob, &codings);
-            publisher.shared.metrics.coders.decrement(1);
-            coded
-        });
-        work.await.unwrap_or(Err(PublishError::Stopping))
-    }
-
-    fn code_blocking(&self, blob: &BlobReader, codings: &[Coding]) -> Result<Vec<Derivation>, PublishError> {
-        let shared = &self.shared;
-        let (source, bytes) = (blob.id().hash, blob.verified()?);
-        let derivation = |coding: &Coding| {
-            let coded = coding.encode(&bytes).map_err(PublishError::Coding)?;
-            shared.metrics.coded(*coding, coded.is_some());
-            let blob = coded.map(|coded| shared.blobs.store(&Bytes::from(coded))).transpose()?;
-            Ok(Derivation { source, coding: *coding, blob })
+        let pace = Pace {
+            until: Instant::now() + compression.wait,
+            slots: Arc::clone(&self.shared.coders),
+            cpu_time_max: compression.build_cpu_max,
         };
-        codings.iter().map(derivation).collect()
+        let (ready, is_ready) = oneshot::channel();
+        let (publisher, account) = (self.clone(), account.clone());
+        self.shared.tasks.spawn(async move {
+            if let Err(error) = publisher.code_all(&account, jobs, pace, Some(ready)).await {
+                tracing::warn!(
+                    error = cause::chain(&error),
+                    "a compressed form cannot be made now; it is tried again"
+                );
+            }
+        });
+        // It says nothing when the origin stops, or fails before the time is over.
+        is_ready.await.unwrap_or_default()
+    }
+
+    /// Whether coded forms of these versions are to join their build later. Said with the processor time that was spent on it so far.
+    pub(super) fn unfinished(&self, versions: &[AssetVersion], cpu_time: Duration) -> Option<Duration> {
+        let compression = &self.shared.compression;
+        let has_time = cpu_time < compression.build_cpu_max;
+        (has_time && !missing(versions, compression).is_empty()).then_some(cpu_time)
     }
 }
 
@@ -103,14 +80,21 @@ pub(crate) fn representations(
     std::iter::once(identity).chain(coded).collect()
 }
 
-fn is_derived_from(version: &AssetVersion) -> bool {
-    version.visibility.is_served()
-        && (1..=coding::INPUT_SIZE_MAX).contains(&version.blob.id.size)
-        && coding::is_compressible(&version.content_type)
-}
-
-fn missing(source: Hash, tried: &HashSet<(Hash, Coding)>) -> Vec<Coding> {
-    Coding::ALL.into_iter().filter(|coding| !tried.contains(&(source, *coding))).collect()
+/// What is to be coded for versions, each blob once in each way; the smallest first, so that most are there soonest.
+fn missing(versions: &[AssetVersion], compression: &Compression) -> Vec<Job> {
+    let is_derived_from = |version: &&AssetVersion| {
+        version.visibility.is_served() && coding::is_compressible(&version.content_type)
+    };
+    let mut jobs: BTreeMap<(u64, Hash, Coding), Job> = BTreeMap::new();
+    for version in versions.iter().filter(is_derived_from) {
+        let source = version.blob.id;
+        for coding in Coding::ALL {
+            if coding.is_wanted(source.size, compression) && !version.tried.contains(&coding) {
+                jobs.insert((source.size, source.hash, coding), Job { source, coding });
+            }
+        }
+    }
+    jobs.into_values().collect()
 }
 
 #[cfg(test)]
@@ -119,6 +103,10 @@ mod tests {
     use crate::publish::contents::tests::version;
     use skerry_proto::visibility::Visibility;
 
+    fn is_derived_from(version: &AssetVersion) -> bool {
+        !missing(std::slice::from_ref(version), &Compression::default()).is_empty()
+    }
+
     #[test]
     fn only_what_is_served_and_compressible_and_not_too_large_is_coded() {
         let text = version(1, "/a", Visibility::Public);
@@ -126,9 +114,8 @@ mod tests {
         assert!(is_derived_from(&version(1, "/a", Visibility::Protected)));
         assert!(!is_derived_from(&version(1, "/a", Visibility::Private)));
         assert!(!is_derived_from(&AssetVersion { content_type: "audio/mpeg".into(), ..text.clone() }));
-        for (size, expected) in
-            [(0, false), (1, true), (coding::INPUT_SIZE_MAX, true), (coding::INPUT_SIZE_MAX + 1, false)]
-        {
+        let size_max = Compression::default().size_max;
+        for (size, expected) in [(0, false), (1, true), (size_max, true), (size_max + 1, false)] {
             let mut sized = text.clone();
             sized.blob.id.size = size;
             assert_eq!(is_derived_from(&sized), expected, "{size} bytes");
@@ -148,10 +135,18 @@ mod tests {
     }
 
     #[test]
-    fn what_was_tried_is_not_tried_again() {
-        let hash = Hash::of(b"a");
-        assert_eq!(missing(hash, &HashSet::new()), Coding::ALL);
-        let tried = HashSet::from([(hash, Coding::Brotli), (Hash::of(b"b"), Coding::Zstd)]);
-        assert_eq!(missing(hash, &tried), [Coding::Zstd, Coding::Gzip]);
+    fn a_blob_is_coded_once_the_smallest_first_and_what_was_tried_is_not_tried_again() {
+        let sized = |number, path, size| {
+            let mut version = version(number, path, Visibility::Public);
+            version.blob.id.size = size;
+            version
+        };
+        let tried = AssetVersion { tried: vec![Coding::Brotli], ..sized(1, "/large", 9000) };
+        let done = AssetVersion { tried: Coding::ALL.to_vec(), ..sized(2, "/done", 10) };
+        let versions = [tried, done, sized(3, "/small", 100), sized(3, "/again", 100)];
+        let jobs = missing(&versions, &Compression::default());
+        let found: Vec<_> = jobs.iter().map(|job| (job.source.size, job.coding)).collect();
+        let small = Coding::ALL.map(|coding| (100, coding));
+        assert_eq!(found, [&small[..], &[(9000, Coding::Zstd), (9000, Coding::Gzip)]].concat());
     }
 }

@@ -52,7 +52,7 @@ impl Publisher {
         .await
     }
 
-    /// Deletes an environment with all that it has. Its domain shows nothing from then on.
+    /// Deletes an environment with all that it has. Its names are those of nobody from then on.
     ///
     /// # Errors
     /// [`PublishError::NotFound`], [`PublishError::Catalogue`].
@@ -67,7 +67,7 @@ impl Publisher {
             let pointer = |version| {
                 let (environment, domain) = (&environment.sid, environment.domain_name.as_str());
                 let subject = Subject { account: &actor.account, environment, domain };
-                publisher.signed_pointer(subject, version, &Standing::default(), now)
+                publisher.signed_pointer(subject, version, &Standing::deleted(), now)
             };
             let catalogue = &publisher.shared.catalogue;
             match catalogue.delete_environment(&actor, &environment, now, pointer).await? {

@@ -36,6 +36,8 @@ impl Publisher {
             modified_floor: standing.modified_floor,
             issued_at,
             url_keys: standing.url_keys.clone(),
+            aliases: standing.aliases.clone(),
+            deleted: standing.is_deleted,
         };
         pointer.sign(&self.shared.keys.signing).encode_to_vec()
     }

@@ -8,7 +8,7 @@ use super::site_file::{self, SiteFile, is_site_file};
 use super::turns::Turn;
 use super::upload::{UploadCount, outcome_of};
 use super::{Fault, PublishError, Publisher, unix_seconds};
-use crate::blobs::BlobUpload;
+use crate::blobs::{BlobUpload, Declared};
 use crate::catalogue::{Actor, ContentVersion, Kind, NewContentVersion};
 use crate::config::Limits;
 use crate::metrics::UploadOutcome;
@@ -31,6 +31,8 @@ pub(crate) struct Said {
     pub(crate) visibility: Visibility,
     /// Empty: by extension, else by content.
     pub(crate) content_type: String,
+    /// Digests of the bytes, as far as the client knows them.
+    pub(crate) declared: Declared,
 }
 
 /// The bytes of a version on their way. Dropping it leaves nothing behind.
@@ -103,8 +105,9 @@ impl Part {
     }
 
     async fn store(self, actor: Actor, said: Said) -> Result<ContentVersion, PublishError> {
-        let Self { publisher, first_bytes, blob, mut count, limits, _permit, .. } = self;
-        let Said { kind, parent, path, visibility, content_type } = said;
+        let Self { publisher, first_bytes, mut blob, mut count, limits, _permit, .. } = self;
+        let Said { kind, parent, path, visibility, content_type, declared } = said;
+        blob.declare(declared);
         let stored = async {
             let visibility = site_file::visibility(path.as_str(), visibility);
             let mut faults = check_asset(path.as_str(), visibility, count.bytes, &limits);

@@ -1,10 +1,10 @@
 //! Services: made, changed and deleted by their owner.
 
 use super::pointer::Subject;
-use super::{PublishError, Publisher, unix_seconds};
+use super::{PublishError, Publisher, pick, unix_seconds};
 use crate::catalogue::{Actor, ServiceChange, ServiceDetails, Standing};
 use crate::secret::random;
-use crate::sid::{EnvironmentSid, ServiceSid};
+use crate::sid::{AccountSid, EnvironmentSid, ServiceSid};
 use std::time::SystemTime;
 
 /// Characters of a unique name at most.
@@ -18,6 +18,8 @@ const LABEL_NAME_MAX: usize = 63 - 4 - 16 - 2;
 
 /// Digits that are tried: some may be taken.
 const DIGITS_TRIES: usize = 64;
+
+const TAKEN: PublishError = PublishError::Taken("Service with this UniqueName already exists.");
 
 impl Publisher {
     /// Makes a service without environments.
@@ -35,7 +37,7 @@ impl Publisher {
         let catalogue = &self.shared.catalogue;
         for _ in 0..DIGITS_TRIES {
             if catalogue.service(&actor.account, unique_name).await?.is_some() {
-                return Err(PublishError::Taken("Service with this UniqueName already exists."));
+                return Err(TAKEN);
             }
             let digits = u16::from_be_bytes(random::<2>()?) % 10_000;
             let domain_base = format!("{}-{digits:04}", label(unique_name));
@@ -49,10 +51,28 @@ impl Publisher {
         Err(PublishError::Busy)
     }
 
-    /// Changes what is not its name.
+    /// The service of this SID or unique name, or the only one there is.
     ///
     /// # Errors
-    /// [`PublishError::Invalid`], [`PublishError::NotFound`], [`PublishError::Catalogue`].
+    /// [`PublishError::NotFound`], [`PublishError::Ambiguous`], [`PublishError::Catalogue`].
+    pub(crate) async fn service(
+        &self,
+        account: &AccountSid,
+        name: &str,
+    ) -> Result<ServiceDetails, PublishError> {
+        let catalogue = &self.shared.catalogue;
+        if !name.is_empty() {
+            let found = catalogue.service(account, name).await?;
+            return found.ok_or_else(|| PublishError::NotFound { noun: "service", name: name.to_owned() });
+        }
+        let services = catalogue.named_services(account).await?;
+        Ok(pick("service", services, name, |_| false)?.service)
+    }
+
+    /// Changes settings and names. The domains of its environments stay what they are.
+    ///
+    /// # Errors
+    /// [`PublishError::Invalid`], [`PublishError::NotFound`], [`PublishError::Taken`], [`PublishError::Catalogue`].
     pub(crate) async fn update_service(
         &self,
         actor: &Actor,
@@ -60,12 +80,19 @@ impl Publisher {
         change: ServiceChange,
     ) -> Result<ServiceDetails, PublishError> {
         check_settings(&change)?;
+        change.unique_name.as_deref().map_or(Ok(()), check_unique_name)?;
         let now = unix_seconds(SystemTime::now());
-        let changed = self.shared.catalogue.update_service(actor, service, &change, now).await?;
-        changed.ok_or_else(|| PublishError::NotFound { noun: "service", name: service.to_string() })
+        let catalogue = &self.shared.catalogue;
+        if let Some(changed) = catalogue.update_service(actor, service, &change, now).await? {
+            return Ok(changed);
+        }
+        match catalogue.service(&actor.account, service.as_str()).await? {
+            Some(_) => Err(TAKEN),
+            None => Err(PublishError::NotFound { noun: "service", name: service.to_string() }),
+        }
     }
 
-    /// Deletes a service with all that it has. Its domains show nothing from then on.
+    /// Deletes a service with all that it has. The names of its environments are those of nobody from then on.
     ///
     /// # Errors
     /// [`PublishError::NotFound`], [`PublishError::Catalogue`].
@@ -79,7 +106,7 @@ impl Publisher {
             let now = unix_seconds(SystemTime::now());
             let pointer = |environment: &EnvironmentSid, domain: &str, version| {
                 let subject = Subject { account: &actor.account, environment, domain };
-                publisher.signed_pointer(subject, version, &Standing::default(), now)
+                publisher.signed_pointer(subject, version, &Standing::deleted(), now)
             };
             match publisher.shared.catalogue.delete_service(&actor, &service, now, pointer).await? {
                 true => Ok(()),

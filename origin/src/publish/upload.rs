@@ -5,7 +5,7 @@ use super::fault::check_asset;
 use super::site_file::{self, SiteFile, is_site_file};
 use super::turns::Turn;
 use super::{Fault, PublishError, Publisher, Target, unix_seconds};
-use crate::blobs::BlobUpload;
+use crate::blobs::{BlobUpload, Declared};
 use crate::catalogue::{Actor, NewVersion};
 use crate::metrics::UploadOutcome;
 use crate::sid::{AssetSid, ServiceSid, VersionSid};
@@ -28,6 +28,8 @@ pub(crate) struct UploadHead {
     /// Empty: by extension, else by content.
     pub(crate) content_type: String,
     pub(crate) size: u64,
+    /// Digests of the bytes, as far as the client knows them.
+    pub(crate) declared: Declared,
 }
 
 /// What was stored.
@@ -118,7 +120,8 @@ impl Publisher {
             return Err(PublishError::Refused(faults));
         }
         let permit = self.upload_turn().await?;
-        let blob = self.shared.blobs.begin(head.size).await?;
+        let mut blob = self.shared.blobs.begin(head.size).await?;
+        blob.declare(head.declared);
         Ok((place.service, path, visibility, head.content_type, blob, permit))
     }
 }
@@ -194,16 +197,23 @@ pub(super) fn outcome_of(error: &PublishError) -> UploadOutcome {
         | PublishError::NotCompleted { .. }
         | PublishError::NothingBefore
         | PublishError::Taken(_)
+        | PublishError::NoDomain { .. }
+        | PublishError::NoEnvironment { .. }
+        | PublishError::InvalidDomain { .. }
+        | PublishError::TooManyDomains { .. }
+        | PublishError::NotProven { .. }
+        | PublishError::Held { .. }
         | PublishError::IsLive
         | PublishError::NothingToCommit
         | PublishError::Superseded
         | PublishError::Busy
-        | PublishError::Blob(BlobError::TooLong { .. } | BlobError::TooShort { .. }) => {
-            UploadOutcome::Refused
-        }
+        | PublishError::Blob(
+            BlobError::TooLong { .. } | BlobError::TooShort { .. } | BlobError::OtherDigest { .. },
+        ) => UploadOutcome::Refused,
         PublishError::Stopping
         | PublishError::Blob(BlobError::NoSpace | BlobError::Io(_) | BlobError::Damaged { .. })
         | PublishError::Catalogue(_)
+        | PublishError::Dns(_)
         | PublishError::Document(_)
         | PublishError::Coding(_)
         | PublishError::Keys(_)

@@ -13,7 +13,7 @@ async fn listed(served: &Served) -> Vec<String> {
 }
 
 fn head(path: &str, visibility: i32, size: u64) -> UploadHead {
-    UploadHead { target: None, path: path.into(), visibility, content_type: String::new(), size }
+    UploadHead { path: path.into(), visibility, size, ..UploadHead::default() }
 }
 
 fn files_under(folder: &Path) -> usize {

@@ -158,7 +158,8 @@ async fn nothing_is_derived_from_what_is_private() {
     let follower = Follower::start().await;
     let version = follower.version("/a.txt", &text(1), Visibility::Private).await;
     follower.served.commit(&[&version], &[]).await.expect("commits");
-    let coded = Coding::Gzip.encode(&text(1)).expect("codes").expect("smaller");
+    let coded =
+        Coding::Gzip.encode(&text(1), &crate::Compression::default()).expect("codes").expect("smaller");
     let status = follower.served.fill(&follower.edge, BlobId::of(&coded)).await.expect_err("not there");
     assert_eq!(status.code(), Code::NotFound);
     let request = as_account(&follower.served.account, ListRequest { target: None });

@@ -43,6 +43,7 @@ async fn an_upload_under_way_finishes_when_the_origin_stops() {
         visibility: Visibility::Public.into(),
         content_type: String::new(),
         size: 2,
+        ..UploadHead::default()
     };
     let send = async |kind| tx.send(UploadRequest { kind: Some(kind) }).await.expect("taken");
     send(upload_request::Kind::Head(head)).await;
@@ -72,6 +73,7 @@ async fn an_upload_whose_client_goes_away_leaves_nothing_behind() {
         visibility: Visibility::Public.into(),
         content_type: String::new(),
         size: 2,
+        ..UploadHead::default()
     };
     tx.send(UploadRequest { kind: Some(upload_request::Kind::Head(head)) }).await.expect("taken");
     let mut client = served.publish().await;

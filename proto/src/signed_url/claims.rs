@@ -62,10 +62,12 @@ impl Claims {
         if raw.cdniv.unwrap_or(1) != 1 || raw.cdnistt.unwrap_or(0) != 0 || !raw.others.is_empty() {
             return Err(TokenError::Claim);
         }
+        let is_us =
+            |name: &String| name == parties.audience || parties.aliases.iter().any(|alias| **alias == **name);
         let is_for_us = match &raw.aud {
             None => true,
-            Some(Audience::One(audience)) => audience == parties.audience,
-            Some(Audience::Several(audiences)) => audiences.iter().any(|one| one == parties.audience),
+            Some(Audience::One(audience)) => is_us(audience),
+            Some(Audience::Several(audiences)) => audiences.iter().any(is_us),
         };
         let is_by_owner = raw.iss.is_none_or(|issuer| issuer == parties.issuer);
         if !is_for_us || !is_by_owner {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 const URL: &str = "https://site.test/video/001.ts";
 const NOW: u64 = 1_700_000_000;
-const PARTIES: Parties<'_> = Parties { issuer: "AC1", audience: "site.test" };
+const PARTIES: Parties<'_> = Parties { issuer: "AC1", audience: "site.test", aliases: &[] };
 
 fn signing_key(algorithm: Algorithm) -> SigningKey {
     let pem = SigningKey::generate(algorithm).expect("randomness");
@@ -53,7 +53,7 @@ fn the_simple_example_of_the_rfc_permits_its_url_until_it_expires() {
     let text = format!(
         "{RFC_HEADER}.eyJleHAiOjE2NDY4NjczNjksImlzcyI6InVDRE4gSW5jIiwiY2RuaXVjIjoiaGFzaDpzaGEtMjU2OzJ0ZGVyZldQYTg2S3U3WW56VzUxWVVwN2RHVWpCU18zU1czRUx4NGhtV1kifQ.TaNlJM3D96i_9J9XvlICO6FUIDFTqt3E2YJkEUOLfcH0b89wYRKTbJ9Yj6h_GRgSoZoQO0cps3yUPcWGK3smCw"
     );
-    let parties = Parties { issuer: "uCDN Inc", audience: "cdni.example" };
+    let parties = Parties { issuer: "uCDN Inc", audience: "cdni.example", aliases: &[] };
     let token = Token::verify(&text, &[rfc_key()], parties).expect("valid");
     let at = Duration::from_secs;
     assert_eq!(token.permits("http://cdni.example/foo/bar", at(1_646_867_368)), Ok(()));

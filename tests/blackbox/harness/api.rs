@@ -17,6 +17,9 @@ use tokio::net::TcpStream;
 /// What separates the parts of an upload.
 const BOUNDARY: &str = "parts-of-an-upload";
 
+/// What parameters are sent as.
+const FORM: &str = "application/x-www-form-urlencoded";
+
 /// The API, and who calls it.
 #[derive(Debug, Clone)]
 pub(crate) struct Api {
@@ -66,12 +69,24 @@ impl Api {
         self.send(Method::DELETE, path, "", Vec::new())
     }
 
+    /// Calls by a method, with an empty body.
+    #[track_caller]
+    pub(crate) fn call(&self, method: &str, path: &str) -> Answer {
+        self.send(method.to_uppercase().parse().expect("a method"), path, "", Vec::new())
+    }
+
+    /// The status of an answer, whatever its body is.
+    #[track_caller]
+    pub(crate) fn status(&self, method: &str, path: &str) -> u16 {
+        let method = method.to_uppercase().parse().expect("a method");
+        let answered = block_on(self.exchange(method, path, "", Vec::new()));
+        answered.unwrap_or_else(|error| panic!("{path}: {error}")).0.status.as_u16()
+    }
+
     /// Sends parameters as a form.
     #[track_caller]
     pub(crate) fn post(&self, path: &str, parameters: &[(&str, &str)]) -> Answer {
-        let mut form = form_urlencoded::Serializer::new(String::new());
-        form.extend_pairs(parameters);
-        self.send(Method::POST, path, "application/x-www-form-urlencoded", form.finish().into_bytes())
+        self.send(Method::POST, path, FORM, form(parameters))
     }
 
     /// Makes something, which must succeed: its SID.
@@ -85,6 +100,12 @@ impl Api {
     /// Sends parts in this order.
     #[track_caller]
     pub(crate) fn upload(&self, path: &str, parts: &[Part<'_>]) -> Answer {
+        let media_type = format!("multipart/form-data; boundary={BOUNDARY}");
+        self.send(Method::POST, path, &media_type, Self::form(parts))
+    }
+
+    /// The body of an upload.
+    pub(crate) fn form(parts: &[Part<'_>]) -> Vec<u8> {
         let mut body = Vec::new();
         for (name, fields, content) in parts {
             body.extend_from_slice(
@@ -95,7 +116,7 @@ impl Api {
             body.extend_from_slice(b"\r\n");
         }
         body.extend_from_slice(format!("--{BOUNDARY}--\r\n").as_bytes());
-        self.send(Method::POST, path, &format!("multipart/form-data; boundary={BOUNDARY}"), body)
+        body
     }
 
     /// Makes an asset and a version of it: the SID of the version.
@@ -140,14 +161,42 @@ impl Api {
         (parts.headers, body)
     }
 
+    /// As [`Self::get`], for an API that may go away.
+    pub(crate) fn attempt_get(&self, path: &str) -> anyhow::Result<Answer> {
+        self.attempt(Method::GET, path, "", Vec::new())
+    }
+
+    /// As [`Self::post`], for an API that may go away.
+    pub(crate) fn attempt_post(&self, path: &str, parameters: &[(&str, &str)]) -> anyhow::Result<Answer> {
+        self.attempt(Method::POST, path, FORM, form(parameters))
+    }
+
+    /// As [`Self::upload`], for an API that may go away.
+    pub(crate) fn attempt_upload(&self, path: &str, parts: &[Part<'_>]) -> anyhow::Result<Answer> {
+        self.attempt(
+            Method::POST,
+            path,
+            &format!("multipart/form-data; boundary={BOUNDARY}"),
+            Self::form(parts),
+        )
+    }
+
     #[track_caller]
     fn send(&self, method: Method, path: &str, content_type: &str, body: Vec<u8>) -> Answer {
-        let answer = || {
-            let (parts, body) = block_on(self.exchange(method, path, content_type, body))?;
-            let body = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body)? };
-            anyhow::Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
-        };
-        answer().unwrap_or_else(|error| panic!("{path}: {error}"))
+        let answer = self.attempt(method, path, content_type, body);
+        answer.unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+
+    fn attempt(
+        &self,
+        method: Method,
+        path: &str,
+        content_type: &str,
+        body: Vec<u8>,
+    ) -> anyhow::Result<Answer> {
+        let (parts, body) = block_on(self.exchange(method, path, content_type, body))?;
+        let body = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body)? };
+        Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
     }
 
     async fn exchange(
@@ -176,6 +225,12 @@ impl Api {
         let (parts, body) = sender.send_request(request).await?.into_parts();
         Ok((parts, body.collect().await?.to_bytes()))
     }
+}
+
+fn form(parameters: &[(&str, &str)]) -> Vec<u8> {
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.extend_pairs(parameters);
+    form.finish().into_bytes()
 }
 
 impl Answer {

@@ -91,14 +91,22 @@ impl Publisher {
         announced: u64,
         content: Bytes,
     ) -> Result<wire::UploadResponse, Status> {
-        use wire::upload_request::Kind;
         let head = wire::UploadHead {
-            target: Some(wire::Target::default()),
             path: path.to_owned(),
             visibility,
-            content_type: String::new(),
             size: announced,
+            ..wire::UploadHead::default()
         };
+        self.upload_with(head, content).await
+    }
+
+    /// Uploads with any head.
+    pub(crate) async fn upload_with(
+        &self,
+        head: wire::UploadHead,
+        content: Bytes,
+    ) -> Result<wire::UploadResponse, Status> {
+        use wire::upload_request::Kind;
         let pieces: Vec<Bytes> = (0..content.len())
             .step_by(MESSAGE_SIZE)
             .map(|at| content.slice(at..content.len().min(at + MESSAGE_SIZE)))
@@ -106,6 +114,19 @@ impl Publisher {
         let kinds = std::iter::once(Kind::Head(head)).chain(pieces.into_iter().map(Kind::Data));
         let requests = tokio_stream::iter(kinds.map(|kind| wire::UploadRequest { kind: Some(kind) }));
         Ok(self.publish_client().upload(self.signed(requests)).await?.into_inner())
+    }
+
+    /// Asks for versions of bytes that the account is believed to have; whether each was made.
+    pub(crate) async fn reuse(&self, assets: &[(&str, &[u8])]) -> Result<Vec<bool>, Status> {
+        let known = |(path, content): &(&str, &[u8])| wire::KnownAsset {
+            path: (*path).to_owned(),
+            visibility: wire::Visibility::Public.into(),
+            content_type: String::new(),
+            blob: Some(skerry_proto::slices::BlobId::of(content).into()),
+        };
+        let request = wire::ReuseRequest { target: None, assets: assets.iter().map(known).collect() };
+        let answer = self.publish_client().reuse(self.signed(request)).await?.into_inner();
+        Ok(answer.assets.iter().map(|asset| !asset.version_sid.is_empty()).collect())
     }
 
     /// Makes versions current and live.

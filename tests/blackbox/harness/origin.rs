@@ -45,9 +45,16 @@ impl Origin {
     /// Makes the first account and starts.
     #[track_caller]
     pub(crate) fn start() -> Self {
+        Self::start_set("")
+    }
+
+    /// The same with further lines of configuration.
+    #[track_caller]
+    pub(crate) fn start_set(settings: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let cli = Cli::new(folder.path());
-        cli.write("origin.toml", origin_config(&folder.path().join("data"), "127.0.0.1:0").as_bytes());
+        let config = |grpc: &str| origin_config(&folder.path().join("data"), grpc, settings);
+        cli.write("origin.toml", config("127.0.0.1:0").as_bytes());
         let account = cli.run(&["origin", "init", "--config", "origin.toml", "--json"]).json();
         let said =
             |key: &str| account[key].as_str().unwrap_or_else(|| panic!("{key} in {account}")).to_owned();
@@ -55,7 +62,7 @@ impl Origin {
             (said("domain_name"), Account { sid: said("account_sid"), token: said("auth_token") });
         let (process, grpc, admin) = run_origin(folder.path());
         // From now on at the same address, so that edges find it again.
-        cli.write("origin.toml", origin_config(&folder.path().join("data"), &grpc).as_bytes());
+        cli.write("origin.toml", config(&grpc).as_bytes());
         Self { process, grpc: format!("https://{grpc}"), admin, account, domain, folder }
     }
 
@@ -101,11 +108,29 @@ impl Origin {
     }
 
     pub(crate) fn cli(&self) -> Cli {
-        Cli::new(&self.folder.path().join("scratch"))
+        self.cli_of(&self.account)
+    }
+
+    /// A shell of another account, in a folder of its own.
+    pub(crate) fn cli_of(&self, account: &Account) -> Cli {
+        Cli::new(&self.folder.path().join("scratch").join(&account.sid))
             .with("SKERRY_GRPC", self.url())
             .with("SKERRY_CA", self.ca_file().to_str().expect("UTF-8"))
-            .with("SKERRY_ACCOUNT_SID", &self.account.sid)
-            .with("SKERRY_AUTH_TOKEN", &self.account.token)
+            .with("SKERRY_ACCOUNT_SID", &account.sid)
+            .with("SKERRY_AUTH_TOKEN", &account.token)
+    }
+
+    /// The first account.
+    pub(crate) const fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// Makes another account.
+    #[track_caller]
+    pub(crate) fn another_account(&self) -> Account {
+        let made = self.cli().run(&["account", "create", "--json"]).json();
+        let said = |key: &str| made[key].as_str().unwrap_or_else(|| panic!("{key} in {made}")).to_owned();
+        Account { sid: said("account_sid"), token: said("auth_token") }
     }
 
     /// A join token, as the operator passes it on.
@@ -268,12 +293,13 @@ impl Edge {
     }
 }
 
-fn origin_config(data: &Path, grpc: &str) -> String {
+fn origin_config(data: &Path, grpc: &str, settings: &str) -> String {
     format!(
         "data = {data:?}\n\
          base_domain = \"sites.test\"\n\
          admin.addresses = [\"127.0.0.1:0\"]\n\
          api.addresses = [\"127.0.0.1:0\"]\n\
+         {settings}\n\
          [grpc]\naddresses = [\"{grpc}\"]\nnames = [\"127.0.0.1\", \"localhost\"]\n"
     )
 }
@@ -283,7 +309,7 @@ fn prepare_edge(folder: &Path, url: &str, token: &str) -> CertificateDer<'static
     let now = SystemTime::now();
     let authority = Authority::generate("a test's HTTPS authority", now).expect("randomness");
     let authority = Authority::new(&authority).expect("own authority");
-    let names = ["*.sites.test", "*.test", "localhost", "127.0.0.1"].map(str::to_owned);
+    let names = ["*.sites.test", "*.test", "music.test", "localhost", "127.0.0.1"].map(str::to_owned);
     let identity = authority.issue_server(&names, now, DAY).expect("issues");
     let write = |name: &str, content: &str| fs::write(folder.join(name), content).expect("writes");
     write("https.pem", &identity.certificate_pem());

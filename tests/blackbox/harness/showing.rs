@@ -99,7 +99,7 @@ pub(crate) fn declared(name: &str, value: &str) -> HeaderField {
 }
 
 /// The SHA-256 of some bytes.
-pub(crate) fn sha256(content: &Bytes) -> [u8; 32] {
+pub(crate) fn sha256(content: &[u8]) -> [u8; 32] {
     digest(&SHA256, content).as_ref().try_into().expect("32 bytes")
 }
 

@@ -31,7 +31,11 @@ impl Tokens {
             return Ok(Arc::clone(token));
         }
         // Outside the lock: two who come at once verify twice, and nobody waits.
-        let parties = Parties { issuer: &environment.account.sid, audience: &environment.domain };
+        let parties = Parties {
+            issuer: &environment.account.sid,
+            audience: &environment.domain,
+            aliases: &environment.aliases,
+        };
         let token = Arc::new(Token::verify(text, &environment.url_keys, parties)?);
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         recent.insert(name, Arc::clone(&token));

@@ -73,6 +73,17 @@ impl Catalogue {
         self.page(COLUMNS, "builds", "service_sid = ?1 AND is_deleted = 0", service.as_str(), wanted).await
     }
 
+    /// What a page of the list is before that begins after this build.
+    ///
+    /// # Errors
+    /// Any [`CatalogueError`].
+    pub(crate) async fn build_number(&self, build: &BuildSid) -> Result<Option<i64>, CatalogueError> {
+        Ok(sqlx::query_scalar("SELECT rowid FROM builds WHERE sid = ?1")
+            .bind(build.as_str())
+            .fetch_optional(self.reader())
+            .await?)
+    }
+
     /// A build of a service.
     ///
     /// # Errors

@@ -35,10 +35,12 @@ pub(crate) struct NewEnvironment {
     pub(crate) created_at: i64,
 }
 
-const COLUMNS: &str = "sid, unique_name, domain_suffix, domain_name, live_build_sid, created_at, updated_at";
+pub(super) const COLUMNS: &str =
+    "sid, unique_name, domain_suffix, domain_name, live_build_sid, created_at, updated_at";
 
 /// What belongs to an environment, in an order that breaks no reference.
-const DELETE: [&str; 5] = [
+const DELETE: [&str; 6] = [
+    "DELETE FROM domains WHERE environment_sid = ?1",
     "DELETE FROM variables WHERE environment_sid = ?1",
     "DELETE FROM environment_paths WHERE environment_sid = ?1",
     "DELETE FROM environment_versions WHERE environment_sid = ?1",
@@ -73,7 +75,9 @@ impl Catalogue {
         let mut transaction = self.write().await?;
         let environment: Option<EnvironmentDetails> = sqlx::query_as(AssertSqlSafe(format!(
             "INSERT INTO environments (sid, service_sid, unique_name, domain_suffix, domain_name, created_at, updated_at) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6) ON CONFLICT DO NOTHING RETURNING {COLUMNS}"
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?6 WHERE NOT EXISTS \
+                 (SELECT 1 FROM domains WHERE domain_name = ?5 AND verified_at IS NOT NULL) \
+             ON CONFLICT DO NOTHING RETURNING {COLUMNS}"
         )))
         .bind(new.sid.as_str())
         .bind(new.service.as_str())
@@ -122,7 +126,7 @@ impl Catalogue {
         .await?)
     }
 
-    /// Deletes an environment and all that it has. Edges learn that its domain shows nothing. Whether it was there.
+    /// Deletes an environment and all that it has. Edges learn that its names are those of nobody. Whether it was there.
     ///
     /// # Errors
     /// Any [`CatalogueError`].

@@ -28,16 +28,19 @@ pub(crate) struct ServiceDetails {
 /// What changes of a service; `None` stays as it is.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ServiceChange {
+    /// Only of a service that is there: a new one is given its name beside.
+    pub(crate) unique_name: Option<String>,
     pub(crate) friendly_name: Option<String>,
     pub(crate) include_credentials: Option<bool>,
     pub(crate) ui_editable: Option<bool>,
 }
 
-const COLUMNS: &str = "sid, unique_name, friendly_name, include_credentials, ui_editable, domain_base, \
+pub(super) const COLUMNS: &str = "sid, unique_name, friendly_name, include_credentials, ui_editable, domain_base, \
                        created_at, updated_at";
 
 /// What belongs to a service, in an order that breaks no reference. Environments go before, one by one.
-const DELETE_CONTENT: [&str; 8] = [
+const DELETE_CONTENT: [&str; 9] = [
+    "DELETE FROM derivations WHERE build_sid IN (SELECT sid FROM builds WHERE service_sid = ?1)",
     "DELETE FROM build_versions WHERE build_sid IN (SELECT sid FROM builds WHERE service_sid = ?1)",
     "DELETE FROM build_functions WHERE build_sid IN (SELECT sid FROM builds WHERE service_sid = ?1)",
     "DELETE FROM builds WHERE service_sid = ?1",
@@ -115,7 +118,7 @@ impl Catalogue {
         .await?)
     }
 
-    /// Changes a service; `None` when it is gone.
+    /// Changes a service; `None` when it is gone, or another one of the account has the name that it should get.
     ///
     /// # Errors
     /// Any [`CatalogueError`].
@@ -128,15 +131,16 @@ impl Catalogue {
     ) -> Result<Option<ServiceDetails>, CatalogueError> {
         let mut transaction = self.write().await?;
         let service: Option<ServiceDetails> = sqlx::query_as(AssertSqlSafe(format!(
-            "UPDATE services SET friendly_name = coalesce(?2, friendly_name), \
-             include_credentials = coalesce(?3, include_credentials), ui_editable = coalesce(?4, ui_editable), updated_at = ?5 \
-             WHERE sid = ?1 RETURNING {COLUMNS}"
+            "UPDATE OR IGNORE services SET friendly_name = coalesce(?2, friendly_name), \
+             include_credentials = coalesce(?3, include_credentials), ui_editable = coalesce(?4, ui_editable), updated_at = ?5, \
+             unique_name = coalesce(?6, unique_name) WHERE sid = ?1 RETURNING {COLUMNS}"
         )))
         .bind(service.as_str())
         .bind(&change.friendly_name)
         .bind(change.include_credentials)
         .bind(change.ui_editable)
         .bind(now)
+        .bind(&change.unique_name)
         .fetch_optional(&mut *transaction)
         .await?;
         if let Some(service) = &service {
