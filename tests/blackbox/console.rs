@@ -324,12 +324,12 @@ fn previews_are_sandboxed_for_their_owner_alone() {
 
 #[test]
 fn what_is_too_large_is_refused_before_and_while_it_is_sent() {
-    let dev = Dev::with(&["--set", "origin.limits.served_size_max=10"]);
+    let dev = Dev::with(&["--set", "origin.limits.served_size_max=200000"]);
     let page = dev.page();
-    let planned = json!({ "assets": [{ "path": "/a", "visibility": "public", "size": 11 }] });
+    let planned = json!({ "assets": [{ "path": "/a", "visibility": "public", "size": 200_001 }] });
     let refused = page.send("POST", "/console/check", planned.to_string().as_bytes());
     assert_eq!(refused.status, 413, "{refused:?}");
-    let sent = page.send("PUT", "/console/versions?path=/a&visibility=public", b"01234567890");
+    let sent = page.send("PUT", "/console/versions?path=/a&visibility=public", &[7; 200_001]);
     assert_eq!(sent.status, 413, "{sent:?}");
     let bad = page.send("PUT", "/console/versions?path=a/../b&visibility=public", b"x");
     assert_eq!(bad.status, 400, "{bad:?}");
