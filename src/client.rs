@@ -4,6 +4,7 @@ mod contents;
 mod known;
 mod live;
 mod locate;
+mod look;
 mod progress;
 mod publish;
 mod status;
@@ -14,6 +15,7 @@ pub(crate) use locate::{
     CA_FILE, CREDENTIALS_FILE, Credentials, DATA_DEFAULT, OriginOptions, Place, RUNNING_FILE, Running,
     RunningEdge, URL_KEY_FILE, account, api, read_json, trusted_certificate,
 };
+pub(crate) use look::{Warning, look};
 pub(crate) use progress::Progress;
 pub(crate) use publish::{Published, PublishedAsset, Sending, check, publish, version};
 pub(crate) use status::explain;

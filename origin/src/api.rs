@@ -39,11 +39,7 @@ mod usage;
 mod variables;
 mod versions;
 
-pub(crate) use gate::Hosts;
-pub use listen::ApiError;
-pub(crate) use listen::{acceptor, serve};
-
-use crate::blobs::BlobStore;
+pub(crate) use crate::blobs::BlobStore;
 use crate::catalogue::Catalogue;
 use crate::config::ApiConfig;
 use crate::credentials::Credentials;
@@ -53,7 +49,11 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
 use axum::{Router, middleware};
-use refusal::Refusal;
+pub(crate) use call::{Base, Call, IsOperator};
+pub(crate) use gate::Hosts;
+pub use listen::ApiError;
+pub(crate) use listen::{Connected, acceptor, serve};
+pub(crate) use refusal::Refusal;
 use routes::Routes;
 use std::sync::Arc;
 use std::time::Duration;
@@ -112,22 +112,35 @@ fn routes() -> Routes {
         .merge(audit::routes())
 }
 
-/// The API and the document of it, which anybody may read: it says what the program's source says.
-fn router(api: Api) -> Router {
+/// The resources below `/v1`, for whoever found out who calls, and what they are described by.
+fn resources() -> (Router<Api>, Vec<routes::Route>) {
     let (resources, described) = routes().into_parts();
+    let resources = resources
+        .fallback(|| async { Refusal::unknown("resource") })
+        // Forms end at `api.form_size_max`, the bytes of an upload at the limits of assets.
+        .layer(DefaultBodyLimit::disable());
+    (resources, described)
+}
+
+/// The same resources for the console, which finds out by itself who calls.
+pub(crate) fn for_console(api: Api) -> Router {
+    resources().0.with_state(api)
+}
+
+/// The API and the document of it, which anybody may read: it says what the program's source says. Beside it, on the same listener, the
+/// console.
+fn router(api: Api, console: Router) -> Router {
+    let (resources, described) = resources();
     let document = document::document(&described).to_string();
     let document = get(move || {
         let document = document.clone();
         async move { ([(CONTENT_TYPE, "application/json")], document) }
     });
-    let resources = resources
-        .fallback(|| async { Refusal::unknown("resource") })
-        // Forms end at `api.form_size_max`, the bytes of an upload at the limits of assets.
-        .layer(DefaultBodyLimit::disable())
-        .layer(middleware::from_fn_with_state(api.clone(), gate::authenticate));
+    let resources = resources.layer(middleware::from_fn_with_state(api.clone(), gate::authenticate));
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .nest("/v1", Router::new().route("/openapi.json", document).merge(resources))
+        .with_state(api.clone())
+        .merge(console)
         .layer(middleware::from_fn_with_state(api.clone(), gate::admit))
-        .with_state(api)
 }

@@ -27,6 +27,8 @@ pub struct OriginConfig {
     pub publish: PublishBounds,
     /// Connections of the gRPC listener at most; further ones wait in the system's queue.
     pub grpc_connection_count_max: usize,
+    /// The console.
+    pub console: ConsoleConfig,
     /// Domains that accounts bring along.
     pub domains: DomainConfig,
     /// How coded forms of assets are made.
@@ -97,6 +99,32 @@ impl Default for PublishBounds {
             // Each holds a task; the work is bounded by the processors.
             build_count_max: 1024,
             turn_time_max: Duration::from_secs(30),
+        }
+    }
+}
+
+/// The console, on the listener of the API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConsoleConfig {
+    /// How long a session lasts.
+    pub session_time: Duration,
+    /// Sessions of one account; the oldest makes room.
+    pub session_count_max: u32,
+    /// How long an upload may bring nothing.
+    pub upload_pause_max: Duration,
+    /// How browsers reach it, such as `https://cdn.example.com`, where something before it ends TLS.
+    pub origin: Option<String>,
+}
+
+impl Default for ConsoleConfig {
+    fn default() -> Self {
+        Self {
+            // A working day.
+            session_time: Duration::from_secs(12 * 3600),
+            // Tabs and browsers of a team that shares an account.
+            session_count_max: 100,
+            upload_pause_max: Duration::from_secs(60),
+            origin: None,
         }
     }
 }

@@ -74,6 +74,7 @@ fn config(folder: &Path) -> OriginConfig {
         limits: Limits { served_size_max: 4 << 20, served_count_max: 3, ..Limits::default() },
         publish: crate::PublishBounds::default(),
         grpc_connection_count_max: crate::CONNECTION_COUNT_MAX,
+        console: crate::config::ConsoleConfig::default(),
         domains: crate::DomainConfig::default(),
         compression: crate::Compression::default(),
         auth: AuthLimits::default(),

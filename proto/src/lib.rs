@@ -14,6 +14,7 @@
 //! - [`hmac`], [`twilio`], [`signed_url`]: who may fetch what is protected
 //! - [`bundle`]: the private assets of a build, and the proof
 //! - [`authority`], [`join`]: certificates, and how a machine becomes an edge
+//! - [`inspect`]: what somebody should know of a file before it is published
 //! - [`recent`]: a bounded map, for those who remember
 //! - [`wire`]: the code generated from `skerry/v1/*.proto`
 
@@ -25,6 +26,7 @@ pub mod domain;
 pub mod hash;
 pub mod history;
 pub mod hmac;
+pub mod inspect;
 pub mod join;
 pub mod manifest;
 pub mod paging;

@@ -6,8 +6,8 @@ use super::{ConfigOptions, Setting, Shape, Table, load_role};
 use crate::environment::Environment;
 use crate::failure::Failure;
 use skerry_origin::{
-    ApiConfig, AuthLimits, CONNECTION_COUNT_MAX, Compression, DomainConfig, Levels, Limits, OriginConfig,
-    PublishBounds,
+    ApiConfig, AuthLimits, CONNECTION_COUNT_MAX, Compression, ConsoleConfig, DomainConfig, Levels, Limits,
+    OriginConfig, PublishBounds,
 };
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -36,6 +36,7 @@ impl OriginSettings {
             limits: Limits::default(),
             publish: PublishBounds::default(),
             grpc_connection_count_max: CONNECTION_COUNT_MAX,
+            console: ConsoleConfig::default(),
             domains: DomainConfig::default(),
             compression: Compression::default(),
             auth: AuthLimits::default(),
@@ -208,6 +209,38 @@ pub(super) const SETTINGS: &[Setting<OriginSettings>] = &[
         accepts: SECONDS,
         doc: "Seconds that an upload waits for its turn, or a deployment for its environment, before it is refused.",
         set: |to, text| put(&mut to.role.publish.turn_time_max, value::seconds(text)),
+    },
+    Setting {
+        name: "console.origin",
+        default: "",
+        shape: Shape::Text,
+        accepts: "an origin, such as https://cdn.example.com or https://cdn.example.com:8443; empty where nothing is before it",
+        doc: "How browsers reach the console, where something before it ends TLS.",
+        set: |to, text| put(&mut to.role.console.origin, browser_origin(text)),
+    },
+    Setting {
+        name: "console.session_minutes",
+        default: "720",
+        shape: Shape::Number,
+        accepts: "minutes, from 1 to 43200",
+        doc: "Minutes that a session of the console lasts.",
+        set: |to, text| put(&mut to.role.console.session_time, value::number(text, 1..=43_200).map(minutes)),
+    },
+    Setting {
+        name: "console.session_count_max",
+        default: "100",
+        shape: Shape::Number,
+        accepts: COUNT,
+        doc: "Sessions of the console for each account at most; a further one ends the oldest.",
+        set: |to, text| put(&mut to.role.console.session_count_max, value::number(text, 1..=1_000_000)),
+    },
+    Setting {
+        name: "console.upload_pause_seconds",
+        default: "60",
+        shape: Shape::Number,
+        accepts: SECONDS,
+        doc: "Seconds that an upload of the console may bring nothing before it is cut off.",
+        set: |to, text| put(&mut to.role.console.upload_pause_max, value::seconds(text)),
     },
     Setting {
         name: "insecure",
@@ -443,6 +476,21 @@ fn memory_size(text: &str) -> Option<usize> {
 
 fn size(text: &str) -> Option<u64> {
     value::size(text).filter(|size| (1..=SIZE_MAX).contains(size))
+}
+
+fn minutes(minutes: u64) -> Duration {
+    Duration::from_secs(60 * minutes)
+}
+
+/// Scheme, host and port, as browsers send them (RFC 6454 §6.1); `Some(None)` where there is none.
+fn browser_origin(text: &str) -> Option<Option<String>> {
+    if text.is_empty() {
+        return Some(None);
+    }
+    let (scheme, authority) = text.split_once("://")?;
+    let (host, port) = authority.split_once(':').unwrap_or((authority, "1"));
+    let is_one = matches!(scheme, "http" | "https") && port.parse::<u16>().is_ok() && domain(host).is_some();
+    is_one.then(|| Some(text.to_ascii_lowercase()))
 }
 
 /// Bytes of what is compressed: it is in memory as a whole meanwhile, once for each thread.

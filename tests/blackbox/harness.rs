@@ -20,6 +20,7 @@ mod showing;
 mod site;
 mod site_h3;
 mod site_tcp;
+mod wire;
 
 pub(crate) use api::{Answer, Api, Part};
 pub(crate) use cli::{Cli, Outcome};
@@ -35,6 +36,7 @@ pub(crate) use raw::{PREFACE, Raw, WHOLE, frame, get, kind};
 pub(crate) use raw_h3::{H3_SETTINGS, RawQuic, h3_get};
 pub(crate) use showing::{Showing, declared, sha256};
 pub(crate) use site::{Protocol, Response, Site};
+pub(crate) use wire::{Wire, WireAnswer};
 
 use std::future::Future;
 use std::sync::LazyLock;

@@ -17,6 +17,7 @@ mod cache_restart;
 mod caching;
 mod coalescing;
 mod conditionals;
+mod console;
 mod crash;
 mod dev;
 mod digests;

@@ -29,9 +29,9 @@ pub struct ApiError(#[from] rustls::Error);
 
 /// Over what a request came: among its extensions.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Connected {
-    pub(super) address: SocketAddr,
-    pub(super) is_tls: bool,
+pub(crate) struct Connected {
+    pub(crate) address: SocketAddr,
+    pub(crate) is_tls: bool,
 }
 
 /// TLS 1.2 and 1.3 with a certificate. Twilio's clients speak HTTP/1.1 only.
@@ -50,6 +50,7 @@ pub(crate) fn acceptor(certificate: &ApiCertificate) -> Result<TlsAcceptor, ApiE
 /// Without sockets, it does nothing until then.
 pub(crate) async fn serve(
     api: Api,
+    console: Router,
     sockets: Option<BoundSockets>,
     acceptor: Option<TlsAcceptor>,
     stopping: CancellationToken,
@@ -58,7 +59,7 @@ pub(crate) async fn serve(
     let Some(sockets) = sockets else { return stopping.cancelled().await };
     api.metrics.api_form_size_max.set(api.bounds.form_size_max as f64);
     let mut incoming = std::pin::pin!(sockets.incoming(api.metrics.api_connections.clone(), abort));
-    let router = router(api.clone());
+    let router = router(api.clone(), console);
     loop {
         let connection = tokio::select! {
             connection = incoming.next() => connection,

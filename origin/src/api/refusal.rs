@@ -17,8 +17,8 @@ const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("5");
 
 /// An answer that says what is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Refusal {
-    pub(super) status: StatusCode,
+pub(crate) struct Refusal {
+    pub(crate) status: StatusCode,
     message: String,
 }
 
@@ -36,17 +36,17 @@ pub(super) struct Body {
 
 impl Refusal {
     /// An answer of a status.
-    pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
+    pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Self {
         Self { status, message: message.into() }
     }
 
     /// There is no such thing, or it is another account's.
-    pub(super) fn unknown(noun: &str) -> Self {
+    pub(crate) fn unknown(noun: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, format!("The requested {noun} was not found"))
     }
 
     /// A parameter breaks its rule.
-    pub(super) fn parameter(name: &str, accepts: &str) -> Self {
+    pub(crate) fn parameter(name: &str, accepts: &str) -> Self {
         Self::new(StatusCode::BAD_REQUEST, format!("{name} is missing or invalid; it is {accepts}"))
     }
 
