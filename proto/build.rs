@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-const FILES: [&str; 11] = [
+const FILES: [&str; 12] = [
     "skerry/v1/blob.proto",
     "skerry/v1/pointer.proto",
     "skerry/v1/manifest.proto",
@@ -11,6 +11,7 @@ const FILES: [&str; 11] = [
     "skerry/v1/enrol.proto",
     "skerry/v1/bundle.proto",
     "skerry/v1/publish.proto",
+    "skerry/v1/account.proto",
     "skerry/v1/keys.proto",
     "skerry/v1/names.proto",
     "skerry/v1/edge.proto",

@@ -12,6 +12,7 @@ use http_body_util::{BodyExt, Empty, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use skerry_edge::cache::CorruptError;
+use skerry_edge::fill::Which;
 use skerry_edge::run::FaultError;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -75,8 +76,9 @@ impl Drop for AdminSocket {
 }
 
 async fn respond(edge: &EdgeSlot, faults: bool, method: &Method, path: &str) -> Answer {
-    let Some(asset) = path.strip_prefix("/faults/corrupt/") else {
-        return text(StatusCode::NOT_FOUND, "there is /faults/corrupt/DOMAIN/PATH\n");
+    let Some((slice, asset)) = path.strip_prefix("/faults/corrupt/").and_then(|rest| rest.split_once('/'))
+    else {
+        return text(StatusCode::NOT_FOUND, "there is /faults/corrupt/SLICE/DOMAIN/PATH\n");
     };
     if *method != Method::POST {
         // RFC 9110 §15.5.6
@@ -85,15 +87,24 @@ async fn respond(edge: &EdgeSlot, faults: bool, method: &Method, path: &str) -> 
     if !faults {
         return text(StatusCode::FORBIDDEN, "faults are off; admin.faults = true allows them\n");
     }
+    let which = match (slice, slice.parse()) {
+        ("all", _) => Which::All,
+        (_, Ok(slice)) => Which::One(slice),
+        (_, Err(_)) => return text(StatusCode::BAD_REQUEST, "a slice is a number from 0 on, or all\n"),
+    };
     let (domain, path) = asset.split_at(asset.find('/').unwrap_or(asset.len()));
-    let Some(corrupting) = edge.corrupt(domain, path) else {
+    let Some(corrupting) = edge.corrupt(domain, path, which) else {
         return text(StatusCode::SERVICE_UNAVAILABLE, "the edge does not serve\n");
     };
     match corrupting.await {
-        Ok(()) => text(StatusCode::OK, "corrupted the first slice on disk, and dropped it from memory\n"),
+        Ok(1) => text(StatusCode::OK, "corrupted 1 slice on disk, and dropped it from memory\n"),
+        Ok(count) => {
+            text(StatusCode::OK, format!("corrupted {count} slices on disk, and dropped them from memory\n"))
+        }
         Err(error) => {
             let status = match error {
                 FaultError::NoSuchAsset | FaultError::Cache(CorruptError::NotHeld) => StatusCode::NOT_FOUND,
+                FaultError::Cache(CorruptError::NoSuchSlice { .. }) => StatusCode::BAD_REQUEST,
                 FaultError::Cache(CorruptError::NoDisk) => StatusCode::CONFLICT,
             };
             text(status, format!("{error}\n"))

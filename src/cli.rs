@@ -1,8 +1,8 @@
 //! The command line: which subcommands there are. What each takes is said in its own file.
 
 use crate::commands::{
-    account, bundle, deploy, dev, domain, edge, edges, env, fault, get, join_token, key, ls, origin, put, rm,
-    rollback, service, sign, twilio, verify,
+    account, audit, bundle, deploy, dev, domain, edge, edges, env, fault, get, join_token, key, limits, ls,
+    origin, put, rm, rollback, service, sign, twilio, usage, verify,
 };
 use crate::failure::EXIT_CODES;
 use crate::logging::LogOptions;
@@ -51,6 +51,12 @@ pub(crate) enum Command {
     Bundle(bundle::Options),
     /// Auth tokens and keys of the account
     Key(key::Options),
+    /// Show how much the account has, beside what its services may hold
+    Usage(usage::Options),
+    /// Show what a service may hold, and set it, for the operator
+    Limits(limits::Options),
+    /// Show who did what, newest first
+    Audit(audit::Options),
     /// Sign a URL, or a request, without asking anybody
     Sign(sign::Options),
     /// Run a command of Twilio's toolkit against the origin's REST API
@@ -59,7 +65,7 @@ pub(crate) enum Command {
     Verify(verify::Options),
     /// Damage an edge's cache on purpose, to see it heal
     Fault(fault::Options),
-    /// Accounts, for the operator
+    /// The account, and for the operator all accounts
     Account(account::Options),
     /// Make a token with which a machine becomes an edge, for the operator
     JoinToken(join_token::Options),
@@ -92,6 +98,9 @@ impl Command {
             | Self::Domain(_)
             | Self::Bundle(_)
             | Self::Key(_)
+            | Self::Usage(_)
+            | Self::Limits(_)
+            | Self::Audit(_)
             | Self::Sign(_)
             | Self::Twilio(_)
             | Self::Verify(_)

@@ -4,6 +4,7 @@ mod contents;
 mod known;
 mod live;
 mod locate;
+mod look;
 mod progress;
 mod publish;
 mod status;
@@ -14,6 +15,7 @@ pub(crate) use locate::{
     CA_FILE, CREDENTIALS_FILE, Credentials, DATA_DEFAULT, OriginOptions, Place, RUNNING_FILE, Running,
     RunningEdge, URL_KEY_FILE, account, api, read_json, trusted_certificate,
 };
+pub(crate) use look::{Warning, look};
 pub(crate) use progress::Progress;
 pub(crate) use publish::{Published, PublishedAsset, Sending, check, publish, version};
 pub(crate) use status::explain;
@@ -108,6 +110,11 @@ impl Client {
     /// The service for an account's keys.
     pub(crate) fn keys(&self) -> wire::keys_client::KeysClient<Channel> {
         wire::keys_client::KeysClient::new(self.channel.clone())
+    }
+
+    /// The service for what an account is, has, may have and did.
+    pub(crate) fn accounts(&self) -> wire::accounts_client::AccountsClient<Channel> {
+        wire::accounts_client::AccountsClient::new(self.channel.clone())
     }
 
     /// The service for services, environments and domains.

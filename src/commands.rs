@@ -1,6 +1,7 @@
 //! One thin file for each subcommand: what it takes, and what it calls.
 
 pub(crate) mod account;
+pub(crate) mod audit;
 pub(crate) mod bundle;
 pub(crate) mod deploy;
 pub(crate) mod dev;
@@ -12,6 +13,7 @@ pub(crate) mod fault;
 pub(crate) mod get;
 pub(crate) mod join_token;
 pub(crate) mod key;
+pub(crate) mod limits;
 pub(crate) mod ls;
 mod names;
 pub(crate) mod origin;
@@ -22,6 +24,7 @@ pub(crate) mod service;
 pub(crate) mod sign;
 mod span;
 pub(crate) mod twilio;
+pub(crate) mod usage;
 pub(crate) mod verify;
 
 use crate::cli::Command;
@@ -45,6 +48,9 @@ pub(crate) async fn run(command: Command, environment: &Environment) -> Result<(
         Command::Domain(options) => domain::run(options, environment).await,
         Command::Bundle(options) => bundle::run(options, environment).await,
         Command::Key(options) => key::run(options, environment).await,
+        Command::Usage(options) => usage::run(options, environment).await,
+        Command::Limits(options) => limits::run(options, environment).await,
+        Command::Audit(options) => audit::run(options, environment).await,
         Command::Sign(options) => sign::run(options, environment).await,
         Command::Twilio(options) => twilio::run(options, environment).await,
         Command::Verify(options) => verify::run(options, environment).await,

@@ -14,6 +14,7 @@ mod value;
 pub(crate) use dev::{DevSettings, load as load_dev};
 pub(crate) use edge::{EdgeSettings, HTTPS_NAMES, load as load_edge};
 pub(crate) use origin::{OriginSettings, load as load_origin};
+pub(crate) use value::size;
 
 use crate::environment::Environment;
 use crate::failure::Failure;

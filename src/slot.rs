@@ -1,5 +1,6 @@
 //! A running edge, as its probes see it while it starts, serves and drains.
 
+use skerry_edge::fill::Which;
 use skerry_edge::run::{FaultError, RunningEdge};
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -57,9 +58,10 @@ impl EdgeSlot {
         &self,
         domain: &str,
         path: &str,
-    ) -> Option<impl Future<Output = Result<(), FaultError>> + Send + use<>> {
+        which: Which,
+    ) -> Option<impl Future<Output = Result<u64, FaultError>> + Send + use<>> {
         match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
-            State::Running(edge) => Some(edge.corrupt(domain, path)),
+            State::Running(edge) => Some(edge.corrupt(domain, path, which)),
             State::Starting | State::Draining => None,
         }
     }

@@ -19,6 +19,9 @@ SLICE = 262_144
 # As the cache is set here; blocks are sparse files, so that a smaller file system takes them and then is full.
 SETTINGS = ["--set", "edge.cache.disk_size=256MiB", "--set", "edge.cache.memory_size=4MiB"]
 
+# Turns of a quick and a slow disk.
+ROUNDS = 3
+
 # A slow disk: so much for each write, of at most 2 MiB. About 1 MB/s.
 DELAY_S = 2
 
@@ -58,11 +61,19 @@ def failing(checks, dev, files):
 
 def slow(checks, dev):
     with checks.check("a disk that does 1 MB/s does not slow down misses"):
-        quick = misses(dev, "quick")
-        with faults(dev, "slow", f"pwrite64:delay_enter={int(DELAY_S * 1e6)}"):
-            behind = misses(dev, "slow")
+        quick, behind = [], []
+        # In turn, and traced both times: being traced costs more than the disk, and machines have moods.
+        for number in range(ROUNDS):
+            with faults(dev, f"quick-{number}", "pwrite64:delay_enter=1"):
+                quick += misses(dev, f"quick-{number}")
+            with faults(dev, f"slow-{number}", f"pwrite64:delay_enter={int(DELAY_S * 1e6)}"):
+                behind += misses(dev, f"slow-{number}")
+        quick, behind = statistics.median(quick), statistics.median(behind)
         print(f"        median of a miss: {quick * 1000:.1f} ms, behind a slow disk {behind * 1000:.1f} ms", flush=True)
-        assert behind < 1.5 * quick + 0.02, (quick, behind)
+        # A miss that waited for a write would take as long as one.
+        assert behind < 1.5 * quick + 0.005, (quick, behind)
+        pending = figure(dev, "skerry_edge_cache_write_pending_bytes")
+        assert pending <= figure(dev, "skerry_edge_cache_write_pending_bytes_max"), pending
 
 
 def full(checks, dev, files):
@@ -127,15 +138,15 @@ def faults(dev, name, injection):
 
 
 def misses(dev, prefix):
-    """Median time to the end of a cold file of one slice."""
+    """Times to the end of cold files of one slice."""
     times = []
-    for number in range(30):
+    for number in range(10):
         dev.put(f"{prefix}-{number}.bin", os.urandom(SLICE), "--wait")
-    for number in range(30):
+    for number in range(10):
         began = time.monotonic()
         get(dev, f"/{prefix}-{number}.bin")
         times.append(time.monotonic() - began)
-    return statistics.median(times)
+    return times
 
 
 def all_right(dev, files):

@@ -7,6 +7,7 @@ import tempfile
 import attacks
 import browser
 import command_line
+import console
 import disk_faults
 import durability
 import full_disk
@@ -15,6 +16,7 @@ import http2
 import http3
 import linter
 import media
+import openapi
 import seeking
 import serverless_api
 import signatures
@@ -26,7 +28,7 @@ def main() -> int:
     program = pathlib.Path(sys.argv[1])
     wanted = sys.argv[2:]
     checks = Checks()
-    for part in (command_line, http2, http3, signatures, attacks, linter, media, browser, seeking, functions, toolkit, serverless_api, durability, full_disk, disk_faults):
+    for part in (command_line, http2, http3, signatures, attacks, linter, media, browser, seeking, console, functions, toolkit, openapi, serverless_api, durability, full_disk, disk_faults):
         if wanted and part.__name__ not in wanted:
             continue
         print(f"--- {part.__name__}: {part.__doc__.splitlines()[0]}", flush=True)

@@ -37,6 +37,11 @@ impl Bench {
         Self { filter: words.into_iter().next(), measures: flags.iter().any(|flag| flag == "--bench") }
     }
 
+    /// Whether something is to be measured that takes too long to be run otherwise.
+    pub(crate) fn measures(&self, name: &str) -> bool {
+        self.measures && self.filter.as_ref().is_none_or(|filter| name.contains(filter.as_str()))
+    }
+
     /// Prints something else that is known of a piece.
     pub(crate) fn say(&self, name: &str, what: &str) {
         if self.measures && self.filter.as_ref().is_none_or(|filter| name.contains(filter.as_str())) {

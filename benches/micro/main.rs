@@ -6,7 +6,9 @@
 mod access;
 mod allocations;
 mod cache;
+mod connections;
 mod harness;
+mod held;
 mod manifest;
 mod response;
 mod slices;
@@ -18,10 +20,13 @@ static ALLOCATOR: allocations::Counting = allocations::Counting;
 
 fn main() -> anyhow::Result<()> {
     let mut bench = Bench::from_arguments(std::env::args().skip(1));
+    connections::run(&mut bench)?;
     slices::run(&mut bench)?;
     manifest::run(&mut bench)?;
     cache::run(&mut bench)?;
     response::run(&mut bench)?;
     access::run(&mut bench)?;
+    // Last, because counting bytes costs time.
+    held::run(&bench)?;
     Ok(())
 }

@@ -1,30 +1,25 @@
-//! The cache of `skerry edge`: the first byte of a miss beside a bare gRPC client, the cost of disk hits, memory, and a restart with
-//! a full disk tier.
+//! The cache of `skerry edge` against its marks: the first byte of a miss beside a bare gRPC client, what verification and disk hits
+//! cost, how soon a restarted edge serves from a full disk, an outage of the origin, and resident memory under each of these loads.
 //!
-//! Origin and edge are processes of their own. The memory tier is small, so that what is read again comes from disk. What a disk hit
-//! costs before TLS is what it costs in all, less what a memory hit of the same size does.
+//! Origin and edge are processes of their own. The memory tier is small, so that what is read again comes from disk, and what a process
+//! takes beside it weighs the most. In the order of a run: [`stock`] fills the disk, [`cost`] reads from it, [`first_byte`] restarts
+//! the edge and misses, [`outage`] goes on without the origin; [`peaks`] watches memory.
 
-use crate::assets::Random;
-use crate::bare::BareClient;
-use crate::client::{Connection, Target};
+mod cost;
+mod first_byte;
+mod outage;
+mod peaks;
+mod stock;
+
 use crate::options::{Cache, Common};
-use crate::report::{CacheReport, median};
-use crate::selection::Protocol;
-use crate::servers::{self, Roles, Skerry};
-use crate::usage;
-use anyhow::Context;
-use skerry_proto::hash::Hash;
-use std::path::Path;
-use std::time::{Duration, Instant};
-
-/// A slice.
-const SLICE: u64 = 262_144;
-
-/// Number of the file that stays in memory; larger than those of all cold files.
-const HOT: u64 = 1_000_000;
-
-/// Bytes of a large file: what the default limits take.
-const LARGE: u64 = 100 << 20;
+use crate::report::{CacheReport, Mark, median};
+use crate::servers::{RoleSettings, Roles, Skerry};
+use cost::Costs;
+use first_byte::FirstBytes;
+use outage::Outage;
+use peaks::Peaks;
+use std::time::Duration;
+use stock::Stock;
 
 /// Slices in memory: a few files of one slice, and hardly anything of a large one.
 const MEMORY_TIER: u64 = 32 << 20;
@@ -32,150 +27,95 @@ const MEMORY_TIER: u64 = 32 << 20;
 /// The default of `cache.write_buffer_size`.
 const WRITE_BUFFER: u64 = 32 << 20;
 
-/// Bytes of the disk index for each entry, as the guide says.
-const INDEX_ENTRY: u64 = 64;
+/// First byte of a miss over that of a bare gRPC client.
+const MISS_RATIO_MAX: f64 = 1.5;
+
+/// Seconds from the start of a process to the first byte that comes from its disk.
+const RESTART_SECONDS_MAX: f64 = 1.0;
+
+/// Seconds of CPU for each gigabyte that is verified.
+const VERIFY_COST_MAX: f64 = 0.17;
+
+/// Seconds of CPU for each gigabyte that is read from disk, before TLS.
+const DISK_COST_MAX: f64 = 0.45;
 
 /// Measures everything on one pair of processes.
 pub(crate) async fn measure(common: &Common, options: &Cache) -> anyhow::Result<CacheReport> {
     let skerry = Skerry::of(common)?;
     let folder = tempfile::tempdir_in(&common.folder)?;
-    let disk = (options.gib + 1) << 30;
-    let settings = [("cache.disk_size", disk.to_string()), ("cache.admission", "all".to_owned())];
-    let mut roles = Roles::start(&skerry, folder.path(), MEMORY_TIER, &settings).await?;
+    // A slice takes 1.6 % more than its bytes, and blocks are written to their ends.
+    let disk = options.gb * 1_100_000_000 + (1 << 30);
+    let settings = RoleSettings {
+        memory_tier: MEMORY_TIER,
+        edge: vec![("cache.disk_size", disk.to_string()), ("cache.admission", "all".to_owned())],
+        origin: vec![("limits.served_count_max", stock::PATHS_MAX.to_string())],
+    };
+    let mut roles = Roles::start(&skerry, folder.path(), settings).await?;
 
-    let cold = (0..options.misses.into())
-        .map(|number| publish(&skerry, &roles, folder.path(), number, SLICE))
-        .collect::<anyhow::Result<Vec<_>>>()?;
-    let paths = fill(&skerry, &roles, folder.path(), options.gib).await?;
-    let pid = roles.edge.process.pid();
-    let target = roles.edge.target.clone();
-    let hot = path_of(HOT);
-    let memory_cost =
-        cost(&target, pid, (0..paths.len() as u64 * LARGE / SLICE).map(|_| &hot), SLICE).await?;
-    let disk_cost = cost(&target, pid, paths.iter(), LARGE).await?;
-    let (_, resident) = usage::resident_memory(pid)?;
-    let entries = paths.len() as u64 * (LARGE / SLICE) + u64::from(options.misses);
-    let resident_bound = (MEMORY_TIER + WRITE_BUFFER + INDEX_ENTRY * entries) * 13 / 10 + (64 << 20);
-
+    let mut peaks = Peaks::default();
+    stage("filling the disk");
+    let stock = Stock::publish(&skerry, &roles, folder.path(), options).await?;
+    peaks.take("scan", &roles, stock.entries())?;
+    stage("hits");
+    let costs = cost::measure(&roles, &stock).await?;
+    peaks.take("hits", &roles, stock.entries())?;
+    stage("restarts");
     let mut restarts = Vec::new();
     for _ in 0..options.restarts {
-        let began = roles.restart_edge(&skerry, folder.path()).await?;
-        restarts.push(first_cached_byte(&roles.edge.target, &hot, began).await?);
+        restarts.push(first_byte::after_restart(&mut roles, &skerry, folder.path(), &stock).await?);
+        peaks.take("restart", &roles, stock.entries())?;
     }
-    // Last, because from then on the origin knows an edge that shows nothing.
-    let (misses, bare) = first_bytes(&skerry, &roles, &cold).await?;
-    roles.stop().await?;
+    stage("misses");
+    // After all publishing, because from then on the origin knows an edge that shows nothing.
+    let misses = first_byte::of_misses(&skerry, &roles, &stock).await?;
+    peaks.take("misses", &roles, stock.entries())?;
+    stage("an outage of the origin");
+    let outage = outage::measure(&mut roles, &skerry, folder.path(), &stock).await?;
+    peaks.take("outage", &roles, stock.entries())?;
+    roles.stop_edge().await?;
+
+    let mut marks =
+        vec![ratio(&misses), restart(&restarts), verification(&costs), disk_hits(&costs), failures(&outage)];
+    marks.extend(peaks.marks());
     Ok(CacheReport {
-        miss_first_byte: median(&misses),
-        bare_first_slice: median(&bare),
-        disk_bytes: paths.len() as u64 * LARGE,
-        memory_cost,
-        disk_cost,
-        resident,
-        resident_bound,
+        marks,
+        miss_first_byte: median(&misses.edge),
+        memory_hit_first_byte: median(&misses.memory),
+        bare_first_slice: median(&misses.bare),
+        disk_bytes: stock.bytes(),
+        disk_entries: stock.entries(),
+        memory_cost: costs.memory,
+        disk_cost: costs.disk,
+        outage_requests: outage.requests,
         restarts,
     })
 }
 
-/// Cold files of one slice, each asked for once at the edge and once by the bare client, who goes first in turn.
-async fn first_bytes(
-    skerry: &Skerry,
-    roles: &Roles,
-    cold: &[Hash],
-) -> anyhow::Result<(Vec<Duration>, Vec<Duration>)> {
-    let bare = BareClient::enrol(&roles.grpc_url(), &roles.join_token(skerry)?, roles.account_sid()).await?;
-    let mut edge = Connection::open(&roles.edge.target, Protocol::H2).await?;
-    let (mut misses, mut bares) = (Vec::new(), Vec::new());
-    for (number, hash) in (0..).zip(cold) {
-        if number % 2 == 0 {
-            bares.push(bare.first_slice(*hash).await?);
-        }
-        misses.push(first_byte(&mut edge, &roles.edge.target, &path_of(number), SLICE).await?);
-        if number % 2 == 1 {
-            bares.push(bare.first_slice(*hash).await?);
-        }
-    }
-    Ok((misses, bares))
+fn ratio(misses: &FirstBytes) -> Mark {
+    let ratio = median(&misses.edge).as_secs_f64() / median(&misses.bare).as_secs_f64();
+    Mark::new("miss_first_byte_ratio", "first byte of a miss / bare gRPC", ratio, MISS_RATIO_MAX, "")
 }
 
-async fn first_byte(
-    connection: &mut Connection,
-    target: &Target,
-    path: &str,
-    size: u64,
-) -> anyhow::Result<Duration> {
-    let request = target.request(Protocol::H2, path)?;
-    let (began, mut first) = (Instant::now(), None);
-    connection
-        .fetch_exactly(request, size, &mut |_| _ = first.get_or_insert_with(|| began.elapsed()))
-        .await?;
-    first.context("no byte came")
+fn restart(restarts: &[Duration]) -> Mark {
+    let seconds = median(restarts).as_secs_f64();
+    Mark::new("restart_seconds", "first byte from disk after a restart", seconds, RESTART_SECONDS_MAX, "s")
 }
 
-/// Large files, published and fetched, so that they are on the edge's disk.
-async fn fill(skerry: &Skerry, roles: &Roles, folder: &Path, gib: u64) -> anyhow::Result<Vec<String>> {
-    let target = &roles.edge.target;
-    let mut connection = Connection::open(target, Protocol::H1).await?;
-    publish(skerry, roles, folder, HOT, SLICE)?;
-    connection.fetch_exactly(target.request(Protocol::H1, &path_of(HOT))?, SLICE, &mut |_| ()).await?;
-    let mut paths = Vec::new();
-    for number in HOT + 1..=HOT + (gib << 30) / LARGE {
-        publish(skerry, roles, folder, number, LARGE)?;
-        let request = target.request(Protocol::H1, &path_of(number))?;
-        connection.fetch_exactly(request, LARGE, &mut |_| ()).await?;
-        paths.push(path_of(number));
-    }
-    roles.until_written().await?;
-    Ok(paths)
+fn verification(costs: &Costs) -> Mark {
+    Mark::new("verify_cpu_seconds_per_gigabyte", "verification", costs.verify, VERIFY_COST_MAX, "s/GB")
 }
 
-/// Seconds of the server's CPU for each gigabyte.
-async fn cost<'a>(
-    target: &Target,
-    pid: u32,
-    paths: impl Iterator<Item = &'a String>,
-    size: u64,
-) -> anyhow::Result<f64> {
-    let mut connection = Connection::open(target, Protocol::H1).await?;
-    let (before, mut bytes) = (usage::used_by_process(pid)?, 0);
-    for path in paths {
-        let request = target.request(Protocol::H1, path)?;
-        let head = connection.fetch_exactly(request, size, &mut |_| ()).await?;
-        let from = head.headers.get("cache-status").map_or(&b""[..], |value| value.as_bytes());
-        anyhow::ensure!(from.starts_with(b"skerry; hit"), "{path} was no hit");
-        bytes += size;
-    }
-    Ok((usage::used_by_process(pid)? - before).as_secs_f64() * 1e9 / bytes as f64)
+fn disk_hits(costs: &Costs) -> Mark {
+    let cost = costs.disk - costs.memory;
+    Mark::new("disk_hit_cpu_seconds_per_gigabyte", "disk hits before TLS", cost, DISK_COST_MAX, "s/GB")
 }
 
-/// From the start of the process to the first byte of something that is on its disk.
-async fn first_cached_byte(target: &Target, path: &str, began: Instant) -> anyhow::Result<Duration> {
-    loop {
-        // Refused until the sockets are bound.
-        if let Ok(mut connection) = Connection::open(target, Protocol::H2).await {
-            let head = connection.fetch(target.request(Protocol::H2, path)?, &mut |_| ()).await?;
-            let from = head.headers.get("cache-status").map_or(&b""[..], |value| value.as_bytes());
-            anyhow::ensure!(from == b"skerry; hit; detail=disk", "not from disk: {:?}", head.headers);
-            return Ok(began.elapsed());
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+fn failures(outage: &Outage) -> Mark {
+    let failed = outage.failed as f64;
+    Mark::new("outage_failures", "failed requests while the origin is away", failed, 0.0, "")
 }
 
-fn path_of(number: u64) -> String {
-    format!("/{number}.bin")
-}
-
-/// Publishes a file of random bytes; their name.
-fn publish(skerry: &Skerry, roles: &Roles, folder: &Path, number: u64, size: u64) -> anyhow::Result<Hash> {
-    let file = folder.join(format!("{number}.bin"));
-    let mut random = Random::new(number);
-    let mut content = Vec::with_capacity(size as usize);
-    while content.len() < size as usize {
-        content.extend_from_slice(&random.block());
-    }
-    std::fs::write(&file, &content)?;
-    servers::run(roles.put(skerry, &file, &path_of(number)))?;
-    std::fs::remove_file(&file)?;
-    Ok(Hash::of(&content))
+/// Says on standard error what comes next: a run takes minutes.
+fn stage(name: &str) {
+    eprintln!("cache: {name}");
 }

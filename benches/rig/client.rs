@@ -66,6 +66,22 @@ pub(crate) struct Head {
     pub(crate) headers: HeaderMap,
 }
 
+impl Head {
+    /// Whether it came from a tier of the edge's cache (RFC 9211).
+    pub(crate) fn says_hit_in(&self, tier: &str) -> bool {
+        self.cache_status() == format!("skerry; hit; detail={tier}").as_bytes()
+    }
+
+    /// Whether the edge had to fetch it.
+    pub(crate) fn says_miss(&self) -> bool {
+        self.cache_status().starts_with(b"skerry; fwd=miss")
+    }
+
+    fn cache_status(&self) -> &[u8] {
+        self.headers.get("cache-status").map_or(&[], |value| value.as_bytes())
+    }
+}
+
 impl Connection {
     /// Connects; what drives the connection runs as a task of the current runtime.
     pub(crate) async fn open(target: &Target, protocol: Protocol) -> anyhow::Result<Self> {

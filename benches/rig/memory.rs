@@ -9,7 +9,7 @@ use crate::generator::{Plan, Running};
 use crate::options::{Common, Memory};
 use crate::report::{MemoryReport, OriginMemory, ProtocolMemory};
 use crate::selection::{Concurrency, Protocol};
-use crate::servers::{self, Roles, Skerry};
+use crate::servers::{self, RoleSettings, Roles, Skerry};
 use crate::usage;
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,8 @@ pub(crate) async fn measure(common: &Common, options: &Memory) -> anyhow::Result
     let skerry = Skerry::of(common)?;
     let folder = tempfile::tempdir_in(&common.folder)?;
     let memory_tier = options.memory_mib << 20;
-    let roles = Roles::start(&skerry, folder.path(), memory_tier, &[]).await?;
+    let settings = RoleSettings { memory_tier, ..RoleSettings::default() };
+    let roles = Roles::start(&skerry, folder.path(), settings).await?;
     let (idle, _) = usage::resident_memory(roles.edge.process.pid())?;
     let (origin_idle, _) = usage::resident_memory(roles.origin.pid())?;
 

@@ -29,7 +29,7 @@ pub(crate) enum Command {
     Publish(Publish),
     /// Resident memory of `skerry edge` while clients stream 100 MB
     Memory(Memory),
-    /// First byte of a miss, cost of disk hits, memory and restart of the cache of `skerry edge`
+    /// The cache of `skerry edge` against its marks: misses, hits, memory, restarts, an outage of the origin
     Cache(Cache),
     /// All of them, with their defaults where no option says otherwise
     All(All),
@@ -145,11 +145,14 @@ pub(crate) struct Memory {
 /// Options of `cache`.
 #[derive(Debug, Args)]
 pub(crate) struct Cache {
-    /// GiB on the edge's disk; the folder for temporary data takes twice that
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=64))]
-    pub(crate) gib: u64,
+    /// GB on the edge's disk; the folder for temporary data needs 2 GB more
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub(crate) gb: u64,
+    /// Small objects that are fetched once each, beside the large files
+    #[arg(long, default_value_t = 5000, value_parser = clap::value_parser!(u32).range(1..=50_000))]
+    pub(crate) objects: u32,
     /// Misses whose first byte is measured
-    #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..=400))]
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) misses: u32,
     /// Restarts that are measured
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=99))]

@@ -82,7 +82,7 @@ fn write_assets(folder: &Path, seed: u64, count: u32) -> anyhow::Result<()> {
 }
 
 /// Publishes a folder, and waits until the edge shows it: how long that took, and the answer.
-fn put(skerry: &Skerry, line: &DevLine, folder: &PathBuf, path: &str) -> anyhow::Result<(Duration, Value)> {
+fn put(skerry: &Skerry, line: &DevLine, folder: &Path, path: &str) -> anyhow::Result<(Duration, Value)> {
     let command = skerry.put(line, folder, path);
     let began = Instant::now();
     let answer = servers::run(command)?;

@@ -135,22 +135,53 @@ pub(crate) struct ProtocolMemory {
 /// Result of `cache`.
 #[derive(Debug)]
 pub(crate) struct CacheReport {
+    pub(crate) marks: Vec<Mark>,
     /// Median time to the first byte of a miss of one slice.
     pub(crate) miss_first_byte: Duration,
+    /// Median time to the first byte of the same when it is in memory.
+    pub(crate) memory_hit_first_byte: Duration,
     /// Median time to the same slice of a bare gRPC client.
     pub(crate) bare_first_slice: Duration,
-    /// Bytes on disk when disk hits and restarts were measured.
+    /// What was on disk when disk hits and restarts were measured.
     pub(crate) disk_bytes: u64,
+    pub(crate) disk_entries: u64,
     /// Seconds of CPU for a gigabyte of memory hits, TLS included.
     pub(crate) memory_cost: f64,
     /// The same of disk hits.
     pub(crate) disk_cost: f64,
-    /// `VmHWM` of the edge after all of it.
-    pub(crate) resident: u64,
-    /// What it may be.
-    pub(crate) resident_bound: u64,
+    /// Requests while the origin was away.
+    pub(crate) outage_requests: u64,
     /// From the start of the process to the first byte from disk.
     pub(crate) restarts: Vec<Duration>,
+}
+
+/// A figure, and what it may be at most.
+#[derive(Debug)]
+pub(crate) struct Mark {
+    /// Its name for programs.
+    pub(crate) key: String,
+    /// Its name for people.
+    pub(crate) name: String,
+    pub(crate) value: f64,
+    pub(crate) bound: f64,
+    pub(crate) unit: &'static str,
+}
+
+impl Mark {
+    pub(crate) fn new(
+        key: impl Into<String>,
+        name: impl Into<String>,
+        value: f64,
+        bound: f64,
+        unit: &'static str,
+    ) -> Self {
+        Self { key: key.into(), name: name.into(), value, bound, unit }
+    }
+
+    /// Whether it is met.
+    pub(crate) fn is_met(&self) -> bool {
+        self.value <= self.bound
+    }
 }
 
 impl Report {
@@ -163,12 +194,13 @@ impl Report {
         }
     }
 
-    /// Whether no request failed.
+    /// Whether no request failed, and every mark is met.
     pub(crate) fn is_clean(&self) -> bool {
         let load = self.load.iter().flat_map(|load| &load.cells).flat_map(|cell| &cell.results);
         let memory = self.memory.iter().flat_map(|memory| &memory.protocols);
         load.map(|(_, measured)| measured.errors).sum::<u64>() == 0
             && memory.map(|protocol| protocol.errors).sum::<u64>() == 0
+            && self.cache.iter().flat_map(|cache| &cache.marks).all(Mark::is_met)
     }
 }
 

@@ -9,7 +9,7 @@ mod skerry;
 pub(crate) use caddy::start as start_caddy;
 pub(crate) use nginx::start as start_nginx;
 pub(crate) use process::Process;
-pub(crate) use roles::Roles;
+pub(crate) use roles::{RoleSettings, Roles};
 pub(crate) use skerry::{DevLine, Skerry, run};
 
 use crate::client::Target;

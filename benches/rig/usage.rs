@@ -51,6 +51,19 @@ pub(crate) fn resident_memory(pid: u32) -> anyhow::Result<(u64, u64)> {
     Ok((kib("VmRSS:")? * 1024, kib("VmHWM:")? * 1024))
 }
 
+/// Lets the most that a process ever had begin anew, at what it has now.
+pub(crate) fn forget_peak(pid: u32) -> anyhow::Result<()> {
+    // proc(5): 5 resets the peak resident set size.
+    fs::write(format!("/proc/{pid}/clear_refs"), "5").with_context(|| format!("process {pid} has ended"))
+}
+
+/// CPU time of the calling thread, to the nanosecond.
+pub(crate) fn used_by_this_thread() -> anyhow::Result<Duration> {
+    let line = fs::read_to_string("/proc/thread-self/schedstat").context("CPU time is read from /proc")?;
+    let nanoseconds = line.split(' ').next().and_then(|field| field.parse().ok());
+    Ok(Duration::from_nanos(nanoseconds.context("/proc/thread-self/schedstat does not read as expected")?))
+}
+
 const fn time(ticks: u64) -> Duration {
     Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND)
 }

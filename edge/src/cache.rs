@@ -65,6 +65,12 @@ pub enum CorruptError {
     /// The cache does not hold it.
     #[error("the cache does not hold this slice; fetch it first")]
     NotHeld,
+    /// The blob has fewer slices.
+    #[error("the asset has {slice_count} slices; they are counted from 0")]
+    NoSuchSlice {
+        /// How many it has.
+        slice_count: u64,
+    },
     /// There is no disk tier that takes writes.
     #[error("the disk cache takes no writes now")]
     NoDisk,
@@ -125,7 +131,7 @@ impl SliceCache {
     }
 
     /// The slice list that is kept for a blob; one that is read from disk is merged again.
-    async fn slice_list(&self, account: AccountKey, blob: BlobId) -> Option<SliceList> {
+    pub async fn slice_list(&self, account: AccountKey, blob: BlobId) -> Option<SliceList> {
         if let Some(list) = SliceList::trivial(blob) {
             return Some(list);
         }
@@ -163,6 +169,11 @@ impl SliceCache {
         }
     }
 
+    /// Whether the slice is probably on disk and not in memory; may be wrong either way, and does not count as a use.
+    pub fn may_hold_on_disk_alone(&self, key: &SliceKey) -> bool {
+        !self.memory.contains(key) && self.disk.may_hold(key)
+    }
+
     /// Whether the slice is probably held; may be wrong either way, and does not count as a use.
     pub fn may_hold(&self, key: &SliceKey) -> bool {
         self.memory.contains(key) || self.disk.may_hold(key)
@@ -189,6 +200,8 @@ impl SliceCache {
     /// [`CorruptError`].
     pub async fn corrupt(&self, key: &SliceKey, blob: BlobId) -> Result<(), CorruptError> {
         let (slice, _) = self.find(key, blob).await.ok_or(CorruptError::NotHeld)?;
+        // Else the right bytes, still on their way, would come after the wrong ones.
+        self.writer.caught_up().await;
         let store = self.disk.for_writing().await.ok_or(CorruptError::NoDisk)?;
         // A cache of its own, so that wrong bytes never stand in the memory tier.
         let aside: Memory = CacheBuilder::new(1).build();

@@ -26,6 +26,8 @@ pub struct EdgeConfig {
     pub cache: CacheConfig,
     /// Bounds on what is asked of upstreams.
     pub fills: FillLimits,
+    /// Bytes of memory for manifests and histories.
+    pub documents_size_max: u64,
     /// Bounds on what clients may take up.
     pub limits: ListenLimits,
     /// How requests are answered.
@@ -114,6 +116,8 @@ pub struct ListenLimits {
     pub target_size_max: usize,
     /// Bytes of the head of a request.
     pub head_size_max: usize,
+    /// Bytes of a request's body that are read: for the signature of a POST, and so that an answer is not lost to who still sends.
+    pub body_size_max: usize,
     /// Credit of a connection for HTTP/2 frames that are no requests, and for requests that are taken back.
     pub frame_credit_max: u64,
     /// Time for a TLS handshake.
@@ -142,17 +146,38 @@ pub struct QuotaLimits {
 /// How requests are answered.
 #[derive(Debug, Clone)]
 pub struct ServeConfig {
-    /// For how long browsers are to use HTTPS alone for a host that they have seen (RFC 6797); not said where it is `None`.
-    pub hsts: Option<Duration>,
+    /// What browsers are told of HTTPS (RFC 6797); nothing where its time is zero.
+    pub hsts: Hsts,
     /// Tokens of signed URLs that are remembered once they were verified.
     pub token_count_max: usize,
     /// Proxies before this edge: what they say of scheme, host and port counts.
     pub trusted_peers: Vec<Network>,
 }
 
+/// HTTP Strict Transport Security (RFC 6797).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Hsts {
+    /// For how long browsers are to use HTTPS alone for a host that they have seen.
+    pub max_age: Duration,
+    /// Whether that counts for all names below the host, too.
+    pub include_subdomains: bool,
+    /// Whether browsers may be shipped with it. Cannot be taken back in less than months.
+    pub preload: bool,
+}
+
+impl Hsts {
+    /// The least time with which browsers' lists take a host.
+    pub const PRELOAD_MAX_AGE_MIN: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+    /// Whether the lists would take what is said here, if it asks for that.
+    pub fn is_fit_for_preload(&self) -> bool {
+        !self.preload || (self.include_subdomains && self.max_age >= Self::PRELOAD_MAX_AGE_MIN)
+    }
+}
+
 impl Default for ServeConfig {
     fn default() -> Self {
-        Self { hsts: None, token_count_max: 1000, trusted_peers: Vec::new() }
+        Self { hsts: Hsts::default(), token_count_max: 1000, trusted_peers: Vec::new() }
     }
 }
 
@@ -176,6 +201,8 @@ impl Default for ListenLimits {
             target_size_max: 8 << 10,
             // Enough for a signed URL and the cookies of an unlucky neighbour on the same host name.
             head_size_max: 16 << 10,
+            // Forms of webhooks have a few kilobytes.
+            body_size_max: 64 << 10,
             // A page that is left takes back a few hundred requests at once.
             frame_credit_max: 4096,
             handshake_time_max: Duration::from_secs(10),

@@ -8,6 +8,7 @@ mod asset;
 mod backoff;
 mod channel;
 mod environment;
+mod footprint;
 mod identity;
 mod lease;
 mod pages;

@@ -10,6 +10,7 @@
 mod clients;
 mod coalesce;
 mod failures;
+mod fetch;
 mod flight;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -19,18 +20,18 @@ mod upstream;
 
 pub use upstream::{OriginUpstream, SliceStream, Upstream, UpstreamError};
 
-use crate::cache::{Account, CorruptError, DiskCondition, SliceCache, SliceKey, Tier};
+use crate::cache::{Account, CorruptError, DiskCondition, SliceCache, SliceKey};
 use crate::config::FillLimits;
 use crate::metrics::{CacheResult, FillBound, Metrics};
 use bytes::{Bytes, BytesMut};
 use clients::{Client, Clients, Turn};
 use coalesce::{Claim, Flights, Ticket};
 use failures::Failures;
+use fetch::Fetch;
 use flight::{Flight, Sink};
 use skerry_proto::slices::{BlobId, SliceList, VerifiedSlice};
 use std::net::IpAddr;
-use std::sync::{Arc, OnceLock, Weak};
-use std::time::Instant;
+use std::sync::{Arc, OnceLock};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -59,6 +60,15 @@ pub enum FillError {
     /// Too many fills are under way, in all or for this client.
     #[error("too many fills are under way")]
     Busy,
+}
+
+/// Which slices of a blob are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// One, by its number.
+    One(u64),
+    /// All of them.
+    All,
 }
 
 /// Where slices come from.
@@ -151,13 +161,29 @@ impl Slices {
         Ok(bytes)
     }
 
-    /// Corrupts the first slice of a blob in the disk cache: for operators who want to see it heal.
+    /// Corrupts a slice of a blob in the disk cache, or all that it holds of it: for operators who want to see it heal. Says how many
+    /// were corrupted, at least one.
     ///
     /// # Errors
     /// [`CorruptError`].
-    pub async fn corrupt(&self, account: &Account, blob: BlobId) -> Result<(), CorruptError> {
-        let key = SliceKey { account: account.key, hash: blob.hash, slice: 0 };
-        self.shared.cache.corrupt(&key, blob).await
+    pub async fn corrupt(&self, account: &Account, blob: BlobId, which: Which) -> Result<u64, CorruptError> {
+        let chosen = match which {
+            Which::One(slice) if slice >= blob.slice_count() => {
+                return Err(CorruptError::NoSuchSlice { slice_count: blob.slice_count() });
+            }
+            Which::One(slice) => slice..slice + 1,
+            Which::All => 0..blob.slice_count(),
+        };
+        let mut count = 0;
+        for slice in chosen {
+            let key = SliceKey { account: account.key, hash: blob.hash, slice };
+            match self.shared.cache.corrupt(&key, blob).await {
+                Ok(()) => count += 1,
+                Err(CorruptError::NotHeld) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if count == 0 { Err(CorruptError::NotHeld) } else { Ok(count) }
     }
 
     /// What the disk tier of the cache can do now.
@@ -260,83 +286,6 @@ impl Shared {
             self.metrics.fill_refused(FillBound::Client);
             FillError::Busy
         })
-    }
-}
-
-/// One claim on its way.
-struct Fetch {
-    shared: Arc<Shared>,
-    account: Account,
-    blob: BlobId,
-    claim: Claim,
-    reader: Weak<()>,
-}
-
-impl Fetch {
-    /// The disk first, then an upstream.
-    async fn run(mut self, until: u64, client: Client, turn: Option<Turn>) {
-        let Some(index) = self.claim.first() else { return };
-        let key = SliceKey { account: self.account.key, hash: self.blob.hash, slice: index };
-        if let Some((slice, tier)) = self.shared.cache.find(&key, self.blob).await {
-            let from = match tier {
-                Tier::Memory => CacheResult::Memory,
-                Tier::Disk => CacheResult::Disk,
-            };
-            return self.claim.deliver(slice, from);
-        }
-        if let Err(error) = self.fill(index, until, client, turn).await {
-            self.claim.fail(error);
-        }
-    }
-
-    async fn fill(
-        &mut self,
-        index: u64,
-        until: u64,
-        client: Client,
-        turn: Option<Turn>,
-    ) -> Result<(), FillError> {
-        let shared = Arc::clone(&self.shared);
-        let (account, hash) = (self.account.clone(), self.blob.hash);
-        if let Some(error) = shared.failures.recall(account.key, hash, Instant::now()) {
-            shared.metrics.fill_failures_recalled.increment(1);
-            return Err(error);
-        }
-        let _turn = match turn {
-            Some(turn) => turn,
-            // The disk seemed to hold it.
-            None => shared.turn_of(client).await?,
-        };
-        let Ok(Ok(_permit)) = timeout(shared.limits.wait_time_max, shared.turns.acquire()).await else {
-            shared.metrics.fill_refused(FillBound::All);
-            return Err(FillError::Busy);
-        };
-        let count_max = until.saturating_sub(index).clamp(1, FILL_SLICES_MAX);
-        self.claim.extend(count_max, |key| !shared.cache.may_hold(key));
-        let count = self.claim.count();
-        let flight = Flight::new(&*shared.upstream, &shared.metrics, &account.sid, self.blob);
-        let result = flight.run(index, count, self).await;
-        match result {
-            Ok(()) => shared.failures.forget(account.key, hash),
-            Err(error) => shared.failures.remember(account.key, hash, error, Instant::now()),
-        }
-        result
-    }
-}
-
-impl Sink for Fetch {
-    fn list(&mut self, list: &SliceList) {
-        self.shared.cache.insert_list(self.account.key, list);
-    }
-
-    fn slice(&mut self, index: u64, slice: VerifiedSlice) {
-        let key = SliceKey { account: self.account.key, hash: self.blob.hash, slice: index };
-        self.shared.cache.insert(key, &slice, self.claim.asks());
-        self.claim.deliver(slice, CacheResult::Miss);
-    }
-
-    fn wants_more(&mut self) -> bool {
-        self.reader.strong_count() > 0 || !self.claim.abandon()
     }
 }
 

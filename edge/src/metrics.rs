@@ -3,7 +3,10 @@
 //! Each edge has a recorder of its own, so that several edges in one process do not add up. Label values come from enums; no path,
 //! host, tenant or hash is ever one.
 
+mod listen;
+
 use crate::serve::Protocol;
+use listen::ListenBounds;
 use metrics::{
     Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge,
     histogram,
@@ -118,7 +121,7 @@ pub enum CutOff {
     Malformed,
     /// A request target past the bound.
     TargetTooLong,
-    /// The head of an HTTP/1.1 request past the bound.
+    /// The head of a request past the bound.
     HeadTooLarge,
     /// A head that did not come to its end in time.
     Head,
@@ -126,6 +129,8 @@ pub enum CutOff {
     Flood,
     /// A response that was taken too slowly.
     Slow,
+    /// The body of a request past the bound on what is read of one.
+    BodyTooLarge,
 }
 
 /// Figures of a bound.
@@ -157,7 +162,7 @@ pub struct Metrics {
     request_duration: [Histogram; 3],
     time_to_first_byte: [Histogram; 3],
     handshakes: [Counter; 5],
-    cut_offs: [Counter; 6],
+    cut_offs: [Counter; 7],
     /// Open connections, TCP and QUIC.
     pub connections: BoundFigures,
     /// Those of one address.
@@ -170,10 +175,10 @@ pub struct Metrics {
     pub bytes_in_flight: BoundFigures,
     /// Those of one address.
     pub address_bytes_in_flight: BoundFigures,
-    /// Bound of the bytes in the path and query of a request.
-    pub target_bytes_max: Gauge,
-    /// Bound of the bytes in the head of a request.
-    pub head_bytes_max: Gauge,
+    /// Connections closed for want of a request.
+    pub idle_closes: Counter,
+    /// Bounds on one connection or request.
+    pub listen_bounds: ListenBounds,
     access_missing: Counter,
     access_signatures: [Counter; 4],
     access_tokens_valid: Counter,
@@ -238,6 +243,10 @@ pub struct Metrics {
     pub lease_remaining: Gauge,
     /// Environments that this edge shows.
     pub environments: Gauge,
+    /// Bytes that manifests and histories take in memory.
+    pub documents_bytes: Gauge,
+    /// Bound on them.
+    pub documents_bytes_max: Gauge,
 }
 
 impl Metrics {
@@ -335,12 +344,7 @@ impl Metrics {
             "skerry_edge_cut_offs_total",
             "Clients cut off or refused by the listeners, by reason"
         );
-        describe_gauge!(
-            "skerry_edge_target_bytes_max",
-            Unit::Bytes,
-            "Bound on the path and query of a request"
-        );
-        describe_gauge!("skerry_edge_head_bytes_max", Unit::Bytes, "Bound on the head of a request");
+        describe_counter!("skerry_edge_idle_closes_total", "Connections closed for want of a request");
         describe_counter!(
             "skerry_edge_access_total",
             "What requests for protected assets showed, by scheme and result"
@@ -418,6 +422,8 @@ impl Metrics {
             "Time that the lease still runs; negative when over"
         );
         describe_gauge!("skerry_edge_environments", "Environments that this edge shows");
+        describe_gauge!("skerry_edge_documents_bytes", Unit::Bytes, "Manifests and histories in memory");
+        describe_gauge!("skerry_edge_documents_bytes_max", Unit::Bytes, "Bound on them");
         describe_gauge!("skerry_build_info", "Constant 1, with the version as a label");
         gauge!("skerry_build_info", "version" => env!("CARGO_PKG_VERSION"), "role" => "edge").set(1.0);
 
@@ -440,7 +446,7 @@ impl Metrics {
             time_to_first_byte: PROTOCOLS.map(|protocol| histogram!("skerry_edge_time_to_first_byte_seconds", "protocol" => protocol)),
             handshakes: ["tls13", "tls12", "quic", "failed", "timed_out"]
                 .map(|outcome| counter!("skerry_edge_handshakes_total", "outcome" => outcome)),
-            cut_offs: ["malformed", "target_too_long", "head_too_large", "head_timeout", "flood", "slow"]
+            cut_offs: ["malformed", "target_too_long", "head_too_large", "head_timeout", "flood", "slow", "body_too_large"]
                 .map(|reason| counter!("skerry_edge_cut_offs_total", "reason" => reason)),
             connections: BoundFigures::register("skerry_edge_connections", "open client connections", Unit::Count),
             address_connections: BoundFigures::register(
@@ -468,8 +474,8 @@ impl Metrics {
                 "bytes that responses under way to one address may hold; in use: of the busiest",
                 Unit::Bytes,
             ),
-            target_bytes_max: gauge!("skerry_edge_target_bytes_max"),
-            head_bytes_max: gauge!("skerry_edge_head_bytes_max"),
+            idle_closes: counter!("skerry_edge_idle_closes_total"),
+            listen_bounds: ListenBounds::register(),
             access_missing: access("none", "missing"),
             access_signatures: ["valid", "signature_wrong", "signature_malformed", "secrets_unknown"]
                 .map(|result| access("signature", result)),
@@ -511,6 +517,8 @@ impl Metrics {
             watch_refused: counter!("skerry_edge_watch_refused_total"),
             lease_remaining: gauge!("skerry_edge_lease_remaining_seconds"),
             environments: gauge!("skerry_edge_environments"),
+            documents_bytes: gauge!("skerry_edge_documents_bytes"),
+            documents_bytes_max: gauge!("skerry_edge_documents_bytes_max"),
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::control::{
     Applier, Backoff, Environments, Identity, IdentityError, Lease, OriginChannel, Secrets, StateError,
     StateFolder, Told, Watcher, WatcherStatus, enrol, renew,
 };
-use crate::fill::{OriginUpstream, Slices};
+use crate::fill::{OriginUpstream, Slices, Which};
 use crate::listen::{BoundListeners, ListenError, Usage};
 use crate::metrics::Metrics;
 use crate::serve::Site;
@@ -144,8 +144,10 @@ impl Edge {
             slices: Arc::clone(&slices),
             environments: Arc::clone(&environments),
             secrets: Arc::clone(&secrets),
+            documents_size_max: config.documents_size_max,
             metrics: Arc::clone(&metrics),
         };
+        metrics.documents_bytes_max.set(config.documents_size_max as f64);
         let watcher =
             Watcher::new(applier, control.clone(), Arc::clone(&lease), config.lease, Arc::clone(&metrics));
         watcher.restore().await;
@@ -227,7 +229,7 @@ impl RunningEdge {
         faults
     }
 
-    /// Corrupts the first slice of what a domain shows at a path, in the disk cache: for operators who want to see it heal.
+    /// Corrupts slices of what a domain shows at a path, in the disk cache: for operators who want to see it heal. Says how many.
     ///
     /// # Errors
     /// [`FaultError`].
@@ -235,7 +237,8 @@ impl RunningEdge {
         &self,
         domain: &str,
         path: &str,
-    ) -> impl Future<Output = Result<(), FaultError>> + Send + use<> {
+        which: Which,
+    ) -> impl Future<Output = Result<u64, FaultError>> + Send + use<> {
         let found = self.environments.find(domain).and_then(|environment| {
             let asset = environment.asset(path)?;
             Some((environment.account.clone(), asset.representations.first()?.blob))
@@ -243,7 +246,7 @@ impl RunningEdge {
         let slices = Arc::clone(&self.slices);
         async move {
             let (account, blob) = found.ok_or(FaultError::NoSuchAsset)?;
-            Ok(slices.corrupt(&account, blob).await?)
+            Ok(slices.corrupt(&account, blob, which).await?)
         }
     }
 

@@ -220,7 +220,11 @@ impl Shared {
             }
             Route::Nowhere => {
                 access::is_fresh(&environment, &self.lease)?;
-                let page = environment.rules.not_found.clone().and_then(|page| Form::new(page, 0));
+                let page = environment.rules.not_found.clone().and_then(|page| {
+                    // Who takes no form of the page gets it as it is: better than no word of what is wrong.
+                    let position = negotiate::choose(&request.headers, &page.representations);
+                    Form::new(page, position.unwrap_or(0))
+                });
                 return Ok(Decision::NotFound(environment, page.ok_or(Refusal::NotFound)?));
             }
         };

@@ -12,6 +12,7 @@ mod accounts;
 mod assets;
 mod builds;
 mod bundle;
+mod console;
 mod credentials;
 mod deploy;
 mod derivations;
@@ -25,6 +26,7 @@ mod resources;
 pub(crate) use accounts::{AccountRows, EnvironmentRow, ServiceRow};
 pub(crate) use assets::{AssetVersion, NewVersion};
 pub(crate) use builds::{BuildDocuments, NewBuild};
+pub(crate) use console::{NewSession, Session};
 pub(crate) use credentials::{CredentialChange, CredentialRows, token_midstates, token_name};
 pub(crate) use deploy::{DeployOutcome, Document, NewDeployment};
 pub(crate) use derivations::{DerivationRound, Showing};
@@ -33,9 +35,10 @@ pub(crate) use edges::JoinOutcome;
 pub(crate) use environments::{Settings, Standing};
 pub(crate) use past::{Difference, PastVersion};
 pub(crate) use resources::{
-    Actor, BuildDetails, ClaimOutcome, Content, ContentVersion, DeploymentDetails, DomainDetails,
-    EnvironmentDetails, Holder, Kind, NamedEnvironment, NamedService, NewContentVersion, NewEnvironment,
-    Page, PageWanted, ServiceChange, ServiceDetails, Variable,
+    AccountChange, AccountChanged, AccountDetails, Actor, ApiKey, AuditEntry, AuditFilter, BuildDetails,
+    ClaimOutcome, Content, ContentVersion, DeploymentDetails, DomainDetails, EnvironmentDetails,
+    EnvironmentUsage, Holder, KeyRevoked, Kind, NamedEnvironment, NamedService, NewContentVersion,
+    NewEnvironment, Page, PageWanted, ServiceChange, ServiceDetails, ServiceLimits, Stored, Variable,
 };
 
 use crate::blobs::StoredBlob;

@@ -58,6 +58,19 @@ impl Coding {
         Ok(is_worth_it(input.len(), coded.len()).then_some(coded))
     }
 
+    /// The coded bytes by a fast level, for what is coded at each start.
+    ///
+    /// # Errors
+    /// As [`Self::encode`].
+    pub(crate) fn encode_quickly(self, input: &[u8]) -> io::Result<Option<Vec<u8>>> {
+        let coded = match self {
+            Self::Brotli => brotli(input, 5)?,
+            Self::Zstd => zstd::bulk::compress(input, 9)?,
+            Self::Gzip => gzip(input, 6)?,
+        };
+        Ok(is_worth_it(input.len(), coded.len()).then_some(coded))
+    }
+
     fn level(self, size: u64, settings: &Compression) -> i32 {
         let Levels { small, large } = match self {
             Self::Brotli => settings.brotli,

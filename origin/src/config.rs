@@ -21,8 +21,14 @@ pub struct OriginConfig {
     pub base_domain: String,
     /// Port of the edges as clients see it, for the URLs that publishers are told.
     pub public_port: u16,
-    /// What a service may hold.
+    /// What a service may hold, unless an operator set something else for it.
     pub limits: Limits,
+    /// How much of publishing is under way at once.
+    pub publish: PublishBounds,
+    /// Connections of the gRPC listener at most; further ones wait in the system's queue.
+    pub grpc_connection_count_max: usize,
+    /// The console.
+    pub console: ConsoleConfig,
     /// Domains that accounts bring along.
     pub domains: DomainConfig,
     /// How coded forms of assets are made.
@@ -34,7 +40,7 @@ pub struct OriginConfig {
 }
 
 /// How the REST API is reached.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct ApiConfig {
     /// Addresses of its listener; none: there is no API. With port 0 the first one picks a free port, which the others then use too.
     pub addresses: Vec<SocketAddr>,
@@ -42,6 +48,85 @@ pub struct ApiConfig {
     pub names: Vec<String>,
     /// What it shows in TLS handshakes; `None`: it answers plain HTTP.
     pub certificate: Option<ApiCertificate>,
+    /// Connections at most; further ones wait in the system's queue.
+    pub connection_count_max: usize,
+    /// Bytes of a form at most.
+    pub form_size_max: usize,
+    /// Time for a form to arrive.
+    pub form_time_max: Duration,
+    /// Time for the next bytes of an upload to arrive.
+    pub upload_pause_max: Duration,
+    /// API keys of an account at most.
+    pub key_count_max: u64,
+}
+
+impl Default for ApiConfig {
+    fn default() -> Self {
+        Self {
+            addresses: Vec::new(),
+            names: Vec::new(),
+            certificate: None,
+            connection_count_max: CONNECTION_COUNT_MAX,
+            // A build of 20,000 versions has 1 MiB of SIDs.
+            form_size_max: 2 << 20,
+            form_time_max: Duration::from_secs(30),
+            upload_pause_max: Duration::from_secs(60),
+            // One for each machine of a large fleet of publishers, and few enough to look through.
+            key_count_max: 100,
+        }
+    }
+}
+
+/// Connections of a listener at most, unless it is said: each is a socket and some kilobytes.
+pub const CONNECTION_COUNT_MAX: usize = 4096;
+
+/// How much of publishing is under way at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PublishBounds {
+    /// Uploads under way; further ones wait.
+    pub upload_count_max: usize,
+    /// Builds that are begun over REST and not finished; further ones are refused.
+    pub build_count_max: usize,
+    /// How long an operation waits for its turn, in an environment or among the uploads, before it is refused.
+    pub turn_time_max: Duration,
+}
+
+impl Default for PublishBounds {
+    fn default() -> Self {
+        Self {
+            // Each holds up to two batches of 1 MiB, and a window of its connection.
+            upload_count_max: 256,
+            // Each holds a task; the work is bounded by the processors.
+            build_count_max: 1024,
+            turn_time_max: Duration::from_secs(30),
+        }
+    }
+}
+
+/// The console, on the listener of the API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConsoleConfig {
+    /// How long a session lasts.
+    pub session_time: Duration,
+    /// Sessions of one account; the oldest makes room.
+    pub session_count_max: u32,
+    /// How long an upload may bring nothing.
+    pub upload_pause_max: Duration,
+    /// How browsers reach it, such as `https://cdn.example.com`, where something before it ends TLS.
+    pub origin: Option<String>,
+}
+
+impl Default for ConsoleConfig {
+    fn default() -> Self {
+        Self {
+            // A working day.
+            session_time: Duration::from_secs(12 * 3600),
+            // Tabs and browsers of a team that shares an account.
+            session_count_max: 100,
+            upload_pause_max: Duration::from_secs(60),
+            origin: None,
+        }
+    }
 }
 
 /// A certificate with its key.

@@ -1,10 +1,12 @@
 //! What accounts prove themselves and sign with: two auth tokens, of which one can take the other's place while both are valid; shared
-//! keys for signatures; keys for signed URLs, of which the origin has the public half.
+//! keys for signatures; keys for signed URLs, of which the origin has the public half; keys of the API (`api_keys`).
 //!
 //! Guarantees:
 //! - No secret is kept. A token is recognised by its hash; signatures are checked with midstates (see `skerry_proto::hmac`).
 //! - A change is told to edges with new revisions of all the account's pointers. When an edge has acknowledged the last of them, it
-//!   acts by the change.
+//!   acts by the change. API keys are nothing to edges: a change of them holds at once.
+
+mod api_keys;
 
 use crate::catalogue::{
     Actor, Catalogue, CatalogueError, CredentialChange, CredentialRows, token_midstates, token_name,
@@ -51,6 +53,18 @@ pub(crate) enum CredentialError {
         /// How many.
         limit: usize,
     },
+    /// There is no second token to take the first one's place.
+    #[error("the account has one auth token; create a second one, which can then take its place")]
+    NoSecondary,
+    /// The last API key of an account that takes keys only.
+    #[error("this is the only API key of an account that takes API keys only; create another one first")]
+    OnlyKey,
+    /// An account without an API key cannot do without its tokens.
+    #[error("the account has no API key, so nobody could use it any more; create one first")]
+    NoKey,
+    /// A name that is none.
+    #[error("FriendlyName is invalid; it is a text of at most 255 characters")]
+    InvalidName,
     /// The account has no such token or key.
     #[error("the account has no token or key {id:?}; `skerry key ls` shows them")]
     NotFound {
@@ -74,12 +88,23 @@ pub(crate) enum AuthError {
     /// Nothing was shown, or what fits no account.
     #[error("account SID or auth token is missing or wrong")]
     Wrong,
+    /// The right token of an account that takes none.
+    #[error(
+        "this account takes API keys only; show the SID and secret of one in place of account SID and auth token"
+    )]
+    KeysOnly,
     /// Too much that was wrong came before.
     #[error("too many wrong tokens came from this address; try again in a minute")]
     TooMany,
     /// It cannot be looked up.
     #[error(transparent)]
     Failed(#[from] CredentialError),
+}
+
+impl From<CatalogueError> for AuthError {
+    fn from(error: CatalogueError) -> Self {
+        Self::Failed(error.into())
+    }
 }
 
 /// Who calls: an account that showed one of its tokens or API keys.
@@ -106,6 +131,8 @@ pub(crate) struct Credentials {
     keys: Arc<Keys>,
     metrics: Arc<Metrics>,
     throttle: Arc<Throttle>,
+    /// API keys of an account at most.
+    api_key_count_max: u64,
     tasks: TaskTracker,
 }
 
@@ -116,8 +143,10 @@ impl Credentials {
         keys: Arc<Keys>,
         metrics: Arc<Metrics>,
         throttle: Throttle,
+        api_key_count_max: u64,
     ) -> Self {
-        Self { catalogue, keys, metrics, throttle: Arc::new(throttle), tasks: TaskTracker::new() }
+        let (throttle, tasks) = (Arc::new(throttle), TaskTracker::new());
+        Self { catalogue, keys, metrics, throttle, api_key_count_max, tasks }
     }
 
     /// How often strangers failed.
@@ -134,8 +163,8 @@ impl Credentials {
     /// Recognises an account by what somebody at an address shows: its SID and one of its tokens, or an API key's SID and secret.
     ///
     /// # Errors
-    /// [`AuthError::Wrong`], which says nothing about whether there is such an account or key; [`AuthError::TooMany`]; those of the
-    /// catalogue.
+    /// [`AuthError::Wrong`], which says nothing about whether there is such an account or key; [`AuthError::KeysOnly`], which only
+    /// somebody with a valid token learns; [`AuthError::TooMany`]; those of the catalogue.
     pub(crate) async fn authenticate(
         &self,
         shown: Option<(String, String)>,
@@ -157,14 +186,7 @@ impl Credentials {
         })
     }
 
-    async fn by_api_key(&self, sid: &str, secret: &str) -> Result<Option<Caller>, CredentialError> {
-        let shown = secret_hash(secret.as_bytes());
-        let Some((account, is_operator, hash)) = self.catalogue.api_key(sid).await? else { return Ok(None) };
-        let is_right = verify_slices_are_equal(&shown, &hash).is_ok();
-        Ok(is_right.then(|| Caller { account, is_operator, credential: sid.to_owned() }))
-    }
-
-    async fn by_token(&self, sid: &str, token: &str) -> Result<Option<Caller>, CredentialError> {
+    async fn by_token(&self, sid: &str, token: &str) -> Result<Option<Caller>, AuthError> {
         let shown = secret_hash(token.as_bytes());
         let account = self.catalogue.account(sid).await?;
         // An account that does not exist takes the same comparison.
@@ -181,6 +203,9 @@ impl Credentials {
             let midstates = token_midstates(token);
             let actor = Actor::origin(account.sid.clone());
             self.change(&actor, CredentialChange::FillToken { slot: right.slot, midstates }).await?;
+        }
+        if account.keys_only {
+            return Err(AuthError::KeysOnly);
         }
         let (account, is_operator) = (account.sid, account.is_operator);
         Ok(Some(Caller { account, is_operator, credential: token_name(right.slot) }))
@@ -207,6 +232,32 @@ impl Credentials {
         let change = CredentialChange::AddToken { slot, hash, midstates };
         let version = self.change(actor, change).await?.ok_or(CredentialError::NoFreeSlot)?;
         Ok(NewSecret { id: slot.to_string(), secret, version })
+    }
+
+    /// The second token takes the first one's place, which is revoked.
+    ///
+    /// # Errors
+    /// [`CredentialError::NoSecondary`], [`CredentialError::Catalogue`].
+    pub(crate) async fn promote_token(&self, actor: &Actor) -> Result<Version, CredentialError> {
+        self.remove_token(actor, 0).await
+    }
+
+    /// Revokes the second token.
+    ///
+    /// # Errors
+    /// [`CredentialError::NoSecondary`], [`CredentialError::Catalogue`].
+    pub(crate) async fn revoke_second_token(&self, actor: &Actor) -> Result<Version, CredentialError> {
+        self.remove_token(actor, 1).await
+    }
+
+    /// Revokes one of two tokens, which are listed in the order that they were made in.
+    async fn remove_token(&self, actor: &Actor, position: usize) -> Result<Version, CredentialError> {
+        let held = self.list(&actor.account).await?.tokens;
+        let (Some(token), 2) = (held.get(position), held.len()) else {
+            return Err(CredentialError::NoSecondary);
+        };
+        let change = CredentialChange::RemoveToken { slot: token.slot };
+        self.change(actor, change).await?.ok_or(CredentialError::NoSecondary)
     }
 
     /// Makes a shared key for signatures under one algorithm.

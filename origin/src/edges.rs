@@ -4,8 +4,10 @@
 //! only known while the origin runs: the watch stream of an edge and the versions it acknowledged.
 
 mod enrol;
+mod wait;
 
 pub(crate) use enrol::EnrolError;
+pub(crate) use wait::{Receipt, Receipts};
 
 use crate::catalogue::{Catalogue, CatalogueError};
 use crate::keys::Keys;

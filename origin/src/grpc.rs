@@ -3,6 +3,7 @@
 //! TLS always; a client certificate is optional in the handshake and demanded for each call that needs one. tonic is named here
 //! and below only.
 
+mod accounts;
 mod caller;
 mod enrol;
 mod fill;
@@ -21,9 +22,10 @@ use crate::credentials::Credentials;
 use crate::edges::Edges;
 use crate::metrics::Metrics;
 use crate::publish::Publisher;
-use crate::sockets::{BoundSockets, CONNECTIONS_MAX, Connection};
+use crate::sockets::{BoundSockets, Connection};
 use gate::Gate;
 use skerry_proto::authority::{Identity, pem};
+use skerry_proto::wire::accounts_server::AccountsServer;
 use skerry_proto::wire::enrol_server::EnrolServer;
 use skerry_proto::wire::fill_server::FillServer;
 use skerry_proto::wire::keys_server::KeysServer;
@@ -150,7 +152,6 @@ pub(crate) async fn serve(
         .client_auth_optional(true)
         .timeout(HANDSHAKE_TIME_MAX);
     let stopping = services.stopping.clone();
-    services.metrics.connections_max.set(CONNECTIONS_MAX as f64);
     let incoming = sockets.incoming(services.metrics.connections.clone(), abort);
     Server::builder()
         .tls_config(tls)?
@@ -183,6 +184,11 @@ pub(crate) async fn serve(
         .add_service(Gate::new(
             services.clone(),
             KeysServer::new(keys::KeysService(services.clone())).max_decoding_message_size(SMALL_REQUEST_MAX),
+        ))
+        .add_service(Gate::new(
+            services.clone(),
+            AccountsServer::new(accounts::AccountsService(services.clone()))
+                .max_decoding_message_size(SMALL_REQUEST_MAX),
         ))
         .add_service(Gate::new(
             services.clone(),

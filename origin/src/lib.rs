@@ -8,9 +8,9 @@
 //! - `dns`: questions to DNS, for the proofs of domains
 //! - `credentials`, `throttle`: who accounts are, what they sign with, and how often a stranger may guess
 //! - `publish`: what accounts may do with them; `edges`: who serves them
-//! - `grpc`, `api`: how all of it is called; `sockets`, `basic`, `cause`: what both need
+//! - `grpc`, `api`, `console`: how all of it is called; `sockets`, `basic`, `cause`: what both need
 //!
-//! Dependencies point one way: `grpc`, `api` → `publish`, `credentials`, `edges` → `blobs`, `catalogue` → `skerry_proto`.
+//! Dependencies point one way: `console` → `api`; `grpc`, `api` → `publish`, `credentials`, `edges` → `blobs`, `catalogue` → `skerry_proto`.
 
 mod api;
 mod basic;
@@ -19,6 +19,7 @@ mod catalogue;
 mod cause;
 mod coding;
 mod config;
+mod console;
 mod credentials;
 mod dns;
 mod edges;
@@ -38,11 +39,13 @@ pub use api::ApiError;
 pub use blobs::BlobError;
 pub use catalogue::CatalogueError;
 pub use config::{
-    ApiCertificate, ApiConfig, AuthLimits, Compression, DomainConfig, Levels, Limits, OriginConfig,
+    ApiCertificate, ApiConfig, AuthLimits, CONNECTION_COUNT_MAX, Compression, ConsoleConfig, DomainConfig,
+    Levels, Limits, OriginConfig, PublishBounds,
 };
 pub use grpc::ServeError;
 pub use keys::KeysError;
-pub use publish::NewAccount;
+pub use publish::content_type::{LOOK_SIZE, choose as choose_content_type};
+pub use publish::{NewAccount, apply_site_file};
 pub use run::{BoundOrigin, Origin, OriginAddresses, OriginError};
 pub use secret::NoRandomness;
 pub use sockets::ListenError;

@@ -4,6 +4,7 @@
 //! path, tenant or hash is ever one.
 
 use crate::coding::Coding;
+use crate::sockets::ConnectionFigures;
 use metrics::{
     Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge,
     histogram,
@@ -109,16 +110,30 @@ pub(crate) struct Metrics {
     pub(crate) blobs: Gauge,
     /// Their bytes.
     pub(crate) blob_bytes: Gauge,
-    /// Open gRPC connections.
-    pub(crate) connections: Gauge,
-    /// Bound of [`Self::connections`].
-    pub(crate) connections_max: Gauge,
+    /// gRPC connections.
+    pub(crate) connections: ConnectionFigures,
     /// Calls of the REST API without a token or key, or with a wrong one.
     pub(crate) api_auth_failures: Counter,
-    /// Open connections of the REST API.
-    pub(crate) api_connections: Gauge,
-    /// Bound of [`Self::api_connections`].
-    pub(crate) api_connections_max: Gauge,
+    /// Connections of the REST API.
+    pub(crate) api_connections: ConnectionFigures,
+    /// Bytes that the parameters of a request may have.
+    pub(crate) api_form_size_max: Gauge,
+    /// Requests whose parameters had more.
+    pub(crate) api_form_refusals: Counter,
+    /// API keys that were not made because the account has as many as it may.
+    pub(crate) api_key_refusals: Counter,
+    /// Uploads that have their turn.
+    pub(crate) uploads_active: Gauge,
+    /// Bound of [`Self::uploads_active`].
+    pub(crate) uploads_active_max: Gauge,
+    /// Uploads that waited too long.
+    pub(crate) upload_refusals: Counter,
+    /// Builds that were begun over REST and are not finished.
+    pub(crate) builds: Gauge,
+    /// Bound of [`Self::builds`].
+    pub(crate) builds_max: Gauge,
+    /// Builds that were refused because too many are not finished.
+    pub(crate) build_refusals: Counter,
 }
 
 impl Metrics {
@@ -226,11 +241,26 @@ impl Metrics {
             auth_entries_max: gauge!("skerry_origin_auth_entries_max"),
             blobs: gauge!("skerry_origin_blobs"),
             blob_bytes: gauge!("skerry_origin_blob_bytes"),
-            connections: gauge!("skerry_origin_grpc_connections"),
-            connections_max: gauge!("skerry_origin_grpc_connections_max"),
+            connections: ConnectionFigures {
+                open: gauge!("skerry_origin_grpc_connections"),
+                open_max: gauge!("skerry_origin_grpc_connections_max"),
+                pauses: counter!("skerry_origin_grpc_connection_pauses_total"),
+            },
             api_auth_failures: counter!("skerry_origin_api_auth_failures_total"),
-            api_connections: gauge!("skerry_origin_api_connections"),
-            api_connections_max: gauge!("skerry_origin_api_connections_max"),
+            api_connections: ConnectionFigures {
+                open: gauge!("skerry_origin_api_connections"),
+                open_max: gauge!("skerry_origin_api_connections_max"),
+                pauses: counter!("skerry_origin_api_connection_pauses_total"),
+            },
+            api_form_size_max: gauge!("skerry_origin_api_form_size_max_bytes"),
+            api_form_refusals: counter!("skerry_origin_api_form_refusals_total"),
+            api_key_refusals: counter!("skerry_origin_api_key_refusals_total"),
+            uploads_active: gauge!("skerry_origin_uploads_active"),
+            uploads_active_max: gauge!("skerry_origin_uploads_active_max"),
+            upload_refusals: counter!("skerry_origin_upload_refusals_total"),
+            builds: gauge!("skerry_origin_builds"),
+            builds_max: gauge!("skerry_origin_builds_max"),
+            build_refusals: counter!("skerry_origin_build_refusals_total"),
         }
     }
 }
@@ -272,13 +302,48 @@ fn describe() {
     describe_gauge!("skerry_origin_auth_entries_max", "Bound on remembered addresses with wrong tokens");
     describe_gauge!("skerry_origin_blobs", "Blobs that are stored");
     describe_gauge!("skerry_origin_blob_bytes", Unit::Bytes, "Bytes of the blobs that are stored");
-    describe_gauge!("skerry_origin_grpc_connections", "Open gRPC connections");
-    describe_gauge!("skerry_origin_grpc_connections_max", "Bound on open gRPC connections");
     describe_counter!("skerry_origin_api_requests_total", "Answers of the REST API by class of their status");
     describe_counter!("skerry_origin_api_auth_failures_total", "Calls of the REST API that were not let in");
+    describe_gauge!("skerry_build_info", "Constant 1, with the version as a label");
+    describe_bounds();
+}
+
+/// What is bounded: use, bound, and what was refused or had to wait.
+fn describe_bounds() {
+    describe_gauge!("skerry_origin_grpc_connections", "Open gRPC connections");
+    describe_gauge!("skerry_origin_grpc_connections_max", "Bound on open gRPC connections");
     describe_gauge!("skerry_origin_api_connections", "Open connections of the REST API");
     describe_gauge!("skerry_origin_api_connections_max", "Bound on open connections of the REST API");
-    describe_gauge!("skerry_build_info", "Constant 1, with the version as a label");
+    describe_counter!(
+        "skerry_origin_grpc_connection_pauses_total",
+        "Times that no further gRPC connection was taken until another ended"
+    );
+    describe_counter!(
+        "skerry_origin_api_connection_pauses_total",
+        "Times that no further connection of the REST API was taken until another ended"
+    );
+    describe_gauge!(
+        "skerry_origin_api_form_size_max_bytes",
+        Unit::Bytes,
+        "Bound on the parameters of a request"
+    );
+    describe_counter!(
+        "skerry_origin_api_form_refusals_total",
+        "Requests whose parameters had more bytes than the bound"
+    );
+    describe_counter!(
+        "skerry_origin_api_key_refusals_total",
+        "API keys that were refused because the account has as many as it may"
+    );
+    describe_gauge!("skerry_origin_uploads_active", "Uploads that are under way");
+    describe_gauge!("skerry_origin_uploads_active_max", "Bound on uploads under way; others wait");
+    describe_counter!("skerry_origin_upload_refusals_total", "Uploads that waited for their turn too long");
+    describe_gauge!("skerry_origin_builds", "Builds that were begun over REST and are not finished");
+    describe_gauge!("skerry_origin_builds_max", "Bound on builds that are not finished");
+    describe_counter!(
+        "skerry_origin_build_refusals_total",
+        "Builds that were refused because too many are not finished"
+    );
 }
 
 impl std::fmt::Debug for Metrics {

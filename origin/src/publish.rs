@@ -13,7 +13,7 @@ mod build;
 mod bundle;
 mod check;
 mod commit;
-mod content_type;
+pub(crate) mod content_type;
 mod contents;
 mod deploy;
 mod derive;
@@ -21,14 +21,18 @@ mod domains;
 mod environments;
 mod fault;
 mod history;
+mod limits;
 mod named;
 mod pointer;
+mod prove;
 mod read;
 mod receive;
 mod reuse;
+mod revise;
 mod services;
 mod settings;
 mod site_file;
+mod turns;
 mod upload;
 mod variables;
 
@@ -40,14 +44,17 @@ pub(crate) use commit::Changes;
 pub(crate) use deploy::{Deployed, Wanted};
 pub(crate) use derive::representations;
 pub(crate) use fault::Fault;
+pub(crate) use limits::{LimitChange, LimitsChange, LimitsOfService};
+pub(crate) use prove::Proof;
 pub(crate) use receive::{Part, Said};
 pub(crate) use reuse::Known;
 pub(crate) use settings::SettingsChange;
+pub use site_file::apply_site_file;
 pub(crate) use upload::UploadHead;
 
 use crate::blobs::{BlobError, BlobStore};
 use crate::catalogue::{Catalogue, CatalogueError, EnvironmentRow};
-use crate::config::{Compression, DomainConfig, Limits};
+use crate::config::{Compression, DomainConfig, Limits, OriginConfig};
 use crate::dns::{Dns, DnsError};
 use crate::keys::{Keys, KeysError};
 use crate::metrics::Metrics;
@@ -62,15 +69,6 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-
-/// Uploads under way at most. Each holds up to two batches of 1 MiB, and a window of its connection.
-const UPLOADS_MAX: usize = 256;
-
-/// Builds that are begun and not finished at most. Each holds a task; the work is bounded by the processors.
-const BUILDS_MAX: usize = 1024;
-
-/// How long an operation waits for its turn, in an environment or among the uploads, before it is refused.
-const TURN_WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// Why an operation was refused or failed.
 #[derive(Debug, thiserror::Error)]
@@ -268,6 +266,8 @@ struct Shared {
     blobs: BlobStore,
     keys: Arc<Keys>,
     limits: Limits,
+    /// How long an operation waits for its turn, in an environment or among the uploads, before it is refused.
+    turn_time_max: Duration,
     domains: DomainConfig,
     dns: Dns,
     naming: Naming,
@@ -296,13 +296,18 @@ impl Publisher {
         catalogue: Catalogue,
         blobs: BlobStore,
         keys: Arc<Keys>,
-        limits: Limits,
-        domains: DomainConfig,
-        compression: Compression,
-        naming: Naming,
+        config: &OriginConfig,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let (tasks, uploads) = (TaskTracker::new(), Arc::new(Semaphore::new(UPLOADS_MAX)));
+        let (bounds, compression) = (config.publish, config.compression);
+        let naming = Naming {
+            base_domain: config.base_domain.to_ascii_lowercase(),
+            public_port: config.public_port.into(),
+        };
+        let uploads = Arc::new(Semaphore::new(bounds.upload_count_max));
+        let builds = Arc::new(Semaphore::new(bounds.build_count_max));
+        metrics.uploads_active_max.set(bounds.upload_count_max as f64);
+        metrics.builds_max.set(bounds.build_count_max as f64);
         let coder_count = match compression.thread_count_max {
             0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             count => count,
@@ -313,14 +318,15 @@ impl Publisher {
             catalogue,
             blobs,
             keys,
-            limits,
-            dns: Dns::new(&domains),
-            domains,
+            limits: config.limits,
+            turn_time_max: bounds.turn_time_max,
+            dns: Dns::new(&config.domains),
+            domains: config.domains.clone(),
             naming,
             metrics,
-            tasks,
+            tasks: TaskTracker::new(),
             uploads,
-            builds: Arc::new(Semaphore::new(BUILDS_MAX)),
+            builds,
             stopping: CancellationToken::new(),
             compression,
             coders: Arc::new(Semaphore::new(coder_count)),
@@ -330,11 +336,6 @@ impl Publisher {
             turns: Mutex::default(),
         };
         Self { shared: Arc::new(shared) }
-    }
-
-    /// What a service may hold.
-    pub(crate) fn limits(&self) -> Limits {
-        self.shared.limits
     }
 
     /// How environments are named.
@@ -347,6 +348,25 @@ impl Publisher {
         self.shared.stopping.cancel();
         self.shared.tasks.close();
         self.shared.tasks.wait().await;
+    }
+
+    /// Finds a service of an account, which may have no environment; the only one without a name.
+    ///
+    /// # Errors
+    /// [`PublishError::NotFound`], [`PublishError::Ambiguous`], [`PublishError::Catalogue`].
+    pub(crate) async fn own_service(
+        &self,
+        account: &AccountSid,
+        name: &str,
+    ) -> Result<ServiceSid, PublishError> {
+        let catalogue = &self.shared.catalogue;
+        if name.is_empty() {
+            let services = catalogue.services(account).await?;
+            return Ok(pick("service", services, name, |_| true)?.sid);
+        }
+        let found = catalogue.service(account, name).await?;
+        let found = found.ok_or_else(|| PublishError::NotFound { noun: "service", name: name.to_owned() });
+        Ok(found?.sid)
     }
 
     /// Finds a service and an environment of an account.

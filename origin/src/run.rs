@@ -1,15 +1,16 @@
 //! The life of an origin: open, bind, serve, stop.
 
-use crate::api::{self, Api, ApiError, Hosts};
+use crate::api::{self, Api, ApiError, Bounds, Hosts};
 use crate::blobs::{BlobError, BlobStore};
 use crate::catalogue::{Actor, Catalogue, CatalogueError};
 use crate::config::OriginConfig;
+use crate::console::{self, Console, Links};
 use crate::credentials::{CredentialError, Credentials};
 use crate::edges::{Edges, EnrolError};
 use crate::grpc::{self, ServeError, Services};
 use crate::keys::{Keys, KeysError};
 use crate::metrics::Metrics;
-use crate::publish::{Naming, NewAccount, PublishError, Publisher};
+use crate::publish::{NewAccount, PublishError, Publisher};
 use crate::sid::AccountSid;
 use crate::sockets::{self, BoundSockets, ListenError};
 use crate::throttle::Throttle;
@@ -21,7 +22,7 @@ use skerry_proto::signed_url::key::PublicKey;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use tokio_util::sync::CancellationToken;
 
 /// How long the certificate of the gRPC listener lasts: as long as its authority. It is made afresh at each start, its key is only
@@ -41,6 +42,7 @@ pub struct Origin {
     folder: DataFolder,
     keys: Arc<Keys>,
     services: Services,
+    links: Arc<Links>,
 }
 
 /// An origin whose sockets are bound; nothing is accepted yet.
@@ -121,26 +123,25 @@ impl Origin {
         let catalogue = Catalogue::open(folder.path()).await?;
         metrics.version(catalogue.version());
         let edges = Edges::load(catalogue.clone(), Arc::clone(&keys)).await?;
-        let naming = Naming {
-            base_domain: config.base_domain.to_ascii_lowercase(),
-            public_port: config.public_port.into(),
-        };
         let publisher = Publisher::new(
             catalogue.clone(),
             blobs.clone(),
             Arc::clone(&keys),
-            config.limits,
-            config.domains.clone(),
-            config.compression,
-            naming,
+            &config,
             Arc::clone(&metrics),
         );
         metrics.auth_entries_max.set(config.auth.entry_count_max as f64);
         let throttle = Throttle::new(config.auth);
-        let credentials =
-            Credentials::new(catalogue.clone(), Arc::clone(&keys), Arc::clone(&metrics), throttle);
+        let key_count_max = config.api.key_count_max;
+        let credentials = Credentials::new(
+            catalogue.clone(),
+            Arc::clone(&keys),
+            Arc::clone(&metrics),
+            throttle,
+            key_count_max,
+        );
         let services = Services::new(publisher, credentials, catalogue, blobs, edges, metrics);
-        Ok(Self { config, folder, keys, services })
+        Ok(Self { config, folder, keys, services, links: Arc::default() })
     }
 
     /// Whether there is no account yet.
@@ -176,6 +177,15 @@ impl Origin {
             PublishError::Busy => OriginError::NoDomain(base_domain.to_owned()),
             _ => OriginError::Stopping,
         })
+    }
+
+    /// Makes a sign-in link for the console that works once, within an hour: the secret that stands in its fragment. The session ends
+    /// with the auth token.
+    ///
+    /// # Errors
+    /// [`OriginError::NoRandomness`].
+    pub fn create_console_link(&self, account_sid: &str, auth_token: &str) -> Result<String, OriginError> {
+        Ok(self.links.create(AccountSid::from(account_sid.to_owned()), auth_token, Instant::now())?)
     }
 
     /// Adds the public half of a key for signed URLs to an account that exists.
@@ -278,7 +288,8 @@ impl BoundOrigin {
         services.publisher.resume_builds().await?;
         services.publisher.derive_later();
         let acceptor = origin.config.api.certificate.as_ref().map(api::acceptor).transpose()?;
-        let api = api::serve(origin.api(), api, acceptor, services.stopping.clone(), abort.clone());
+        let (of_api, console) = (origin.api(), console::router(origin.console()));
+        let api = api::serve(of_api, console, api, acceptor, services.stopping.clone(), abort.clone());
         let serving = async { tokio::join!(grpc, api).0 };
         let stopping = async {
             stop.cancelled().await;
@@ -304,10 +315,11 @@ impl BoundOrigin {
 
 impl Origin {
     fn sockets(&self) -> Result<(BoundSockets, Option<BoundSockets>), ListenError> {
-        let grpc = sockets::bind("gRPC", &self.config.grpc_addresses)?;
-        let api = match &self.config.api.addresses[..] {
+        let config = &self.config;
+        let grpc = sockets::bind("gRPC", &config.grpc_addresses, config.grpc_connection_count_max)?;
+        let api = match &config.api.addresses[..] {
             [] => None,
-            addresses => Some(sockets::bind("API", addresses)?),
+            addresses => Some(sockets::bind("API", addresses, config.api.connection_count_max)?),
         };
         Ok((grpc, api))
     }
@@ -321,7 +333,18 @@ impl Origin {
             blobs,
             metrics,
             tasks,
-            hosts: Arc::new(Hosts::new(&self.config.api.names)),
+            hosts: Arc::new(Hosts::new(&self.config.api.names, self.config.console.origin.as_deref())),
+            bounds: Bounds::of(&self.config.api),
+        }
+    }
+
+    fn console(&self) -> Console {
+        Console {
+            api: self.api(),
+            edges: self.services.edges.clone(),
+            receipts: self.services.receipts(),
+            links: Arc::clone(&self.links),
+            config: self.config.console.clone(),
         }
     }
 

@@ -62,6 +62,8 @@ sids! {
     DomainSid = "DN";
     /// A variable of an environment.
     VariableSid = "ZV";
+    /// A key of the API.
+    ApiKeySid = "SK";
     /// A shared key for signatures.
     SignatureKeyId = "YS";
     /// An edge.

@@ -2,7 +2,7 @@
 
 use futures_util::Stream;
 use futures_util::stream::{SelectAll, StreamExt, unfold};
-use metrics::Gauge;
+use metrics::{Counter, Gauge};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::SocketAddr;
@@ -15,9 +15,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-
-/// Connections of a listener at most; further ones wait in the system's queue.
-pub(crate) const CONNECTIONS_MAX: usize = 4096;
 
 /// Connections that wait in the system's queue at most.
 const BACKLOG: i32 = 1024;
@@ -61,18 +58,34 @@ pub enum ListenError {
 pub(crate) struct BoundSockets {
     listeners: Vec<TcpListener>,
     first: SocketAddr,
+    connection_count_max: usize,
 }
 
-/// Binds all addresses. With port 0 the first one picks a free port, which the others use too.
+/// How the connections of a listener are counted.
+#[derive(Debug, Clone)]
+pub(crate) struct ConnectionFigures {
+    /// Open ones.
+    pub(crate) open: Gauge,
+    /// How many may be.
+    pub(crate) open_max: Gauge,
+    /// Times that no further one was taken until another ended.
+    pub(crate) pauses: Counter,
+}
+
+/// Binds all addresses, for so many connections at a time; further ones wait in the system's queue. With port 0 the first one picks a free port, which the others use too.
 ///
 /// # Errors
 /// Any [`ListenError`]; nothing stays bound then.
-pub(crate) fn bind(what: &'static str, addresses: &[SocketAddr]) -> Result<BoundSockets, ListenError> {
+pub(crate) fn bind(
+    what: &'static str,
+    addresses: &[SocketAddr],
+    connection_count_max: usize,
+) -> Result<BoundSockets, ListenError> {
     let (first, others) = addresses.split_first().ok_or(ListenError::None(what))?;
     let mut tries = 0;
     loop {
         tries += 1;
-        match bind_all(what, *first, others) {
+        match bind_all(what, *first, others, connection_count_max) {
             // The port that was free on the first address is taken on another one.
             Err(ListenError::InUse { .. }) if first.port() == 0 && tries < PORT_TRIES => {}
             other => return other,
@@ -84,6 +97,7 @@ fn bind_all(
     what: &'static str,
     first: SocketAddr,
     others: &[SocketAddr],
+    connection_count_max: usize,
 ) -> Result<BoundSockets, ListenError> {
     let (listener, first) = bind_one(what, first)?;
     let mut listeners = vec![listener];
@@ -105,7 +119,7 @@ fn bind_all(
             Err(error) => return Err(error),
         }
     }
-    Ok(BoundSockets { listeners, first })
+    Ok(BoundSockets { listeners, first, connection_count_max })
 }
 
 fn bind_one(what: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), ListenError> {
@@ -135,22 +149,26 @@ impl BoundSockets {
         self.first
     }
 
-    /// The connections that clients make, counted by a gauge. All of them fail once `abort` is cancelled.
+    /// The connections that clients make, counted. All of them fail once `abort` is cancelled.
     pub(crate) fn incoming(
         self,
-        open: Gauge,
+        figures: ConnectionFigures,
         abort: CancellationToken,
     ) -> impl Stream<Item = io::Result<Connection>> + Send {
         let accepted: SelectAll<_> = self.listeners.into_iter().map(TcpListenerStream::new).collect();
-        let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        figures.open_max.set(self.connection_count_max as f64);
+        let connections = Arc::new(Semaphore::new(self.connection_count_max));
         unfold((accepted, connections), move |(mut accepted, connections)| {
-            let (open, abort) = (open.clone(), abort.clone());
+            let (figures, abort) = (figures.clone(), abort.clone());
             async move {
                 loop {
+                    if connections.available_permits() == 0 {
+                        figures.pauses.increment(1);
+                    }
                     let permit = Arc::clone(&connections).acquire_owned().await.ok()?;
                     match accepted.next().await? {
                         Ok(socket) => {
-                            let connection = Connection::new(socket, permit, open, abort);
+                            let connection = Connection::new(socket, permit, figures.open, abort);
                             return Some((Ok(connection), (accepted, connections)));
                         }
                         Err(error) => {
@@ -247,8 +265,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_in_use_is_an_error_that_names_it() {
-        let first = bind("gRPC", &["127.0.0.1:0".parse().expect("address")]).expect("binds");
-        let error = bind("gRPC", &[first.address()]).expect_err("in use");
+        let first = bind("gRPC", &["127.0.0.1:0".parse().expect("address")], 1).expect("binds");
+        let error = bind("gRPC", &[first.address()], 1).expect_err("in use");
         assert!(matches!(error, ListenError::InUse { address, .. } if address == first.address()));
         assert!(error.to_string().contains(&first.address().to_string()));
     }
@@ -256,7 +274,7 @@ mod tests {
     #[tokio::test]
     async fn further_addresses_use_the_port_that_the_first_one_picked() {
         let addresses = ["127.0.0.1:0".parse().expect("address"), "127.0.0.2:0".parse().expect("address")];
-        let bound = bind("gRPC", &addresses).expect("binds");
+        let bound = bind("gRPC", &addresses, 1).expect("binds");
         let ports: Vec<_> =
             bound.listeners.iter().map(|listener| listener.local_addr().expect("bound").port()).collect();
         assert_eq!(ports, [bound.address().port(); 2]);

@@ -73,6 +73,7 @@ fn bind(settings: EdgeSettings) -> Result<Edge, Failure> {
         worker_count: settings.worker_count,
         cache: settings.cache,
         fills: settings.fills,
+        documents_size_max: settings.documents_size_max,
         limits: settings.limits,
         serve: settings.serve,
         secrets_on_disk: settings.secrets_on_disk,

@@ -5,6 +5,8 @@ use crate::admin_socket;
 use crate::failure::Failure;
 use crate::fetch::Target;
 use crate::output;
+use serde_json::json;
+use skerry_edge::fill::Which;
 use std::path::PathBuf;
 
 /// What to damage.
@@ -19,20 +21,27 @@ pub(crate) struct Options {
 
 #[derive(Debug, clap::Subcommand)]
 enum Fault {
-    /// Flip a bit of the first slice of an asset in an edge's disk cache, and drop it from memory
+    /// Flip a bit of a slice of an asset in an edge's disk cache, and drop it from memory
     Corrupt(CorruptOptions),
 }
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Example:
+Examples:
   skerry fault corrupt https://assets.example.com/hello.mp3
+  skerry fault corrupt https://assets.example.com/hello.mp3 --slice all --json
 
 The next request for it is answered with the right bytes, from the origin; skerry_edge_integrity_failures_total counts it.")]
 struct CorruptOptions {
     /// URL of an asset that the edge holds
     #[arg(value_name = "URL")]
     url: String,
+    /// Number of the slice of 256 KiB, from 0 on, or all that the edge holds
+    #[arg(long, value_name = "N|all", default_value = "0", value_parser = slice)]
+    slice: Which,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
     /// Data folder of the edge, on this machine
     #[arg(long, value_name = "DIR", default_value = "skerry-edge")]
     edge_data: PathBuf,
@@ -40,8 +49,28 @@ struct CorruptOptions {
 
 /// Runs the command.
 pub(crate) async fn run(options: Options) -> Result<(), Failure> {
-    let Fault::Corrupt(CorruptOptions { url, edge_data }) = options.fault;
+    let Fault::Corrupt(CorruptOptions { url, slice, json, edge_data }) = options.fault;
     let target = Target::parse(&url)?;
-    let path = format!("/faults/corrupt/{}{}", target.host(), target.path_and_query());
-    output::line(admin_socket::post(&edge_data, &path).await?.trim_end())
+    let slice = match slice {
+        Which::One(slice) => slice.to_string(),
+        Which::All => "all".to_owned(),
+    };
+    let path = format!("/faults/corrupt/{slice}/{}{}", target.host(), target.path_and_query());
+    let said = admin_socket::post(&edge_data, &path).await?;
+    if json {
+        return output::json(&json!({ "url": url, "slice": slice, "corrupted": count(&said) }));
+    }
+    output::line(said.trim_end())
+}
+
+/// How many slices the edge says it corrupted.
+fn count(said: &str) -> Option<u64> {
+    said.split(' ').find_map(|word| word.parse().ok())
+}
+
+fn slice(text: &str) -> Result<Which, &'static str> {
+    match text {
+        "all" => Ok(Which::All),
+        number => number.parse().map(Which::One).map_err(|_| "a slice is a number from 0 on, or all"),
+    }
 }

@@ -21,11 +21,14 @@ Examples:
   skerry key ls
   skerry key create --kind url -o url-key.pem
   skerry key create --kind signature --algorithm hmac-sha256
+  skerry key create --kind api --name CI
   skerry key import public.pem
   skerry key token rotate
-  skerry key token revoke 1 --wait
+  skerry key token promote --wait
 
-To rotate the auth token: make a second one, give it to everybody who needs it, and revoke the first. Until then both are valid.")]
+To rotate the auth token: make a second one, give it to everybody who needs it, and promote it, which revokes the first. Until then both
+are valid. An API key (SK…) stands for the account in place of an auth token: give its SID as SKERRY_ACCOUNT_SID and its secret as
+SKERRY_AUTH_TOKEN.")]
 pub(crate) struct Options {
     #[command(subcommand)]
     command: KeyCommand,
@@ -35,7 +38,7 @@ pub(crate) struct Options {
 enum KeyCommand {
     /// List auth tokens and keys
     Ls(ListOptions),
-    /// Make a key: for signed URLs, or a shared one for X-Twilio-Signature
+    /// Make a key: for signed URLs, a shared one for X-Twilio-Signature, or one for the API in place of an auth token
     Create(CreateOptions),
     /// Add the public half of a key for signed URLs
     Import(ImportOptions),
@@ -58,6 +61,7 @@ struct ListOptions {
 enum Kind {
     Url,
     Signature,
+    Api,
 }
 
 /// The algorithms of both kinds.
@@ -90,6 +94,9 @@ struct CreateOptions {
     /// ed25519 or es256 for URLs, hmac-sha1 or hmac-sha256 for signatures [default: ed25519, hmac-sha256]
     #[arg(long, value_enum)]
     algorithm: Option<AlgorithmName>,
+    /// What people call it, for an API key
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
     /// Write the private key there, mode 0600, rather than to standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -125,6 +132,8 @@ struct TokenOptions {
 enum TokenCommand {
     /// Make a second auth token, and print it, once
     Rotate(ChangeOptions),
+    /// Let the second auth token take the first one's place, which is revoked
+    Promote(ChangeOptions),
     /// Revoke one of two auth tokens
     Revoke(RevokeTokenOptions),
 }
@@ -142,14 +151,16 @@ struct RevokeTokenOptions {
 pub(crate) async fn run(options: Options, environment: &Environment) -> Result<(), Failure> {
     match options.command {
         KeyCommand::Ls(options) => list(&options, environment).await,
-        KeyCommand::Create(options) if options.kind == Kind::Url => {
-            create_url_key(&options, environment).await
-        }
-        KeyCommand::Create(options) => create_signature_key(&options, environment).await,
+        KeyCommand::Create(options) => match options.kind {
+            Kind::Url => create_url_key(&options, environment).await,
+            Kind::Signature => create_signature_key(&options, environment).await,
+            Kind::Api => create_api_key(&options, environment).await,
+        },
         KeyCommand::Import(options) => import(&options, environment).await,
         KeyCommand::Revoke(RevokeOptions { id, change }) => revoke(id, &change, environment).await,
         KeyCommand::Token(TokenOptions { command }) => match command {
             TokenCommand::Rotate(change) => rotate_token(&change, environment).await,
+            TokenCommand::Promote(change) => promote_token(&change, environment).await,
             TokenCommand::Revoke(RevokeTokenOptions { slot, change }) => {
                 revoke(slot.to_string(), &change, environment).await
             }
@@ -171,19 +182,52 @@ async fn list(options: &ListOptions, environment: &Environment) -> Result<(), Fa
         let algorithm = key.key.as_ref().map_or("", |key| url_algorithm(key.algorithm()));
         row("url", key.id.clone(), algorithm, key.created_at)
     });
-    let rows: Vec<Value> = tokens.chain(signature_keys).chain(url_keys).collect();
+    let api_keys = held.api_keys.iter().map(|key| {
+        let mut row = row("api", key.sid.clone(), "", key.created_at);
+        row["name"] = key.friendly_name.clone().into();
+        row
+    });
+    let rows: Vec<Value> = tokens.chain(signature_keys).chain(url_keys).chain(api_keys).collect();
     if options.json {
         return output::json(&json!({ "keys": rows }));
     }
     for row in &rows {
         let text = |key: &str| row[key].as_str().unwrap_or_default().to_owned();
-        output::line(format_args!("{:<10} {:<12} {}", text("kind"), text("algorithm"), text("id")))?;
+        let line = format!("{:<10} {:<12} {} {}", text("kind"), text("algorithm"), text("id"), text("name"));
+        output::line(line.trim_end())?;
     }
     Ok(())
 }
 
+/// Edges do not know API keys, so there is nothing to wait for.
+async fn create_api_key(options: &CreateOptions, environment: &Environment) -> Result<(), Failure> {
+    if options.algorithm.is_some() || options.output.is_some() {
+        return Err(Failure::usage("an API key has no algorithm, and is printed, once"));
+    }
+    let client = Client::connect(&options.change.origin, environment).await?;
+    client.announce();
+    let request = wire::CreateApiKeyRequest { friendly_name: options.name.clone().unwrap_or_default() };
+    let made = client.keys().create_api_key(client.signed(request)).await;
+    let made = made.map_err(|status| client.refused(&status))?.into_inner();
+    let key = made.key.unwrap_or_default();
+    if options.change.json {
+        let (sid, name) = (&key.sid, &key.friendly_name);
+        return output::json(&json!({ "kind": "api", "id": sid, "name": name, "secret": made.secret }));
+    }
+    output::line(format_args!("SKERRY_ACCOUNT_SID={}", key.sid))?;
+    output::line(format_args!("SKERRY_AUTH_TOKEN={}", made.secret))?;
+    output::note("the secret is shown this once");
+    Ok(())
+}
+
+fn only_api_keys_have_names(options: &CreateOptions) -> Result<(), Failure> {
+    let failure = || Failure::usage("--name is for API keys; keys of other kinds are known by their id");
+    options.name.as_ref().map_or(Ok(()), |_| Err(failure()))
+}
+
 /// The private half is made here, and stays here.
 async fn create_url_key(options: &CreateOptions, environment: &Environment) -> Result<(), Failure> {
+    only_api_keys_have_names(options)?;
     let algorithm = match options.algorithm {
         None | Some(AlgorithmName::Ed25519) => Algorithm::Ed25519,
         Some(AlgorithmName::Es256) => Algorithm::Es256,
@@ -216,6 +260,7 @@ async fn create_url_key(options: &CreateOptions, environment: &Environment) -> R
 }
 
 async fn create_signature_key(options: &CreateOptions, environment: &Environment) -> Result<(), Failure> {
+    only_api_keys_have_names(options)?;
     let algorithm = match options.algorithm {
         Some(AlgorithmName::HmacSha1) => hmac::Algorithm::Sha1,
         None | Some(AlgorithmName::HmacSha256) => hmac::Algorithm::Sha256,
@@ -277,13 +322,23 @@ async fn rotate_token(options: &ChangeOptions, environment: &Environment) -> Res
     if !options.json {
         output::line(format_args!("SKERRY_AUTH_TOKEN={}", made.auth_token))?;
         output::note(format_args!(
-            "this is token {}, shown this once; the other one stays valid until `skerry key token revoke {}`",
-            made.slot,
-            3_u32.saturating_sub(made.slot)
+            "this is token {}, shown this once; the other one stays valid until `skerry key token promote`",
+            made.slot
         ));
     }
     let shown = json!({ "kind": "token", "slot": made.slot, "auth_token": made.auth_token });
     finish(&client, options, shown, made.revision).await
+}
+
+async fn promote_token(options: &ChangeOptions, environment: &Environment) -> Result<(), Failure> {
+    let client = Client::connect(&options.origin, environment).await?;
+    client.announce();
+    let promoted = client.keys().promote_token(client.signed(wire::PromoteTokenRequest {})).await;
+    let promoted = promoted.map_err(|status| client.refused(&status))?.into_inner();
+    if !options.json {
+        output::line(format_args!("only token {} is valid now", promoted.slot))?;
+    }
+    finish(&client, options, json!({ "kind": "token", "slot": promoted.slot }), promoted.revision).await
 }
 
 async fn revoke(id: String, options: &ChangeOptions, environment: &Environment) -> Result<(), Failure> {
@@ -293,6 +348,10 @@ async fn revoke(id: String, options: &ChangeOptions, environment: &Environment) 
     let revision = revoked.map_err(|status| client.refused(&status))?.into_inner().revision;
     if !options.json {
         output::line(format_args!("revoked {id}"))?;
+    }
+    // One that edges do not know, such as an API key, is revoked already.
+    if revision.is_none() {
+        return if options.json { output::json(&json!({ "revoked": id })) } else { Ok(()) };
     }
     finish(&client, options, json!({ "revoked": id }), revision).await
 }

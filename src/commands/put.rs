@@ -1,7 +1,8 @@
 //! `skerry put`: files and folders become one build, which goes live.
 
 use crate::client::{
-    self, Client, LiveEdge, NamingRule, OriginOptions, Plan, Progress, Published, PublishedAsset, Sending,
+    self, Client, LiveEdge, NamingRule, OriginOptions, Plan, PlannedFile, Progress, Published,
+    PublishedAsset, Sending, Warning,
 };
 use crate::environment::Environment;
 use crate::failure::Failure;
@@ -96,6 +97,7 @@ pub(crate) async fn run(options: Options, environment: &Environment) -> Result<(
         );
         return Err(Failure::new(message).hint("if that is meant, say --yes"));
     }
+    let warnings = warned(&client, &plan.files).await?;
     let progress = Progress::new(plan.files.iter().map(|file| file.size).sum(), environment);
     let sending = if options.resend { Sending::Everything } else { Sending::Missing };
     let published = client::publish(&client, plan.files, sending, &progress).await;
@@ -111,9 +113,23 @@ pub(crate) async fn run(options: Options, environment: &Environment) -> Result<(
         Ok(Vec::new())
     };
     if options.json {
-        output::json(&as_json(&published, edges.as_deref().unwrap_or_default()))?;
+        output::json(&as_json(&published, edges.as_deref().unwrap_or_default(), &warnings))?;
     }
     client::all_live(&edges?)
+}
+
+/// Says what somebody should know of the files before they are published. They are published all the same: whoever scripts this cannot
+/// be asked.
+async fn warned(client: &Client, files: &[PlannedFile]) -> Result<Vec<Warning>, Failure> {
+    let listed = client.list(client.target()).await?;
+    let live: Vec<String> = listed.assets.into_iter().map(|asset| asset.path).collect();
+    let files = files.to_vec();
+    let looked = tokio::task::spawn_blocking(move || client::look(&files, &live)).await;
+    let warnings = looked.map_err(|_| Failure::new("looking into the files ended unexpectedly"))?;
+    for Warning { path, finding } in &warnings {
+        output::note(format_args!("warning: {}: {}", plain(path), plain(&finding.to_string())));
+    }
+    Ok(warnings)
 }
 
 async fn planned(options: &Options) -> Result<Plan, Failure> {
@@ -159,7 +175,7 @@ fn print(client: &Client, published: &Published) -> Result<(), Failure> {
     Ok(())
 }
 
-fn as_json(published: &Published, edges: &[LiveEdge]) -> Value {
+fn as_json(published: &Published, edges: &[LiveEdge], warnings: &[Warning]) -> Value {
     let asset = |asset: &PublishedAsset| {
         json!({
             "path": asset.file.path.as_str(),
@@ -180,5 +196,6 @@ fn as_json(published: &Published, edges: &[LiveEdge]) -> Value {
         "domain_name": published.commit.domain,
         "assets": published.assets.iter().map(asset).collect::<Vec<_>>(),
         "edges": edges.iter().map(LiveEdge::json).collect::<Vec<_>>(),
+        "warnings": warnings.iter().map(Warning::json).collect::<Vec<_>>(),
     })
 }

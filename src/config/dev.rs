@@ -16,6 +16,8 @@ pub(crate) struct DevSettings {
 const DATA: &str = "skerry dev keeps everything in one folder; use --data DIR";
 const CERTIFICATE: &str = "skerry dev makes the certificates of its edges";
 const API: &str = "the API of skerry dev answers plain HTTP, on loopback only";
+const HSTS: &str =
+    "skerry dev says nothing of HSTS, which would close localhost to plain HTTP in your browser";
 const JOIN: &str = "skerry dev joins its edges to its origin";
 
 const ORIGIN: Table<OriginSettings> = Table {
@@ -49,6 +51,9 @@ const EDGE: Table<EdgeSettings> = Table {
         ("https.key", CERTIFICATE),
         ("https.names", CERTIFICATE),
         ("https.public_port", "skerry dev uses the port of --https"),
+        ("https.hsts_max_age", HSTS),
+        ("https.hsts_include_subdomains", HSTS),
+        ("https.hsts_preload", HSTS),
         ("origin.url", JOIN),
         ("origin.join_token", JOIN),
         ("origin.join_token_file", JOIN),

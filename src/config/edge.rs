@@ -33,6 +33,7 @@ pub(crate) struct EdgeSettings {
     pub(crate) worker_count: usize,
     pub(crate) cache: CacheConfig,
     pub(crate) fills: FillLimits,
+    pub(crate) documents_size_max: u64,
     pub(crate) faults: bool,
     pub(crate) limits: ListenLimits,
     pub(crate) serve: ServeConfig,
@@ -59,6 +60,7 @@ impl EdgeSettings {
             worker_count: 1,
             cache: CacheConfig::default(),
             fills: FillLimits::default(),
+            documents_size_max: 0,
             faults: false,
             limits: ListenLimits::default(),
             serve: ServeConfig::default(),
@@ -88,6 +90,9 @@ fn check(settings: &EdgeSettings, faults: &mut Vec<Fault>) {
     if settings.https_certificate.is_some() != settings.https_key.is_some() {
         faults.push(Fault::new("https.certificate and https.key belong together: set both, or none for a certificate of a local authority"));
     }
+    if !settings.serve.hsts.is_fit_for_preload() {
+        faults.push(Fault::new("https.hsts_preload = true needs https.hsts_include_subdomains = true and https.hsts_max_age of 31536000 or more, else no list takes the host"));
+    }
     if settings.join_token.is_some() && settings.join_token_file.is_some() {
         faults.push(Fault::new("origin.join_token and origin.join_token_file are both set; one is enough"));
     }
@@ -97,6 +102,9 @@ pub(super) const VARIABLES: &str = "SKERRY_EDGE_";
 
 /// A slice list and some slices must fit.
 const MEMORY_SIZE_MIN: u64 = 4 << 20;
+
+/// A thousand paths must fit.
+const DOCUMENTS_SIZE_MIN: u64 = 1 << 20;
 
 /// Counts that are more than any machine has room for, but no more than add up.
 const COUNTS: std::ops::RangeInclusive<u64> = 1..=8_000_000;
@@ -176,9 +184,24 @@ pub(super) const SETTINGS: &[Setting<EdgeSettings>] = &[
         doc: "Seconds for which browsers are to use HTTPS alone for a host that they have seen (HSTS). Only when all of a host is on HTTPS for good.",
         set: |to, text| {
             let seconds: u32 = value::number(text, 0..=u32::MAX)?;
-            to.serve.hsts = (seconds > 0).then(|| Duration::from_secs(seconds.into()));
-            Some(())
+            put(&mut to.serve.hsts.max_age, Some(Duration::from_secs(seconds.into())))
         },
+    },
+    Setting {
+        name: "https.hsts_include_subdomains",
+        default: "false",
+        shape: Shape::Text,
+        accepts: "true or false",
+        doc: "Whether https.hsts_max_age counts for all names below a host, too.",
+        set: |to, text| put(&mut to.serve.hsts.include_subdomains, text.parse().ok()),
+    },
+    Setting {
+        name: "https.hsts_preload",
+        default: "false",
+        shape: Shape::Text,
+        accepts: "true or false; true needs https.hsts_include_subdomains and an https.hsts_max_age of a year",
+        doc: "Whether browsers may be shipped with the host as one that uses HTTPS alone. That cannot be taken back in less than months.",
+        set: |to, text| put(&mut to.serve.hsts.preload, text.parse().ok()),
     },
     Setting {
         name: "trusted_peers",
@@ -349,6 +372,17 @@ pub(super) const SETTINGS: &[Setting<EdgeSettings>] = &[
         },
     },
     Setting {
+        name: "limits.documents_size_max",
+        default: "512MiB",
+        shape: Shape::Text,
+        accepts: "bytes, such as 64MiB; at least 1MiB",
+        doc: "Bytes of memory for manifests and histories of all environments. A deployment for which there is no room is refused by this edge, which shows the build before on.",
+        set: |to, text| {
+            let size = value::size(text).filter(|size| *size >= DOCUMENTS_SIZE_MIN)?;
+            put(&mut to.documents_size_max, Some(size))
+        },
+    },
+    Setting {
         name: "limits.token_count_max",
         default: "1000",
         shape: Shape::Number,
@@ -421,12 +455,23 @@ pub(super) const SETTINGS: &[Setting<EdgeSettings>] = &[
         set: |to, text| put(&mut to.limits.head_size_max, head_size(text)),
     },
     Setting {
+        name: "limits.body_size_max",
+        default: "64KiB",
+        shape: Shape::Text,
+        accepts: "bytes, such as 64KiB; up to 1MiB",
+        doc: "Bytes that are read of the body of a request: of POST for its signature, of any other so that its answer arrives.",
+        set: |to, text| {
+            let size = value::size(text).filter(|size| *size <= 1 << 20);
+            put(&mut to.limits.body_size_max, size.and_then(|size| usize::try_from(size).ok()))
+        },
+    },
+    Setting {
         name: "limits.frame_credit_max",
         default: "4096",
         shape: Shape::Number,
-        accepts: COUNT,
-        doc: "How many HTTP/2 frames that are no requests a connection may send at once, and HTTP/2 and HTTP/3 requests taken back; requests, bytes sent and time give credit again.",
-        set: |to, text| put(&mut to.limits.frame_credit_max, value::number(text, 1..=100_000_000)),
+        accepts: "a whole number, at least 100",
+        doc: "How many HTTP/2 and HTTP/3 frames that are no requests a connection may send at once, and requests taken back; requests, bytes sent and time give credit again.",
+        set: |to, text| put(&mut to.limits.frame_credit_max, value::number(text, 100..=100_000_000)),
     },
     Setting {
         name: "limits.stream_count_max",

@@ -5,7 +5,10 @@ use super::value::{self, ADDRESSES, COUNT, SECONDS, SIZE, put};
 use super::{ConfigOptions, Setting, Shape, Table, load_role};
 use crate::environment::Environment;
 use crate::failure::Failure;
-use skerry_origin::{ApiConfig, AuthLimits, Compression, DomainConfig, Levels, Limits, OriginConfig};
+use skerry_origin::{
+    ApiConfig, AuthLimits, CONNECTION_COUNT_MAX, Compression, ConsoleConfig, DomainConfig, Levels, Limits,
+    OriginConfig, PublishBounds,
+};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -31,6 +34,9 @@ impl OriginSettings {
             base_domain: String::new(),
             public_port: 443,
             limits: Limits::default(),
+            publish: PublishBounds::default(),
+            grpc_connection_count_max: CONNECTION_COUNT_MAX,
+            console: ConsoleConfig::default(),
             domains: DomainConfig::default(),
             compression: Compression::default(),
             auth: AuthLimits::default(),
@@ -101,6 +107,14 @@ pub(super) const SETTINGS: &[Setting<OriginSettings>] = &[
         set: |to, text| put(&mut to.role.grpc_names, value::names(text)),
     },
     Setting {
+        name: "grpc.connection_count_max",
+        default: "4096",
+        shape: Shape::Number,
+        accepts: COUNT,
+        doc: "Connections of the gRPC listener at most; further ones wait in the system's queue.",
+        set: |to, text| put(&mut to.role.grpc_connection_count_max, value::number(text, CONNECTIONS)),
+    },
+    Setting {
         name: "api.addresses",
         default: "127.0.0.1:8080",
         shape: Shape::List,
@@ -131,6 +145,102 @@ pub(super) const SETTINGS: &[Setting<OriginSettings>] = &[
         accepts: "a PEM file with the private key",
         doc: "Private key of api.certificate.",
         set: |to, text| put(&mut to.api_key, Some(value::optional_path(text))),
+    },
+    Setting {
+        name: "api.connection_count_max",
+        default: "4096",
+        shape: Shape::Number,
+        accepts: COUNT,
+        doc: "Connections of the REST API at most; further ones wait in the system's queue.",
+        set: |to, text| put(&mut to.role.api.connection_count_max, value::number(text, CONNECTIONS)),
+    },
+    Setting {
+        name: "api.form_size_max",
+        default: "2097152",
+        shape: Shape::Text,
+        accepts: SIZE,
+        doc: "Bytes of the parameters of one request at most; files count against limits.* alone. A build of 20,000 versions needs 1 MiB.",
+        set: |to, text| put(&mut to.role.api.form_size_max, memory_size(text)),
+    },
+    Setting {
+        name: "api.form_seconds",
+        default: "30",
+        shape: Shape::Number,
+        accepts: SECONDS,
+        doc: "Seconds for the parameters of a request to arrive.",
+        set: |to, text| put(&mut to.role.api.form_time_max, value::seconds(text)),
+    },
+    Setting {
+        name: "api.upload_pause_seconds",
+        default: "60",
+        shape: Shape::Number,
+        accepts: SECONDS,
+        doc: "Seconds for the next bytes of an upload to arrive.",
+        set: |to, text| put(&mut to.role.api.upload_pause_max, value::seconds(text)),
+    },
+    Setting {
+        name: "api.key_count_max",
+        default: "100",
+        shape: Shape::Number,
+        accepts: COUNT,
+        doc: "API keys of one account at most.",
+        set: |to, text| put(&mut to.role.api.key_count_max, value::number(text, 1..=1_000_000)),
+    },
+    Setting {
+        name: "publish.upload_count_max",
+        default: "256",
+        shape: Shape::Number,
+        accepts: COUNT,
+        doc: "Uploads under way at once; further ones wait for their turn. Each takes up to 2 MiB of memory, and a window of its connection.",
+        set: |to, text| put(&mut to.role.publish.upload_count_max, value::number(text, 1..=100_000)),
+    },
+    Setting {
+        name: "publish.build_count_max",
+        default: "1024",
+        shape: Shape::Number,
+        accepts: COUNT,
+        doc: "Builds that are begun over REST and not finished; further ones are answered 503.",
+        set: |to, text| put(&mut to.role.publish.build_count_max, value::number(text, 1..=1_000_000)),
+    },
+    Setting {
+        name: "publish.turn_seconds",
+        default: "30",
+        shape: Shape::Number,
+        accepts: SECONDS,
+        doc: "Seconds that an upload waits for its turn, or a deployment for its environment, before it is refused.",
+        set: |to, text| put(&mut to.role.publish.turn_time_max, value::seconds(text)),
+    },
+    Setting {
+        name: "console.origin",
+        default: "",
+        shape: Shape::Text,
+        accepts: "an origin, such as https://cdn.example.com or https://cdn.example.com:8443; empty where nothing is before it",
+        doc: "How browsers reach the console, where something before it ends TLS.",
+        set: |to, text| put(&mut to.role.console.origin, browser_origin(text)),
+    },
+    Setting {
+        name: "console.session_minutes",
+        default: "720",
+        shape: Shape::Number,
+        accepts: "minutes, from 1 to 43200",
+        doc: "Minutes that a session of the console lasts.",
+        set: |to, text| put(&mut to.role.console.session_time, value::number(text, 1..=43_200).map(minutes)),
+    },
+    Setting {
+        name: "console.session_count_max",
+        default: "100",
+        shape: Shape::Number,
+        accepts: COUNT,
+        doc: "Sessions of the console for each account at most; a further one ends the oldest.",
+        set: |to, text| put(&mut to.role.console.session_count_max, value::number(text, 1..=1_000_000)),
+    },
+    Setting {
+        name: "console.upload_pause_seconds",
+        default: "60",
+        shape: Shape::Number,
+        accepts: SECONDS,
+        doc: "Seconds that an upload of the console may bring nothing before it is cut off.",
+        set: |to, text| put(&mut to.role.console.upload_pause_max, value::seconds(text)),
     },
     Setting {
         name: "insecure",
@@ -354,8 +464,33 @@ pub(super) const SETTINGS: &[Setting<OriginSettings>] = &[
     },
 ];
 
+/// A listener takes one at least, and more than a process may have open files is no bound.
+const CONNECTIONS: std::ops::RangeInclusive<usize> = 1..=1_000_000;
+
+/// What is held in memory for one request.
+fn memory_size(text: &str) -> Option<usize> {
+    value::size(text)
+        .filter(|size| (1024..=1 << 30).contains(size))
+        .and_then(|size| usize::try_from(size).ok())
+}
+
 fn size(text: &str) -> Option<u64> {
     value::size(text).filter(|size| (1..=SIZE_MAX).contains(size))
+}
+
+fn minutes(minutes: u64) -> Duration {
+    Duration::from_secs(60 * minutes)
+}
+
+/// Scheme, host and port, as browsers send them (RFC 6454 §6.1); `Some(None)` where there is none.
+fn browser_origin(text: &str) -> Option<Option<String>> {
+    if text.is_empty() {
+        return Some(None);
+    }
+    let (scheme, authority) = text.split_once("://")?;
+    let (host, port) = authority.split_once(':').unwrap_or((authority, "1"));
+    let is_one = matches!(scheme, "http" | "https") && port.parse::<u16>().is_ok() && domain(host).is_some();
+    is_one.then(|| Some(text.to_ascii_lowercase()))
 }
 
 /// Bytes of what is compressed: it is in memory as a whole meanwhile, once for each thread.

@@ -45,6 +45,28 @@ fn the_defaults_are_those_of_the_roles() {
 }
 
 #[test]
+fn preload_needs_what_the_lists_of_browsers_ask_for() {
+    let edge = |set: &[&str]| {
+        let set = [&["origin.url=https://o:8081", "https.hsts_preload=true"], set].concat();
+        load_edge(&options(&set), &Environment::default())
+    };
+    let year = "https.hsts_max_age=31536000";
+    let fit = edge(&[year, "https.hsts_include_subdomains=true"]).expect("good").expect("not printed");
+    assert!(fit.serve.hsts.preload && fit.serve.hsts.include_subdomains);
+    for unfit in [&[][..], &[year], &["https.hsts_max_age=31535999", "https.hsts_include_subdomains=true"]] {
+        let error = edge(unfit).expect_err("not fit").to_string();
+        assert!(error.contains("https.hsts_preload = true needs"), "{error}");
+    }
+}
+
+#[test]
+fn a_development_server_takes_no_hsts() {
+    let error = load_dev(&options(&["edge.https.hsts_max_age=60"]), &Environment::default());
+    let error = error.expect_err("it is fixed").to_string();
+    assert!(error.contains("edge.https.hsts_max_age") && error.contains("HSTS"), "{error}");
+}
+
+#[test]
 fn all_faults_are_reported_at_once_with_key_value_and_what_is_accepted() {
     let (_folder, file) = with_file(
         "grpc.adresses = [\"[::]:8081\"]\nlease_seconds = 0\n",

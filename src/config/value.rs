@@ -40,7 +40,7 @@ pub(super) fn put<T>(place: &mut T, value: Option<T>) -> Option<()> {
 }
 
 /// A number of bytes, with a unit or without.
-pub(super) fn size(text: &str) -> Option<u64> {
+pub(crate) fn size(text: &str) -> Option<u64> {
     let digits = text.find(|char: char| !char.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let unit = unit.trim().to_ascii_lowercase();

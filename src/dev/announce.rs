@@ -9,15 +9,26 @@ use serde_json::{Value, json};
 use std::fmt::Write;
 use std::path::Path;
 
-/// One line of JSON, the only one on standard output.
-pub(super) fn for_scripts(running: &Running, credentials: &Credentials, ca: &Path) -> Result<(), Failure> {
-    output::json(&line(running, credentials, ca))
+/// What is said of a server.
+#[derive(Clone, Copy)]
+pub(super) struct Announced<'a> {
+    pub(super) running: &'a Running,
+    pub(super) credentials: &'a Credentials,
+    /// The console, with a sign-in link that works once.
+    pub(super) console: &'a str,
 }
 
-fn line(running: &Running, credentials: &Credentials, ca: &Path) -> Value {
+/// One line of JSON, the only one on standard output.
+pub(super) fn for_scripts(announced: &Announced<'_>, ca: &Path) -> Result<(), Failure> {
+    output::json(&line(announced, ca))
+}
+
+fn line(announced: &Announced<'_>, ca: &Path) -> Value {
+    let Announced { running, credentials, console } = announced;
     let edges = running.edges.iter().map(|edge| json!({ "https": edge.https, "admin": edge.admin }));
     json!({
         "api": running.api,
+        "console": console,
         "grpc": running.grpc,
         "origin_admin": running.origin_admin,
         "account_sid": credentials.account_sid,
@@ -32,11 +43,12 @@ fn line(running: &Running, credentials: &Credentials, ca: &Path) -> Value {
 }
 
 /// What to try, with commands to copy.
-pub(super) fn for_people(running: &Running, credentials: &Credentials, data: &Path) -> Result<(), Failure> {
-    output::line(screen(running, credentials, data, &program()))
+pub(super) fn for_people(announced: &Announced<'_>, data: &Path) -> Result<(), Failure> {
+    output::line(screen(announced, data, &program()))
 }
 
-fn screen(running: &Running, credentials: &Credentials, data: &Path, program: &str) -> String {
+fn screen(announced: &Announced<'_>, data: &Path, program: &str) -> String {
+    let Announced { running, credentials, console } = announced;
     let ca = quoted(&data.join(crate::client::CA_FILE));
     // Commands find the default folder by themselves.
     let data_option =
@@ -49,6 +61,9 @@ fn screen(running: &Running, credentials: &Credentials, data: &Path, program: &s
     };
     let mut text = format!(
         "Skerry {version}: an origin and {edge_count}, data in {data}
+
+Console, where you drag a file in and get its URL (this link signs you in, once, within an hour):
+  {console}
 
 Try:
   curl --cacert {ca} {https}/hello.mp3 --output hello.mp3
@@ -98,30 +113,36 @@ mod tests {
     #[test]
     fn the_screen_has_commands_to_copy_and_no_secret() {
         let (running, credentials) = running();
-        let text = screen(&running, &credentials, Path::new("skerry-data"), "skerry");
+        let announced = Announced {
+            running: &running,
+            credentials: &credentials,
+            console: "http://127.0.0.1:8080/#link=1",
+        };
+        let text = screen(&announced, Path::new("skerry-data"), "skerry");
         for part in [
             "curl --cacert skerry-data/ca.pem https://127.0.0.1:8443/hello.mp3",
             "--http2",
             "skerry get --http3 -v https://127.0.0.1:8443/",
             "https://default-1.localhost:8443/",
+            "\n  http://127.0.0.1:8080/#link=1\n",
             "skerry put FILE --wait\n",
             "http://127.0.0.1:9100/metrics",
         ] {
             assert!(text.contains(part), "{part:?} in {text}");
         }
         assert!(!text.contains("hunter2"));
-        assert!(
-            screen(&running, &credentials, Path::new("/tmp/x"), "skerry")
-                .contains("put FILE --wait --data /tmp/x")
-        );
+        assert!(screen(&announced, Path::new("/tmp/x"), "skerry").contains("put FILE --wait --data /tmp/x"));
     }
 
     #[test]
     fn the_line_for_scripts_has_every_key() {
         let (running, credentials) = running();
-        let line = line(&running, &credentials, Path::new("skerry-data/ca.pem"));
+        let announced =
+            Announced { running: &running, credentials: &credentials, console: "http://x/#link=1" };
+        let line = line(&announced, Path::new("skerry-data/ca.pem"));
         for key in [
             "api",
+            "console",
             "grpc",
             "origin_admin",
             "account_sid",

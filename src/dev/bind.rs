@@ -39,6 +39,8 @@ pub(super) struct Bound {
     pub(super) origin_admin: Vec<HttpListener>,
     pub(super) edges: Vec<BoundEdge>,
     pub(super) credentials: Credentials,
+    /// Secret of a sign-in link for the console.
+    pub(super) console_link: String,
     pub(super) ca_pem: String,
 }
 
@@ -92,12 +94,16 @@ pub(super) async fn bind(
         edges.push(BoundEdge { edge, admin, admin_socket, join_token });
     }
     let origin_metrics = origin.metrics();
+    let console_link = origin
+        .create_console_link(&credentials.account_sid, &credentials.auth_token)
+        .map_err(|error| Failure::of(&error))?;
     Ok(Bound {
         origin: origin.bind().await.map_err(of_origin)?,
         origin_metrics,
         origin_admin: bind_page(options.origin_admin(), "admin of the origin, --origin-admin", hints).await?,
         edges,
         credentials,
+        console_link,
         ca_pem,
     })
 }
@@ -160,6 +166,7 @@ fn edge_configs(
             worker_count: settings.worker_count,
             cache: settings.cache,
             fills: settings.fills,
+            documents_size_max: settings.documents_size_max,
             limits: settings.limits,
             serve: settings.serve.clone(),
             secrets_on_disk: settings.secrets_on_disk,

@@ -2,9 +2,10 @@
 //!
 //! Edges stop before the origin, so that each can say goodbye; the pages for probes stop last, so that they can tell.
 
+use super::announce::{self, Announced};
 use super::bind::{Bound, BoundEdge};
+use super::demo;
 use super::folder::DevFolder;
-use super::{announce, demo};
 use crate::admin::{self, Admin};
 use crate::client::{Credentials, Place, Running, RunningEdge};
 use crate::commands::dev::Options;
@@ -38,9 +39,12 @@ pub(super) async fn serve(
     let running = addresses(&bound);
     let place = place(&running, bound.credentials.clone(), bound.ca_pem.clone());
     let credentials = bound.credentials.clone();
+    // In the fragment, which browsers send nowhere.
+    let console = format!("{}/#link={}", running.api, bound.console_link);
+    let announced = Announced { running: &running, credentials: &credentials, console: &console };
     let mut server = Server::start(bound, &running);
     let ended = tokio::select! {
-        ended = live(&mut server, place, folder, &running, &credentials, options) => ended,
+        ended = live(&mut server, place, folder, &announced, options) => ended,
         () = stop.cancelled() => Ok(()),
     };
     let stopped = server.stop().await;
@@ -52,22 +56,21 @@ async fn live(
     server: &mut Server,
     place: Place,
     folder: &DevFolder,
-    running: &Running,
-    credentials: &Credentials,
+    announced: &Announced<'_>,
     options: &Options,
 ) -> Result<(), Failure> {
     server.ready().await?;
     // From here on client commands find this process; not earlier, so that they never find one that does not answer.
-    folder.running(running)?;
+    folder.running(announced.running)?;
     if folder.demo_is_pending() {
         demo::publish(place).await?;
         folder.demo_is_done()?;
     }
     if options.json {
         let ca = std::path::absolute(folder.ca_file()).unwrap_or_else(|_| folder.ca_file());
-        announce::for_scripts(running, credentials, &ca)?;
+        announce::for_scripts(announced, &ca)?;
     } else {
-        announce::for_people(running, credentials, folder.path())?;
+        announce::for_people(announced, folder.path())?;
     }
     server.origin_failed().await
 }

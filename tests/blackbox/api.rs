@@ -264,50 +264,6 @@ fn lists_lead_from_page_to_page_and_end_with_null() {
 }
 
 #[test]
-fn another_accounts_things_are_not_found_whatever_is_done_to_them() {
-    let dev = Dev::start();
-    let api = dev.api();
-    let (service, environment, _) = place(&api, "app");
-    let version = api.asset(&service, "/a", "public", b"1");
-    let (build, _) = api.build(&service, &[("AssetVersions", &version)]);
-    let assets = api.get(&format!("{SERVICES}/{service}/Assets"));
-    let asset = assets.text("/assets/0/sid");
-    let stranger = dev.cli().run(&["account", "create", "--json"]).json();
-    let said = |key: &str| stranger[key].as_str().expect("a text").to_owned();
-    let other = api.of(crate::harness::Account { sid: said("account_sid"), token: said("auth_token") });
-    let root = format!("{SERVICES}/{service}");
-    for path in [
-        root.clone(),
-        format!("{root}/Environments"),
-        format!("{root}/Environments/{environment}"),
-        format!("{root}/Environments/{environment}/Variables"),
-        format!("{root}/Environments/{environment}/Deployments"),
-        format!("{root}/Environments/{environment}/Logs"),
-        format!("{root}/Assets"),
-        format!("{root}/Assets/{asset}"),
-        format!("{root}/Assets/{asset}/Versions"),
-        format!("{root}/Assets/{asset}/Versions/{version}"),
-        format!("{root}/Functions"),
-        format!("{root}/Builds"),
-        format!("{root}/Builds/{build}"),
-        format!("{root}/Builds/{build}/Status"),
-    ] {
-        assert_eq!(api.get(&path).status, 200, "{path}");
-        other.get(&path).assert_refused(404, 20404, &[]);
-        assert!(matches!(other.delete(&path).status, 404 | 405), "DELETE {path}");
-        assert!(
-            matches!(
-                other.post(&path, &[("FriendlyName", "x"), ("Key", "k"), ("Value", "v")]).status,
-                404 | 405
-            ),
-            "POST {path}"
-        );
-        assert_eq!(api.get(&path).status, 200, "{path} is still there");
-    }
-    assert_eq!(other.get(SERVICES).body["services"].as_array().map(Vec::len), Some(1), "its own");
-}
-
-#[test]
 fn names_are_taken_once_and_free_again_when_their_owner_is_gone() {
     let dev = Dev::start();
     let api = dev.api();

@@ -180,6 +180,17 @@ fn a_slice_that_an_operator_corrupts_heals_before_his_eyes() {
         let counted = dev.figures().metric("skerry_edge_integrity_failures_total", &[("source", "disk")]);
         assert_eq!(counted, f64::from(round));
     }
+    // Any slice, or all of them.
+    let before = f64::from(3);
+    for (slice, corrupted) in [("1", 1), ("all", 2)] {
+        let arguments = ["fault", "corrupt", &url, "--edge-data", edge, "--slice", slice, "--json"];
+        assert_eq!(dev.cli().run(&arguments).json()["corrupted"], corrupted);
+        assert!(dev.site().get(Protocol::Http2, "/a.bin").body == content, "slice {slice}");
+    }
+    let counted = dev.figures().metric("skerry_edge_integrity_failures_total", &[("source", "disk")]);
+    assert_eq!(counted - before, 3.0);
+    let beyond = ["fault", "corrupt", &url, "--edge-data", edge, "--slice", "2"];
+    dev.cli().refused(&beyond, &["2 slices", "counted from 0"]);
     let absent = format!("https://{}/nothing", dev.line().text("/domain_name"));
     dev.cli().refused(&["fault", "corrupt", &absent, "--edge-data", edge], &["nothing at that path"]);
 }

@@ -6,6 +6,9 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use skerry_proto::wire;
 
+/// Fields of a request's header.
+type Fields<'a> = &'a [(&'static str, &'a str)];
+
 /// An API with one asset that versions can be uploaded of.
 struct Uploads {
     dev: Dev,
@@ -26,13 +29,7 @@ impl Uploads {
 
     /// Uploads with header fields of the request and of the part, and a further part.
     #[track_caller]
-    fn upload(
-        &self,
-        header: &[(&'static str, &str)],
-        part: &str,
-        blake3: Option<&str>,
-        content: &[u8],
-    ) -> Answer {
+    fn upload(&self, header: Fields<'_>, part: &str, blake3: Option<&str>, content: &[u8]) -> Answer {
         let api = header.iter().fold(self.api.clone(), |api, (name, value)| api.with(name, value));
         api.upload(&self.versions, &parts(&fields(part), blake3, content))
     }
@@ -72,7 +69,7 @@ fn the_rest_api_takes_what_is_declared_rightly_wherever_that_stands() {
     let of_form = field(&Api::form(&parts(&fields(""), None, &content)));
     let others = format!("sha-512=:AAAA:, {right};note=1, unixsum=:AAA=:");
     let blake3 = hash(&content);
-    let accepted: [(&[(&'static str, &str)], String, Option<&str>); 9] = [
+    let accepted: [(Fields<'_>, String, Option<&str>); 9] = [
         (&[], format!("\r\nRepr-Digest: {right}"), None),
         (&[], format!("\r\ncontent-digest: {others}"), None),
         (&[("repr-digest", &right)], String::new(), None),
@@ -95,7 +92,7 @@ fn the_rest_api_refuses_other_bytes_than_declared_and_keeps_nothing() {
     let (content, other) = (bytes(1, 700_000), bytes(2, 700_000));
     let (right, wrong, wrong_blake3) = (field(&content), field(&other), hash(&other));
     let before = uploads.kept();
-    let mismatches: [(&[(&'static str, &str)], String, Option<&str>, &str); 7] = [
+    let mismatches: [(Fields<'_>, String, Option<&str>, &str); 7] = [
         (&[], format!("\r\nRepr-Digest: {wrong}"), None, "SHA-256"),
         (&[], format!("\r\nContent-Digest: {wrong}"), None, "SHA-256"),
         (&[], format!("\r\nRepr-Digest: {right}\r\nContent-Digest: {wrong}"), None, "SHA-256"),
@@ -108,7 +105,7 @@ fn the_rest_api_refuses_other_bytes_than_declared_and_keeps_nothing() {
         let answer = uploads.upload(header, &part, blake3, &content);
         answer.assert_refused(400, 20001, &[algorithm, "another", "than was declared", "nothing was stored"]);
     }
-    let malformed: [(&[(&'static str, &str)], &str, Option<&str>, &str); 6] = [
+    let malformed: [(Fields<'_>, &str, Option<&str>, &str); 6] = [
         (&[("repr-digest", "sha-256")], "", None, "repr-digest"),
         (&[("content-digest", "sha-256=\"x\"")], "", None, "content-digest"),
         (&[("repr-digest", "sha-256=:AAAA:")], "", None, "32 bytes"),

@@ -15,10 +15,12 @@ mod grpc;
 mod origin;
 mod process;
 mod raw;
+mod raw_h3;
 mod showing;
 mod site;
 mod site_h3;
 mod site_tcp;
+mod wire;
 
 pub(crate) use api::{Answer, Api, Part};
 pub(crate) use cli::{Cli, Outcome};
@@ -30,9 +32,11 @@ pub(crate) use fake_origin::{FakeOrigin, Lie};
 pub(crate) use grpc::{Account, EdgeCertificate, Publisher, channel, fill, watch};
 pub(crate) use origin::{Edge, Origin};
 pub(crate) use process::{Process, skerry};
-pub(crate) use raw::{PREFACE, WHOLE, frame, get, kind};
+pub(crate) use raw::{PREFACE, Raw, WHOLE, frame, get, kind};
+pub(crate) use raw_h3::{H3_SETTINGS, RawQuic, h3_get};
 pub(crate) use showing::{Showing, declared, sha256};
 pub(crate) use site::{Protocol, Response, Site};
+pub(crate) use wire::{Wire, WireAnswer};
 
 use std::future::Future;
 use std::sync::LazyLock;

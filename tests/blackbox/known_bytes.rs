@@ -49,7 +49,7 @@ fn bytes_that_the_account_has_are_sent_once_wherever_they_are_published() {
     assert_eq!(mixed, expected.map(|(path, sent)| (path.to_owned(), sent)));
     assert_eq!(dev.site().get(Protocol::Http2, "/sound.mp3").status, 404, "private now");
 
-    let all = put(&cli, &["site/sound.mp3", "--resend"]);
+    let all = put(&cli, &["site/sound.mp3", "--resend", "--yes"]);
     assert_eq!(all, [("/sound.mp3".to_owned(), true)]);
 }
 

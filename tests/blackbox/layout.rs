@@ -24,8 +24,9 @@ const ARROWS: &[Arrow] = &[
     Arrow { crate_folder: "edge", word: "crate::serve", may: &["listen", "serve", "run", "lib", "metrics"] },
     Arrow { crate_folder: "origin", word: "sqlx::", may: &["catalogue"] },
     Arrow { crate_folder: "origin", word: "crate::grpc", may: &["grpc", "run", "lib"] },
-    Arrow { crate_folder: "origin", word: "crate::api", may: &["api", "run", "lib"] },
-    Arrow { crate_folder: "origin", word: "axum::", may: &["api"] },
+    Arrow { crate_folder: "origin", word: "crate::api", may: &["api", "console", "run", "lib"] },
+    Arrow { crate_folder: "origin", word: "crate::console", may: &["console", "run", "lib"] },
+    Arrow { crate_folder: "origin", word: "axum::", may: &["api", "console"] },
     Arrow { crate_folder: "origin", word: "tonic::", may: &["grpc", "tests"] },
     // Pure: no sockets, no files, no clock.
     Arrow { crate_folder: "proto", word: "tokio::", may: &[] },

@@ -56,3 +56,34 @@ fn what_is_in_flight_is_bounded_and_more_is_told_to_come_back() {
     });
     figures.until("skerry_edge_bytes_in_flight", &[], |bytes| bytes == 0.0);
 }
+
+#[test]
+fn every_bound_on_one_request_or_connection_is_a_figure() {
+    let dev = Dev::with(&["--set", "edge.limits.body_size_max=1KiB", "--set", "edge.limits.rate_min=2KiB"]);
+    dev.cli().put("/small.txt", b"small\n");
+    let (site, figures) = (dev.site(), dev.figures());
+    for (name, bound) in [
+        ("target_bytes_max", 8192.0),
+        ("head_bytes_max", 16_384.0),
+        ("body_bytes_max", 1024.0),
+        ("connection_streams_max", 128.0),
+        ("frame_credit_max", 4096.0),
+        ("handshake_seconds_max", 10.0),
+        ("head_seconds_max", 10.0),
+        ("idle_seconds_max", 75.0),
+        ("rate_bytes_min", 2048.0),
+        ("rate_seconds_max", 30.0),
+    ] {
+        assert_eq!(figures.metric(&format!("skerry_edge_{name}"), &[]), bound, "{name}");
+    }
+    for (number, protocol) in (1..).zip(Protocol::ALL) {
+        for (size, counted) in [(1024, number - 1), (1025, number)] {
+            // Over HTTP/1.1 the rest is not read, and the connection ends.
+            let answer = site.ask(protocol, "/small.txt").method("POST").content(bytes(1, size)).send();
+            assert_eq!(answer.status, 405, "{protocol} {size}");
+            let count = figures.metric("skerry_edge_cut_offs_total", &[("reason", "body_too_large")]);
+            assert_eq!(count, f64::from(counted), "{protocol} {size}");
+        }
+    }
+    assert_eq!(figures.metric("skerry_edge_idle_closes_total", &[]), 0.0);
+}

@@ -125,3 +125,20 @@ fn a_download_that_outlives_its_origin_is_cut_and_heals() {
             .map(|response| assert!(response.body == content))
     });
 }
+
+/// With what it holds, so that the origin need not send all of it again.
+#[test]
+fn an_edge_that_comes_back_says_which_revision_it_holds() {
+    let origin = FakeOrigin::start();
+    let mut edge = Edge::of_fake(&origin);
+    let content = bytes(5, 1000);
+    let revision = origin.show("back.sites.test", &[("/a.bin", &content, Lie::Honest)]);
+    origin.until_acked(revision);
+    assert_eq!(origin.until_greeted(1), [0]);
+    assert!(edge.stop().success());
+    edge.start_again();
+    assert_eq!(origin.until_greeted(2), [0, revision]);
+    edge.kill_9();
+    edge.start_again();
+    assert_eq!(origin.until_greeted(3), [0, revision, revision]);
+}

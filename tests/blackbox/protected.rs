@@ -20,7 +20,8 @@ fn signature(token: &str, url: &str) -> String {
     twilio::sign(&Midstates::of(Algorithm::Sha1, token.as_bytes()), url)
 }
 
-fn signed_get(site: &Site, protocol: Protocol, path: &str, token: &str) -> Response {
+/// Fetches with the signature that the holder of a token makes.
+pub(crate) fn signed_get(site: &Site, protocol: Protocol, path: &str, token: &str) -> Response {
     let signature = signature(token, &site.url(path));
     site.ask(protocol, path).header("x-twilio-signature", &signature).send()
 }

@@ -1,6 +1,8 @@
 //! What responses say of themselves, over three protocols.
 
-use crate::harness::{Dev, Edge, Origin, Protocol, Response, Showing, bytes, declared, eventually, sha256};
+use crate::harness::{
+    Dev, Edge, FakeOrigin, Origin, Protocol, Response, Showing, bytes, declared, eventually, sha256,
+};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -51,6 +53,28 @@ fn a_development_server_says_nothing_of_hsts() {
     let dev = Dev::start();
     dev.cli().put("/a.txt", b"a");
     assert_eq!(dev.site().get(Protocol::Http2, "/a.txt").header("strict-transport-security"), "");
+}
+
+#[test]
+fn hsts_says_what_the_operator_says_also_with_a_refusal() {
+    let mut one = Showing::default();
+    one.asset("/a.txt", "text/plain", &Bytes::from_static(b"a"));
+    let origin = FakeOrigin::start();
+    origin.show_all(DOMAIN, &one);
+    let mut edge =
+        Edge::of_fake_with(&origin, &["https.hsts_include_subdomains=true", "https.hsts_preload=true"]);
+    for protocol in Protocol::ALL {
+        for path in ["/a.txt", "/nothing"] {
+            let said = edge.site(DOMAIN).get(protocol, path);
+            let expected = "max-age=31536000; includeSubDomains; preload";
+            assert_eq!(said.header("strict-transport-security"), expected, "{protocol} {path}");
+        }
+    }
+    edge.stop();
+    edge.set(&["https.hsts_max_age=0"]);
+    edge.start_again();
+    let said = edge.site(DOMAIN).get(Protocol::Http2, "/a.txt");
+    assert!(!said.headers.contains_key("strict-transport-security"), "0 says nothing");
 }
 
 #[test]

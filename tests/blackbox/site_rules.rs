@@ -171,6 +171,34 @@ fn a_page_for_what_is_not_there_is_a_404_with_its_bytes() {
 }
 
 #[test]
+fn the_page_for_what_is_not_there_comes_in_the_coded_form_that_the_client_wants() {
+    let mut showing = Showing::default();
+    showing.asset("/404.html", "text/html", &Bytes::from_static(b"<h1>lost</h1>"));
+    showing.coded("br", &Bytes::from_static(b"<br>"));
+    showing.coded("gzip", &Bytes::from_static(b"<gzip>"));
+    showing.rules.not_found = Some("/404.html".parse().expect("a path"));
+    let (_origin, edge) = showing.at(DOMAIN);
+    for protocol in Protocol::ALL {
+        let table = [
+            ("", "", "<h1>lost</h1>"),
+            ("gzip, br", "br", "<br>"),
+            ("gzip;q=0.5", "gzip", "<gzip>"),
+            // Better than no word of what is wrong.
+            ("identity;q=0, zstd", "", "<h1>lost</h1>"),
+        ];
+        for (accepted, coding, content) in table {
+            let response =
+                edge.site(DOMAIN).ask(protocol, "/lost").header("accept-encoding", accepted).send();
+            assert_eq!(response.status, 404, "{protocol} {accepted}");
+            assert_eq!(response.header("content-encoding"), coding, "{protocol} {accepted}");
+            assert_eq!(response.header("vary"), "accept-encoding", "{protocol} {accepted}");
+            assert_eq!(response.text(), content, "{protocol} {accepted}");
+            assert_eq!(response.header("content-length"), content.len().to_string(), "{protocol} {accepted}");
+        }
+    }
+}
+
+#[test]
 fn a_protected_page_is_not_shown_for_what_is_not_there() {
     let mut showing = Showing::default();
     showing.asset("/404.html", "text/html", &Bytes::from_static(b"secret")).visibility =

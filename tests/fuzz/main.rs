@@ -1,5 +1,6 @@
 //! Replays every input that a fuzzer kept, and variations of it: bytes flipped, cut off, doubled.
 
+mod connections;
 mod requests;
 mod targets;
 

@@ -84,7 +84,10 @@ static FIXTURE: LazyLock<Fixture> = LazyLock::new(|| {
     lease.renew(Lease::now());
     let secrets = Arc::new(Secrets::load(folder.path().join("secrets"), false).expect("an empty folder"));
     let told = Told { environments, lease, secrets };
-    let site = Site::new(told, Arc::new(slices), metrics, 443, None, &ServeConfig::default());
+    // What a proxy says is read, too.
+    let trusted_peers = vec![Ipv4Addr::LOCALHOST.to_string().parse().expect("a network")];
+    let config = ServeConfig { trusted_peers, ..ServeConfig::default() };
+    let site = Site::new(told, Arc::new(slices), metrics, 443, None, &config);
     Fixture { runtime, site, _folder: folder }
 });
 

@@ -2,7 +2,7 @@
 //!
 //! `main.rs` replays the corpus with every test run; `libfuzzer/` looks for new inputs.
 
-use crate::requests;
+use crate::{connections, requests};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
@@ -11,6 +11,7 @@ use skerry_proto::bundle::archive::Reader;
 use skerry_proto::domain::CustomDomain;
 use skerry_proto::hmac::{Algorithm, Midstates};
 use skerry_proto::join::JoinToken;
+use skerry_proto::manifest::{Entry, Representation};
 use skerry_proto::paging::Root;
 use skerry_proto::path::AssetPath;
 use skerry_proto::pointer::Pointer;
@@ -19,6 +20,7 @@ use skerry_proto::signed_url::key::{self, SigningKey as UrlKey};
 use skerry_proto::signed_url::{Package, Parties, Token, normalised};
 use skerry_proto::slices::{BlobId, SliceList};
 use skerry_proto::twilio::{Body, Presented, Secret, SignedRequest};
+use skerry_proto::visibility::Visibility;
 use skerry_proto::{document, history, manifest, wire};
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -27,12 +29,15 @@ use std::time::Duration;
 pub(crate) type Target = fn(&[u8]);
 
 /// Every target by name, ascending; `corpus/` has a file of inputs for each.
-pub(crate) const TARGETS: [(&str, Target); 13] = [
+pub(crate) const TARGETS: [(&str, Target); 17] = [
     ("asset_path", asset_path),
     ("bundle", bundle),
     ("digest", digest),
     ("domain", domain),
     ("history", history),
+    ("http1_requests", connections::http1_requests),
+    ("http2_frames", connections::http2_frames),
+    ("http3_frames", connections::http3_frames),
     ("join_token", join_token),
     ("key_set", key_set),
     ("manifest", manifest),
@@ -40,6 +45,7 @@ pub(crate) const TARGETS: [(&str, Target); 13] = [
     ("request", requests::request),
     ("signed_request", signed_request),
     ("signed_url", signed_url),
+    ("site_file", site_file),
     ("slice_list", slice_list),
 ];
 
@@ -65,6 +71,38 @@ fn domain(bytes: &[u8]) {
     assert_eq!(again.as_ref(), Ok(&domain), "one spelling is one spelling");
     let is_host = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.');
     assert!(domain.as_str().bytes().all(is_host), "every edge takes it");
+}
+
+/// What is accepted can be published, and is the same at the edges.
+fn site_file(bytes: &[u8]) {
+    let entry = |path: &str, visibility| Entry {
+        path: path.parse().expect("a path"),
+        visibility,
+        content_type: "text/html".into(),
+        modified: 0,
+        representations: vec![Representation {
+            encoding: String::new(),
+            blob: BlobId::of(b""),
+            sha256: [0; 32],
+        }],
+        cache_control: None,
+        fields: Vec::new(),
+    };
+    let mut entries =
+        vec![entry("/a/b.css", Visibility::Public), entry("/index.html", Visibility::Protected)];
+    match skerry_origin::apply_site_file(bytes, &mut entries) {
+        Ok(rules) => {
+            let written = manifest::write(&entries, &rules).expect("what is accepted can be written");
+            let root = manifest::read_root(&written.root).expect("what was written can be read");
+            assert_eq!(root.rules, rules);
+            let Root::Single(read) = root.entries else { panic!("two entries are one page") };
+            assert_eq!(read, entries);
+        }
+        Err(problems) => {
+            assert!(!problems.is_empty());
+            assert!(problems.iter().all(|problem| problem.starts_with("line ")), "{problems:?}");
+        }
+    }
 }
 
 fn manifest(bytes: &[u8]) {

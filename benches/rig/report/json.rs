@@ -110,14 +110,22 @@ fn memory(memory: &MemoryReport) -> Value {
 }
 
 fn cache(cache: &CacheReport) -> Value {
+    let marks = cache.marks.iter().map(|mark| {
+        let value = json!({
+            "value": mark.value, "bound": mark.bound, "unit": mark.unit, "is_met": mark.is_met(),
+        });
+        (mark.key.clone(), value)
+    });
     json!({
+        "marks": marks.collect::<Map<_, _>>(),
         "miss_first_byte_median_seconds": cache.miss_first_byte.as_secs_f64(),
+        "memory_hit_first_byte_median_seconds": cache.memory_hit_first_byte.as_secs_f64(),
         "bare_first_slice_median_seconds": cache.bare_first_slice.as_secs_f64(),
         "disk_bytes": cache.disk_bytes,
+        "disk_entries": cache.disk_entries,
         "memory_hit_cpu_seconds_per_gigabyte": cache.memory_cost,
-        "disk_hit_cpu_seconds_per_gigabyte": cache.disk_cost,
-        "resident_bytes": cache.resident,
-        "resident_bound_bytes": cache.resident_bound,
+        "disk_hit_with_tls_cpu_seconds_per_gigabyte": cache.disk_cost,
+        "outage_requests": cache.outage_requests,
         "restart_seconds": seconds(&cache.restarts),
     })
 }

@@ -163,29 +163,31 @@ fn write_memory(out: &mut String, memory: &MemoryReport) -> std::fmt::Result {
 }
 
 fn write_cache(out: &mut String, cache: &CacheReport) -> std::fmt::Result {
-    let (miss, bare) = (cache.miss_first_byte.as_secs_f64(), cache.bare_first_slice.as_secs_f64());
-    writeln!(out, "Cache of `skerry edge`, {:.1} GB on disk\n", cache.disk_bytes as f64 / 1e9)?;
+    let (bytes, entries) = (cache.disk_bytes as f64 / 1e9, cache.disk_entries);
+    writeln!(out, "Cache of `skerry edge`, {bytes:.1} GB on disk in {entries} entries\n")?;
+    for mark in &cache.marks {
+        let verdict = if mark.is_met() { "met" } else { "MISSED" };
+        writeln!(
+            out,
+            "  {:<42} {:>9.3} of {:>8.3} {:<5} {verdict}",
+            mark.name, mark.value, mark.bound, mark.unit
+        )?;
+    }
+    let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
     writeln!(
         out,
-        "  first byte of a miss  {:.2} ms, bare gRPC {:.2} ms, ratio {:.2}",
-        miss * 1e3,
-        bare * 1e3,
-        miss / bare
+        "\n  first bytes: miss {:.2} ms, memory hit {:.2} ms, bare gRPC {:.2} ms",
+        milliseconds(cache.miss_first_byte),
+        milliseconds(cache.memory_hit_first_byte),
+        milliseconds(cache.bare_first_slice)
     )?;
     writeln!(
         out,
-        "  disk hits             {:.3} s/GB, memory hits {:.3} s/GB, disk before TLS {:.3} s/GB",
-        cache.disk_cost,
-        cache.memory_cost,
-        cache.disk_cost - cache.memory_cost
+        "  with TLS: memory hits {:.3} s/GB, disk hits {:.3} s/GB",
+        cache.memory_cost, cache.disk_cost
     )?;
-    writeln!(
-        out,
-        "  resident memory       {:.1} MB of {:.1} MB",
-        megabytes(cache.resident),
-        megabytes(cache.resident_bound)
-    )?;
-    writeln!(out, "  first byte from disk  {} s after a restart\n", spread(&cache.restarts))
+    writeln!(out, "  restarts: {} s", spread(&cache.restarts))?;
+    writeln!(out, "  requests while the origin was away: {}\n", cache.outage_requests)
 }
 
 fn spread(times: &[Duration]) -> String {

@@ -10,9 +10,13 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
+use tokio::net::TcpStream;
 
 /// Time for what waits to be on disk; a guard, not a mark.
 const WRITE_TIME_MAX: Duration = Duration::from_secs(120);
+
+/// Time for a restarted edge to listen; a guard, not a mark.
+const LISTEN_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// An origin, and an edge that has enrolled with it.
 #[derive(Debug)]
@@ -25,6 +29,15 @@ pub(crate) struct Roles {
     edge_settings: Vec<(&'static str, String)>,
 }
 
+/// What is set beside where things are.
+#[derive(Debug, Default)]
+pub(crate) struct RoleSettings {
+    /// Bytes of slices in the edge's memory.
+    pub(crate) memory_tier: u64,
+    pub(crate) edge: Vec<(&'static str, String)>,
+    pub(crate) origin: Vec<(&'static str, String)>,
+}
+
 /// What `skerry origin init --json` prints; what the rig needs of it.
 #[derive(Debug, Deserialize)]
 struct Account {
@@ -35,24 +48,24 @@ struct Account {
 }
 
 impl Roles {
-    /// Starts both in `folder`; the edge has `memory_tier` bytes for slices in memory, and further settings.
+    /// Starts both in `folder`.
     pub(crate) async fn start(
         skerry: &Skerry,
         folder: &Path,
-        memory_tier: u64,
-        more: &[(&'static str, String)],
+        settings: RoleSettings,
     ) -> anyhow::Result<Self> {
         let grpc = free_address()?;
         let https = free_address()?;
         let token = folder.join("join-token");
         let (origin_admin, edge_admin) = (free_address()?, free_address()?);
-        let origin_settings = [
+        let mut origin_settings = vec![
             ("data", folder.join("origin").display().to_string()),
             ("grpc.addresses", grpc.to_string()),
             ("api.addresses", String::new()),
             ("admin.addresses", origin_admin.to_string()),
             ("public_port", https.port().to_string()),
         ];
+        origin_settings.extend(settings.origin);
         let mut init = skerry.command();
         init.args(["origin", "init", "--json", "--join-token-file"]).arg(&token);
         set(&mut init, &origin_settings, skerry.settings_of("origin"));
@@ -74,9 +87,9 @@ impl Roles {
             ("https.certificate", identity.certificate.display().to_string()),
             ("https.key", identity.key.display().to_string()),
             ("admin.addresses", edge_admin.to_string()),
-            ("cache.memory_size", memory_tier.to_string()),
+            ("cache.memory_size", settings.memory_tier.to_string()),
         ];
-        edge_settings.extend_from_slice(more);
+        edge_settings.extend(settings.edge);
         let mut process = spawn_edge(skerry, folder, &edge_settings)?;
         wait_until_ready(&mut process, edge_admin).await?;
         let tls = client_config(&identity.certificate)?;
@@ -98,15 +111,20 @@ impl Roles {
     pub(crate) async fn until_written(&self) -> anyhow::Result<()> {
         let began = Instant::now();
         loop {
-            let figures = super::get(self.edge_admin, "/metrics").await?;
-            let pending =
-                figures.lines().find(|line| line.starts_with("skerry_edge_cache_write_pending_bytes{"));
-            if pending.context("a figure of what is pending")?.ends_with(" 0") {
+            if self.figure("skerry_edge_cache_write_pending_bytes{").await? == 0.0 {
                 return Ok(());
             }
             anyhow::ensure!(began.elapsed() < WRITE_TIME_MAX, "the disk does not keep up");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// A figure of the edge: the first whose series begins so.
+    pub(crate) async fn figure(&self, series: &str) -> anyhow::Result<f64> {
+        let figures = super::get(self.edge_admin, "/metrics").await?;
+        let line = figures.lines().find(|line| line.starts_with(series));
+        let value = line.and_then(|line| line.rsplit(' ').next()?.parse().ok());
+        value.with_context(|| format!("the edge says nothing of {series}"))
     }
 
     /// Account whose assets are shown.
@@ -141,6 +159,27 @@ impl Roles {
         command.env("SKERRY_ACCOUNT_SID", &account.account_sid);
         command.env("SKERRY_AUTH_TOKEN", &account.auth_token);
         command
+    }
+
+    /// Waits until a restarted edge listens. Without its origin it is not ready before it has tried to reach it.
+    pub(crate) async fn until_edge_listens(&mut self) -> anyhow::Result<()> {
+        let began = Instant::now();
+        while TcpStream::connect(self.edge.target.address).await.is_err() {
+            self.edge.process.check_running()?;
+            anyhow::ensure!(began.elapsed() < LISTEN_TIME_MAX, "the edge does not come back");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    }
+
+    /// Stops the origin alone.
+    pub(crate) async fn stop_origin(&mut self) -> anyhow::Result<()> {
+        self.origin.stop_in_place().await.map(drop)
+    }
+
+    /// Stops the edge, where the origin has ended before.
+    pub(crate) async fn stop_edge(self) -> anyhow::Result<()> {
+        self.edge.process.stop().await.map(drop)
     }
 
     /// Stops both, the edge first.

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -51,6 +52,8 @@ enum Job {
     Write(Entry),
     /// To be written if memory still holds it.
     Revisit(SliceKey),
+    /// Nothing to write: told when all before it is done.
+    Tell(oneshot::Sender<()>),
 }
 
 /// Bytes and notes that wait.
@@ -119,6 +122,14 @@ impl DiskWriter {
         let _ = self.queue.send(job);
     }
 
+    /// Waits until all that was queued before is written, or is not going to be.
+    pub(super) async fn caught_up(&self) {
+        let (sender, done) = oneshot::channel();
+        // An error means that the writer has ended, with all its work.
+        let _ = self.queue.send(Job::Tell(sender));
+        let _ = done.await;
+    }
+
     /// Writes what waits, then ends; a disk that does not take it in time loses it.
     pub(super) async fn stop(&self) {
         self.stop.cancel();
@@ -155,13 +166,13 @@ impl Writing {
     async fn take_batch(&mut self, first: Job) {
         let store = self.disk.for_writing().await;
         let (mut size, mut queued) = (0, 0);
-        let mut batch = Vec::new();
+        let (mut batch, mut waiting) = (Vec::new(), Vec::new());
         let mut next = Some(first);
         while let Some(job) = next {
             if let Job::Write(entry) = &job {
                 queued += size_of(entry);
             }
-            if let Some(entry) = self.entry_of(job) {
+            if let Some(entry) = self.entry_of(job, &mut waiting) {
                 size += size_of(&entry);
                 batch.push(entry);
             }
@@ -173,6 +184,10 @@ impl Writing {
         }
         let before = self.backlog.bytes.fetch_sub(queued, Ordering::Relaxed);
         self.metrics.cache_write_pending_bytes.set(before.saturating_sub(queued) as f64);
+        for told in waiting {
+            // Whoever waited may have gone.
+            let _: Result<(), ()> = told.send(());
+        }
     }
 
     async fn write(&self, store: &Store, batch: Vec<Entry>) {
@@ -194,9 +209,13 @@ impl Writing {
         }
     }
 
-    fn entry_of(&self, job: Job) -> Option<Entry> {
+    fn entry_of(&self, job: Job, waiting: &mut Vec<oneshot::Sender<()>>) -> Option<Entry> {
         match job {
             Job::Write(entry) => Some(entry),
+            Job::Tell(waiter) => {
+                waiting.push(waiter);
+                None
+            }
             Job::Revisit(key) => {
                 self.backlog.notes.fetch_sub(1, Ordering::Relaxed);
                 let entry = self.memory.get(&key);

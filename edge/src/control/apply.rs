@@ -1,6 +1,7 @@
 //! Takes pointers: verifies them, fetches what they name, keeps all of it, and then shows it.
 
 use super::environment::{Documents, Environment, Environments};
+use super::footprint::Footprint;
 use super::pages::{HistoryPage, ManifestPage, Pages};
 use super::secrets::Secrets;
 use super::state::{StateError, StateFolder};
@@ -24,6 +25,8 @@ pub(crate) struct Applier {
     pub(crate) slices: Arc<Slices>,
     pub(crate) environments: Arc<Environments>,
     pub(crate) secrets: Arc<Secrets>,
+    /// Bytes that all documents may take in memory.
+    pub(crate) documents_size_max: u64,
     pub(crate) metrics: Arc<Metrics>,
 }
 
@@ -50,6 +53,10 @@ pub(super) enum Refusal {
     Document(#[from] DocumentError),
     #[error("its version is not greater than the one held")]
     NotNewer,
+    #[error(
+        "with its documents, those of all domains would take more than the {bytes_max} bytes of limits.documents_size_max"
+    )]
+    NoRoom { bytes_max: u64 },
 }
 
 impl Refusal {
@@ -59,12 +66,21 @@ impl Refusal {
             Self::Pointer(error) => error.code(),
             Self::Document(_) => "document",
             Self::NotNewer => "not_newer",
+            Self::NoRoom { .. } => "no_room",
         }
     }
 }
 
 /// Reads a page from its bytes, the bits of its root, and its number.
 type ReadPage<E> = fn(&[u8], u32, usize) -> Result<Vec<E>, DocumentError>;
+
+/// What is being taken.
+struct Taking {
+    /// All documents that the pointer leads to.
+    named: HashSet<Hash>,
+    /// Bytes of memory that are left for pages.
+    room: u64,
+}
 
 /// How pages of one kind of document come into memory.
 struct Reading<'a, E, P> {
@@ -108,21 +124,40 @@ impl Applier {
                 return Err(Refusal::NotNewer.into());
             }
         }
-        let mut named = HashSet::new();
-        let documents = self.documents(&pointer, held.as_deref(), &mut named).await?;
-        self.keep(&pointer, signed, named).await?;
-        let domain = pointer.domain.clone();
-        self.environments.show(Arc::new(Environment::new(&pointer, documents)));
-        self.metrics.environments.set(self.environments.count() as f64);
-        Ok(domain)
+        let mut taking = Taking { named: HashSet::new(), room: self.room_beside(held.as_deref()) };
+        let documents = self.documents(&pointer, held.as_deref(), &mut taking).await?;
+        let environment = Environment::new(&pointer, documents);
+        if environment.footprint() > self.room_beside(held.as_deref()) {
+            return Err(self.no_room());
+        }
+        self.keep(&pointer, signed, taking.named).await?;
+        self.environments.show(Arc::new(environment));
+        self.measure();
+        Ok(pointer.domain)
     }
 
     /// Shows a domain no more.
     pub(super) async fn forget(&self, domain: &str) -> Result<(), ApplyError> {
         self.environments.forget(domain);
-        self.metrics.environments.set(self.environments.count() as f64);
+        self.measure();
         let (state, domain) = (self.state.clone(), domain.to_owned());
         Ok(blocking(move || state.forget(&domain)).await?)
+    }
+
+    /// Bytes that documents may take beside those that are shown, but for those of `held`, which go.
+    fn room_beside(&self, held: Option<&Environment>) -> u64 {
+        let held = held.map_or(0, Environment::footprint);
+        let others = self.environments.footprint().saturating_sub(held);
+        self.documents_size_max.saturating_sub(others)
+    }
+
+    fn no_room(&self) -> ApplyError {
+        Refusal::NoRoom { bytes_max: self.documents_size_max }.into()
+    }
+
+    fn measure(&self) {
+        self.metrics.environments.set(self.environments.count() as f64);
+        self.metrics.documents_bytes.set(self.environments.footprint() as f64);
     }
 
     /// What the documents say that the pointer names; all of them are held then.
@@ -130,11 +165,11 @@ impl Applier {
         &self,
         pointer: &Pointer,
         held: Option<&Environment>,
-        named: &mut HashSet<Hash>,
+        taking: &mut Taking,
     ) -> Result<Documents, ApplyError> {
         let mut documents = Documents::default();
         if let Some(name) = pointer.manifest {
-            let bytes = self.document(pointer, name, named).await?;
+            let bytes = self.document(pointer, name, taking).await?;
             let root = manifest::read_root(&bytes).map_err(|error| self.refuse(error))?;
             documents.rules = root.rules;
             let read = Reading {
@@ -142,48 +177,56 @@ impl Applier {
                 read: manifest::read_page,
                 make: ManifestPage::new,
             };
-            documents.manifest = self.pages(pointer, name, root.entries, &read, named).await?;
+            documents.manifest = self.pages(pointer, name, root.entries, &read, taking).await?;
         }
         if let Some(name) = pointer.history {
-            let bytes = self.document(pointer, name, named).await?;
+            let bytes = self.document(pointer, name, taking).await?;
             let root = history::read_root(&bytes).map_err(|error| self.refuse(error))?;
             let read = Reading {
                 held: held.map(|held| &held.history),
                 read: history::read_page,
                 make: HistoryPage::new,
             };
-            documents.history = self.pages(pointer, name, root, &read, named).await?;
+            documents.history = self.pages(pointer, name, root, &read, taking).await?;
         }
         Ok(documents)
     }
 
     /// All pages of a document; those that are held already are shared.
-    async fn pages<E, P>(
+    async fn pages<E, P: Footprint>(
         &self,
         pointer: &Pointer,
         name: BlobId,
         root: Root<E>,
         reading: &Reading<'_, E, P>,
-        named: &mut HashSet<Hash>,
+        taking: &mut Taking,
     ) -> Result<Pages<P>, ApplyError> {
         let (bits, names) = match root {
             Root::Single(entries) => {
-                return Ok(Pages::new(0, vec![(name, Arc::new((reading.make)(entries)))]));
+                return Ok(Pages::new(0, vec![(name, self.page((reading.make)(entries), taking)?)]));
             }
             Root::Pages { bits, pages } => (bits, pages),
         };
         let mut pages = Vec::with_capacity(names.len());
         for (number, name) in names.into_iter().enumerate() {
             if let Some(page) = reading.held.and_then(|held| held.same(bits, number, name)) {
-                named.insert(name.hash);
+                taking.named.insert(name.hash);
+                taking.room = taking.room.saturating_sub(page.footprint());
                 pages.push((name, Arc::clone(page)));
                 continue;
             }
-            let bytes = self.document(pointer, name, named).await?;
+            let bytes = self.document(pointer, name, taking).await?;
             let entries = (reading.read)(&bytes, bits, number).map_err(|error| self.refuse(error))?;
-            pages.push((name, Arc::new((reading.make)(entries))));
+            pages.push((name, self.page((reading.make)(entries), taking)?));
         }
         Ok(Pages::new(bits, pages))
+    }
+
+    /// A page, if there is room for it: no more than one is made in vain.
+    fn page<P: Footprint>(&self, page: P, taking: &mut Taking) -> Result<Arc<P>, ApplyError> {
+        let room = taking.room.checked_sub(page.footprint()).ok_or_else(|| self.no_room())?;
+        taking.room = room;
+        Ok(Arc::new(page))
     }
 
     /// A document from disk, else from the origin, which then is on disk.
@@ -191,9 +234,9 @@ impl Applier {
         &self,
         pointer: &Pointer,
         blob: BlobId,
-        named: &mut HashSet<Hash>,
+        taking: &mut Taking,
     ) -> Result<Bytes, ApplyError> {
-        named.insert(blob.hash);
+        taking.named.insert(blob.hash);
         let (state, domain) = (self.state.clone(), pointer.domain.clone());
         if let Some(bytes) = blocking(move || state.document(&domain, blob)).await {
             return Ok(bytes.into());

@@ -1,6 +1,7 @@
 //! What each domain shows, ready to be served: everything that a response needs was computed when the pointer was taken.
 
 use super::asset::{Asset, Form, Modified};
+use super::footprint::Footprint;
 use super::pages::{HashIndex, HistoryPage, ManifestPage, Pages};
 use super::rules::Rules;
 use crate::cache::Account;
@@ -96,6 +97,11 @@ impl Environment {
         Self::new(pointer, documents)
     }
 
+    /// Bytes that its documents take in memory.
+    pub fn footprint(&self) -> u64 {
+        self.manifest.footprint() + self.history.footprint() + self.by_hash.footprint()
+    }
+
     /// What a path shows.
     pub fn asset(&self, path: &str) -> Option<&Arc<Asset>> {
         find(&self.manifest, path)
@@ -145,6 +151,11 @@ impl Environments {
     /// How many there are.
     pub fn count(&self) -> usize {
         self.told().values().filter(|environment| !environment.deleted).count()
+    }
+
+    /// Bytes that all documents take in memory.
+    pub fn footprint(&self) -> u64 {
+        self.told().values().map(|environment| environment.footprint()).sum()
     }
 
     /// What was told last of the environment with this domain, also of one that is no more.

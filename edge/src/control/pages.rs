@@ -1,6 +1,7 @@
 //! Documents with many entries, in memory as they are stored: by page, so that a deployment that changes one page shares the others.
 
 use super::asset::{Asset, Form};
+use super::footprint::{Footprint, table, text};
 use foldhash::{HashMap, HashMapExt};
 use skerry_proto::hash::Hash;
 use skerry_proto::manifest::Entry;
@@ -55,12 +56,14 @@ impl<P> Pages<P> {
 pub(super) struct ManifestPage {
     pub(super) by_path: HashMap<Box<str>, Arc<Asset>>,
     by_hash: HashMap<Hash, Form>,
+    footprint: u64,
 }
 
 impl ManifestPage {
     /// Of entries that were verified and checked.
     pub(super) fn new(entries: Vec<Entry>) -> Self {
-        let mut page = Self { by_path: HashMap::with_capacity(entries.len()), by_hash: HashMap::new() };
+        let by_path = HashMap::with_capacity(entries.len());
+        let mut page = Self { by_path, by_hash: HashMap::new(), footprint: 0 };
         for entry in entries {
             let asset = Arc::new(Asset::of_entry(&entry));
             for (position, representation) in asset.representations.iter().enumerate() {
@@ -71,8 +74,11 @@ impl ManifestPage {
                     page.by_hash.extend(Form::new(Arc::clone(&asset), position).map(|form| (hash, form)));
                 }
             }
+            page.footprint += asset.footprint() + text(entry.path.as_str());
             page.by_path.insert(entry.path.as_str().into(), asset);
         }
+        page.footprint += table::<Box<str>, Arc<Asset>>(page.by_path.capacity());
+        page.footprint += table::<Hash, Form>(page.by_hash.capacity());
         page
     }
 }
@@ -81,6 +87,7 @@ impl ManifestPage {
 #[derive(Debug)]
 pub(super) struct HistoryPage {
     by_hash: HashMap<Hash, Form>,
+    footprint: u64,
 }
 
 impl HistoryPage {
@@ -88,7 +95,34 @@ impl HistoryPage {
     pub(super) fn new(entries: Vec<history::Entry>) -> Self {
         let form =
             |entry: history::Entry| Some((entry.blob.hash, Form::new(Arc::new(Asset::of_past(&entry)?), 0)?));
-        Self { by_hash: entries.into_iter().filter_map(form).collect() }
+        let by_hash: HashMap<Hash, Form> = entries.into_iter().filter_map(form).collect();
+        let footprint = by_hash.values().map(|form| form.asset().footprint()).sum::<u64>()
+            + table::<Hash, Form>(by_hash.capacity());
+        Self { by_hash, footprint }
+    }
+}
+
+impl Footprint for ManifestPage {
+    fn footprint(&self) -> u64 {
+        self.footprint
+    }
+}
+
+impl Footprint for HistoryPage {
+    fn footprint(&self) -> u64 {
+        self.footprint
+    }
+}
+
+impl<P: Footprint> Footprint for Pages<P> {
+    fn footprint(&self) -> u64 {
+        self.pages.iter().map(|(_, page)| page.footprint()).sum()
+    }
+}
+
+impl Footprint for HashIndex {
+    fn footprint(&self) -> u64 {
+        size_of_val(&*self.pages) as u64
     }
 }
 

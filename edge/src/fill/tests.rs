@@ -145,13 +145,40 @@ async fn a_large_blob_is_on_disk_whole_after_a_clean_stop() {
     for reason in ["not_worth_it", "queue_full", "disk_failed", "disk_away"] {
         assert_eq!(figure(&metrics, &skipped(reason)), 0.0, "{reason}");
     }
+    // Nobody else has it.
     let (second, _) = slices(temp.path(), &MemoryUpstream::default());
+    let reading = reader(&second, blob, blob.slice_count());
     for index in 0..blob.slice_count() {
-        assert_eq!(
-            reader(&second, blob, blob.slice_count()).get(index).await.expect("kept").1,
-            CacheResult::Disk
-        );
+        let from = reading.get(index).await.expect("kept").1;
+        assert_ne!(from, CacheResult::Miss, "{index}");
     }
+    second.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_of_the_disk_has_a_few_slices_ahead_and_none_past_its_end() {
+    let temp = tempfile::tempdir().expect("a temporary folder");
+    let upstream = MemoryUpstream::default();
+    let blob = upstream.add(sample(12 * SLICE_SIZE));
+    let (first, _) = slices(temp.path(), &upstream);
+    let reading = reader(&first, blob, 12);
+    for index in 0..12 {
+        reading.get(index).await.expect("comes");
+    }
+    first.close().await;
+    drop(first);
+
+    let (second, _) = slices(temp.path(), &MemoryUpstream::default());
+    let ahead =
+        |from: u64| (from..12).filter(|&index| reader(&second, blob, 12).in_memory(index).is_some()).count();
+    reader(&second, blob, 2).get(0).await.expect("kept");
+    reader(&second, blob, 2).get(1).await.expect("kept");
+    assert_eq!(ahead(2), 0, "a part needs no more");
+    reader(&second, blob, 12).get(4).await.expect("kept");
+    for index in 5..8 {
+        reader(&second, blob, 12).get(index).await.expect("kept");
+    }
+    assert_eq!(ahead(8), 0, "four at once, and no more");
     second.close().await;
 }
 
@@ -275,7 +302,7 @@ async fn a_slice_that_was_corrupted_with_a_right_checksum_is_healed_for_all_who_
     for index in 0..2 {
         reading.get(index).await.expect("comes");
     }
-    slices.corrupt(&account(), blob).await.expect("held");
+    assert_eq!(slices.corrupt(&account(), blob, Which::One(0)).await, Ok(1));
     read_by_many(&slices, blob, &bytes[..SLICE_SIZE]).await;
     assert_eq!(figure(&metrics, DISK_FAILURES), 1.0);
     assert_eq!(upstream.sent(), [0, 1, 0]);
@@ -286,7 +313,11 @@ async fn a_slice_that_was_corrupted_with_a_right_checksum_is_healed_for_all_who_
 async fn what_the_cache_does_not_hold_cannot_be_corrupted() {
     let temp = tempfile::tempdir().expect("a temporary folder");
     let (slices, _) = slices(temp.path(), &MemoryUpstream::default());
-    assert_eq!(slices.corrupt(&account(), BlobId::of(b"x")).await, Err(CorruptError::NotHeld));
+    for which in [Which::One(0), Which::All] {
+        assert_eq!(slices.corrupt(&account(), BlobId::of(b"x"), which).await, Err(CorruptError::NotHeld));
+    }
+    let beyond = slices.corrupt(&account(), BlobId::of(b"x"), Which::One(1)).await;
+    assert_eq!(beyond, Err(CorruptError::NoSuchSlice { slice_count: 1 }));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,24 +3,18 @@
 //! h2 bounds what a client can make it *hold*; what a client can make it *do* is bounded here. Every frame that is no request costs
 //! credit by the work that it makes; requests and the bytes that are sent earn some, as does time. So a client that gives back its
 //! windows in the smallest steps during a large download never runs out, and a flood of SETTINGS, PING, RST_STREAM (CVE-2023-44487),
-//! PRIORITY, WINDOW_UPDATE, empty DATA or unknown frames does at once (RFC 9113 §10.5). Then [`Policed`] lets the frame end, and shows
-//! h2 a header block without end in place of what follows, to which it answers with GOAWAY, ENHANCE_YOUR_CALM, and closes.
+//! PRIORITY, WINDOW_UPDATE, empty DATA or unknown frames does at once (RFC 9113 §10.5).
 //!
-//! The bytes are looked at where h2 reads them, nine for each frame, and not copied.
+//! Pure, and blind to how the bytes were cut into pieces; nine bytes of each frame are looked at. What follows from it is
+//! `policed`'s.
 
 use super::credit::Credit;
-use super::idle::Activity;
-use std::io::{self, IoSlice};
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, ready};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// RFC 9113 §3.4: what a client says first.
 const PREFACE_SIZE: usize = 24;
 
 /// RFC 9113 §4.1.
-const HEADER_SIZE: usize = 9;
+pub(super) const HEADER_SIZE: usize = 9;
 
 /// So many bytes sent earn one credit: two updates of windows for each KiB that a client reads.
 const BYTES_PER_CREDIT: u64 = 512;
@@ -29,32 +23,28 @@ const BYTES_PER_CREDIT: u64 = 512;
 const REQUEST_CREDIT: u64 = 2;
 
 /// RFC 9113 §6 and 7540 §6.3.
-mod kind {
-    pub(super) const DATA: u8 = 0;
-    pub(super) const HEADERS: u8 = 1;
-    pub(super) const PRIORITY: u8 = 2;
-    pub(super) const RST_STREAM: u8 = 3;
-    pub(super) const SETTINGS: u8 = 4;
-    pub(super) const PING: u8 = 6;
-    pub(super) const WINDOW_UPDATE: u8 = 8;
-    pub(super) const CONTINUATION: u8 = 9;
+pub(super) mod kind {
+    pub(in crate::listen) const DATA: u8 = 0;
+    pub(in crate::listen) const HEADERS: u8 = 1;
+    pub(in crate::listen) const PRIORITY: u8 = 2;
+    pub(in crate::listen) const RST_STREAM: u8 = 3;
+    pub(in crate::listen) const SETTINGS: u8 = 4;
+    pub(in crate::listen) const PING: u8 = 6;
+    pub(in crate::listen) const WINDOW_UPDATE: u8 = 8;
+    pub(in crate::listen) const CONTINUATION: u8 = 9;
 }
 
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
-/// HEADERS that are not the end of their block, on the last of all streams.
-const ENDLESS_HEADERS: [u8; HEADER_SIZE] = [0, 0, 0, kind::HEADERS, 0, 0x7f, 0xff, 0xff, 0xff];
-const ENDLESS_CONTINUATION: [u8; HEADER_SIZE] = [0, 0, 0, kind::CONTINUATION, 0, 0x7f, 0xff, 0xff, 0xff];
-
 /// Follows the frames of one connection.
 #[derive(Debug)]
-struct Frames {
+pub struct Frames {
     part: Part,
     credit: Credit,
     /// Bytes sent that have not earned anything yet.
     sent: u64,
-    is_in_block: bool,
+    block: Block,
     /// Credit ran out in the frame under way.
     is_over: bool,
 }
@@ -67,28 +57,39 @@ enum Part {
     Payload { left: usize },
 }
 
+/// Whether a header block is under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Block {
+    No,
+    /// Another frame of it has to follow.
+    Unfinished,
+    /// The frame under way is its last.
+    InLastFrame,
+}
+
 impl Part {
     const NEXT_HEADER: Self = Self::Header { bytes: [0; HEADER_SIZE], size: 0 };
 }
 
 impl Frames {
-    fn new(credit_max: u64) -> Self {
+    /// At the beginning of a connection, with so much credit at first and at most.
+    pub fn new(credit_max: u64) -> Self {
         Self {
             part: Part::Preface { left: PREFACE_SIZE },
             credit: Credit::new(credit_max),
             sent: 0,
-            is_in_block: false,
+            block: Block::No,
             is_over: false,
         }
     }
 
     /// Whether the client owes the rest of its preface, or of a header block.
-    fn is_in_head(&self) -> bool {
-        self.is_in_block || matches!(self.part, Part::Preface { .. })
+    pub fn is_in_head(&self) -> bool {
+        self.block != Block::No || matches!(self.part, Part::Preface { .. })
     }
 
     /// Follows the next bytes. Once credit has run out: how many of them are left to the end of the frame that was too much.
-    fn advance(&mut self, bytes: &[u8]) -> Option<usize> {
+    pub fn advance(&mut self, bytes: &[u8]) -> Option<usize> {
         let mut rest = bytes;
         loop {
             if self.is_over && matches!(self.part, Part::Header { size: 0, .. }) {
@@ -108,7 +109,7 @@ impl Frames {
                 let taken = bytes.len().min(*left);
                 *left -= taken;
                 if *left == 0 {
-                    self.part = Part::NEXT_HEADER;
+                    self.end();
                 }
                 taken
             }
@@ -130,7 +131,7 @@ impl Frames {
     fn begin(&mut self, [a, b, c, kind, flags, ..]: [u8; HEADER_SIZE]) {
         let left = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
         if matches!(kind, kind::HEADERS | kind::CONTINUATION) {
-            self.is_in_block = flags & END_HEADERS == 0;
+            self.block = if flags & END_HEADERS == 0 { Block::Unfinished } else { Block::InLastFrame };
         }
         if kind == kind::HEADERS {
             self.credit.earn(REQUEST_CREDIT);
@@ -138,10 +139,29 @@ impl Frames {
         if !self.credit.spend(cost(kind, flags, left)) {
             self.is_over = true;
         }
-        self.part = if left == 0 { Part::NEXT_HEADER } else { Part::Payload { left } };
+        self.part = Part::Payload { left };
+        if left == 0 {
+            self.end();
+        }
     }
 
-    fn note_sent(&mut self, count: usize) {
+    /// The frame under way has come to its end.
+    fn end(&mut self) {
+        self.part = Part::NEXT_HEADER;
+        if self.block == Block::InLastFrame {
+            self.block = Block::No;
+        }
+    }
+
+    /// Takes into account the time that has passed, where credit runs low; `now_ms` never goes back.
+    pub fn refill(&mut self, now_ms: impl FnOnce() -> u64) {
+        if self.credit.is_low() {
+            self.credit.refill(now_ms());
+        }
+    }
+
+    /// So many bytes were sent.
+    pub fn note_sent(&mut self, count: usize) {
         self.sent += count as u64;
         self.credit.earn(self.sent / BYTES_PER_CREDIT);
         self.sent %= BYTES_PER_CREDIT;
@@ -163,93 +183,6 @@ fn cost(kind: u8, flags: u8, size: usize) -> u64 {
         // An answer, and windows of all streams to change.
         kind::SETTINGS => 8,
         _ => 2,
-    }
-}
-
-/// A stream whose frames are counted.
-#[derive(Debug)]
-pub(super) struct Policed<S> {
-    stream: S,
-    frames: Frames,
-    activity: Arc<Activity>,
-    /// How much was shown in place of what the client sends, once it is not listened to any more.
-    shown: Option<usize>,
-}
-
-impl<S> Policed<S> {
-    /// What is not a request costs credit, of which there is so much at first and at most.
-    pub(super) fn new(stream: S, credit_max: u64, activity: Arc<Activity>) -> Self {
-        let frames = Frames::new(credit_max);
-        activity.note_block(frames.is_in_head());
-        Self { stream, frames, activity, shown: None }
-    }
-}
-
-/// A header block without end: from `shown` bytes of it on, as much as there is room for.
-fn show_endless_block(shown: &mut usize, buffer: &mut ReadBuf<'_>) {
-    while buffer.remaining() > 0 {
-        let frame = if *shown < HEADER_SIZE { ENDLESS_HEADERS } else { ENDLESS_CONTINUATION };
-        let rest = frame.get(*shown % HEADER_SIZE..).unwrap_or_default();
-        let count = rest.len().min(buffer.remaining());
-        buffer.put_slice(rest.get(..count).unwrap_or_default());
-        *shown += count;
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Policed<S> {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        if this.shown.is_none() {
-            let before = buffer.filled().len();
-            ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
-            if this.frames.credit.is_low() {
-                this.frames.credit.refill(this.activity.now_ms());
-            }
-            let read = buffer.filled().get(before..).unwrap_or_default();
-            if let Some(passed) = this.frames.advance(read) {
-                buffer.set_filled(before + passed);
-                this.shown = Some(0);
-            }
-            this.activity.note_block(this.frames.is_in_head());
-        }
-        if let Some(shown) = &mut this.shown {
-            show_endless_block(shown, buffer);
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Policed<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let count = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes))?;
-        self.frames.note_sent(count);
-        Poll::Ready(Ok(count))
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let count = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, slices))?;
-        self.frames.note_sent(count);
-        Poll::Ready(Ok(count))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 
@@ -331,26 +264,11 @@ mod tests {
         let mut frames = after_preface(64);
         assert_eq!(frames.advance(&frame(kind::HEADERS, END_STREAM, 10)), None);
         assert!(frames.is_in_head());
-        assert_eq!(frames.advance(&frame(kind::CONTINUATION, END_HEADERS, 10)), None);
+        let last = frame(kind::CONTINUATION, END_HEADERS, 10);
+        let (most, end) = last.split_at(last.len() - 1);
+        assert_eq!(frames.advance(most), None);
+        assert!(frames.is_in_head(), "also within its last frame");
+        assert_eq!(frames.advance(end), None);
         assert!(!frames.is_in_head());
-    }
-
-    #[test]
-    fn what_is_shown_does_not_depend_on_the_room_for_it() {
-        let show = |room: usize| {
-            let (mut shown, mut all) = (0, Vec::new());
-            while all.len() < 90 {
-                let mut space = vec![0; room];
-                let mut buffer = ReadBuf::new(&mut space);
-                show_endless_block(&mut shown, &mut buffer);
-                all.extend_from_slice(buffer.filled());
-            }
-            all.truncate(90);
-            all
-        };
-        let expected = [ENDLESS_HEADERS.to_vec(), ENDLESS_CONTINUATION.repeat(9)].concat();
-        for room in [1, 4, 9, 10, 64, 1000] {
-            assert_eq!(show(room), expected, "{room}");
-        }
     }
 }

@@ -18,16 +18,16 @@ const CHUNK_LINE_SIZE_MAX: usize = 256;
 
 /// What a head may take up.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct HeadLimits {
+pub struct HeadLimits {
     /// The request target.
-    pub(super) target_size_max: usize,
+    pub target_size_max: usize,
     /// The whole head, and a trailer section.
-    pub(super) head_size_max: usize,
+    pub head_size_max: usize,
 }
 
 /// Why a connection is not followed any further.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
+pub enum Fault {
     /// Not of the grammar, or of two readings; the rule that it breaks.
     Malformed(&'static str),
     /// A version that this is not (RFC 9110 §15.6.6).
@@ -40,7 +40,7 @@ pub(super) enum Fault {
 
 impl Fault {
     /// How the client is told.
-    pub(super) fn status(self) -> StatusCode {
+    pub fn status(self) -> StatusCode {
         match self {
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
             Self::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
@@ -50,7 +50,7 @@ impl Fault {
     }
 
     /// The same in words.
-    pub(super) fn reason(self) -> &'static str {
+    pub fn reason(self) -> &'static str {
         match self {
             Self::Malformed(rule) => rule,
             Self::Version => "this is HTTP/1.1",
@@ -62,17 +62,18 @@ impl Fault {
 
 /// A fault, and what came before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Refused {
-    pub(super) fault: Fault,
+pub struct Refused {
+    /// What is wrong.
+    pub fault: Fault,
     /// Of the bytes of this call: those before the request that has the fault.
-    pub(super) passed: usize,
+    pub passed: usize,
     /// Whether the head of that request was without fault, and its content is not.
-    pub(super) in_content: bool,
+    pub in_content: bool,
 }
 
 /// Follows the requests of one connection.
 #[derive(Debug)]
-pub(super) struct Framing {
+pub struct Framing {
     limits: HeadLimits,
     part: Part,
     head: Head,
@@ -105,7 +106,8 @@ struct Head {
 }
 
 impl Framing {
-    pub(super) fn new(limits: HeadLimits) -> Self {
+    /// At the beginning of a connection.
+    pub fn new(limits: HeadLimits) -> Self {
         Self {
             limits,
             part: Part::RequestLine,
@@ -117,12 +119,15 @@ impl Framing {
     }
 
     /// Requests that are complete.
-    pub(super) fn request_count(&self) -> u64 {
+    pub fn request_count(&self) -> u64 {
         self.request_count
     }
 
-    /// Follows the next bytes. After a refusal there is nothing more to follow.
-    pub(super) fn advance(&mut self, bytes: &[u8]) -> Result<(), Refused> {
+    /// Follows the next bytes.
+    ///
+    /// # Errors
+    /// [`Refused`]; after it there is nothing more to follow.
+    pub fn advance(&mut self, bytes: &[u8]) -> Result<(), Refused> {
         let mut rest = bytes;
         // Where the request under way begins, if it begins in these bytes.
         let mut start = 0;

@@ -5,16 +5,15 @@
 //!
 //! h3 sends the head of a response. Its body goes straight to quinn, so that no byte of it is copied before it is encrypted.
 
+mod police;
 mod transport;
 
-use super::credit::Credit;
-use super::http::REQUEST_BODY_SIZE_MAX;
 use super::quota::Slot;
 use super::{Client, Respond, Shared};
 use crate::config::ListenLimits;
 use crate::metrics::CutOff;
 use crate::serve::{self, Protocol, RequestBody};
-use ::http::header::{CONTENT_LENGTH, DATE, HeaderValue};
+use ::http::header::{CONTENT_LENGTH, DATE, EXPECT, HeaderValue};
 use ::http::request::Parts;
 use ::http::{Method, Response};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -22,13 +21,14 @@ use h3::error::Code;
 use h3::server::{RequestResolver, RequestStream};
 use http_body::Body;
 use http_body_util::BodyExt;
+use police::Police;
 use quinn::VarInt;
 use quinn::crypto::rustls::HandshakeData;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use transport::{Newest, Sender};
 
 /// How long a connection that was told to end may take: a client that is quick ends it itself.
@@ -57,14 +57,16 @@ pub(super) async fn serve<R: Respond>(
     shared: &Arc<Shared<R>>,
 ) {
     let mut builder = h3::server::builder();
-    // Past it h3 answers with 431 (RFC 6585 §5).
-    builder.max_field_section_size(shared.limits.head_size_max as u64).send_grease(false);
+    let head_size_max = shared.limits.head_size_max;
+    // Our own bound comes first, and is counted.
+    builder.max_field_section_size(super::decoder_bound(head_size_max).into()).send_grease(false);
     let client = Arc::new(Client { connection: client(&connection), slot });
-    let quic = connection.clone();
+    let credit_max = shared.limits.frame_credit_max;
+    let police = Arc::new(Police::new(connection.clone(), credit_max, Arc::clone(&shared.metrics)));
     // Waits until the client lets us open our control streams.
-    let (connection, newest) = transport::Connection::new(connection);
+    let (connection, newest) = transport::Connection::new(connection, Arc::clone(&police), head_size_max);
     match timeout(shared.limits.handshake_time_max, builder.build(connection)).await {
-        Ok(Ok(connection)) => run(connection, &quic, newest, &client, shared).await,
+        Ok(Ok(connection)) => run(connection, &police, newest, &client, shared).await,
         Ok(Err(error)) => tracing::debug!(%error, "HTTP/3 connection ended before its first request"),
         Err(_) => tracing::debug!("HTTP/3 client did not let us open our control streams in time"),
     }
@@ -82,16 +84,15 @@ fn client(connection: &quinn::Connection) -> serve::Connection {
 /// Accepts requests; each is a task of its own, which ends with the connection.
 async fn run<R: Respond>(
     mut connection: Connection,
-    quic: &quinn::Connection,
+    police: &Arc<Police>,
     newest: Newest,
     client: &Arc<Client>,
     shared: &Arc<Shared<R>>,
 ) {
-    let started = Instant::now();
-    let mut credit = Credit::new(shared.limits.frame_credit_max);
     let mut requests = JoinSet::new();
     let mut stopping = pin!(shared.stop.cancelled());
     let mut timer = pin!(sleep(shared.limits.idle_time_max));
+    let mut look = pin!(sleep_until(police.look()));
     let mut is_closing = false;
     loop {
         let is_idle = requests.is_empty();
@@ -99,7 +100,8 @@ async fn run<R: Respond>(
             accepted = connection.accept() => match accepted {
                 Ok(Some(resolver)) => {
                     if let Some(sender) = newest.take() {
-                        requests.spawn(answer(resolver, sender, Arc::clone(client), Arc::clone(shared)));
+                        let police = Arc::clone(police);
+                        requests.spawn(answer(resolver, sender, police, Arc::clone(client), Arc::clone(shared)));
                     }
                 }
                 Ok(None) => return,
@@ -111,14 +113,8 @@ async fn run<R: Respond>(
                 }
             },
             Some(ended) = requests.join_next(), if !is_idle => {
-                if matches!(ended, Ok(Ended::GivenUp)) {
-                    credit.refill(u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX));
-                    if !credit.spend(GIVEN_UP_COST) {
-                        tracing::debug!("HTTP/3 client takes back too many requests");
-                        shared.metrics.cut_off(CutOff::Flood);
-                        quic.close(transport::varint(Code::H3_EXCESSIVE_LOAD.value()), b"");
-                        return;
-                    }
+                if matches!(ended, Ok(Ended::GivenUp)) && !police.spend(GIVEN_UP_COST) {
+                    return;
                 }
                 if requests.is_empty() && is_closing {
                     return;
@@ -127,15 +123,20 @@ async fn run<R: Respond>(
                     timer.as_mut().reset(Instant::now() + shared.limits.idle_time_max);
                 }
             }
+            () = &mut look => look.as_mut().reset(police.look()),
             () = &mut stopping, if !is_closing => {
-                if connection.shutdown(NEXT_REQUEST).await.is_err() || is_idle {
+                if !say_goodbye(&mut connection).await || is_idle {
                     return;
                 }
                 is_closing = true;
                 timer.as_mut().reset(Instant::now() + shared.drain_time_max);
             }
             () = &mut timer, if is_closing || is_idle => {
-                if is_closing || connection.shutdown(NEXT_REQUEST).await.is_err() {
+                if is_closing {
+                    return;
+                }
+                shared.metrics.idle_closes.increment(1);
+                if !say_goodbye(&mut connection).await {
                     return;
                 }
                 is_closing = true;
@@ -143,6 +144,11 @@ async fn run<R: Respond>(
             }
         }
     }
+}
+
+/// Sends GOAWAY. False where the connection is lost, or the client gives its control stream no room for it.
+async fn say_goodbye(connection: &mut Connection) -> bool {
+    matches!(timeout(CLOSE_TIME_MAX, connection.shutdown(NEXT_REQUEST)).await, Ok(Ok(())))
 }
 
 /// How a request ended.
@@ -159,25 +165,44 @@ enum Ended {
 async fn answer<R: Respond>(
     resolver: Resolver,
     sender: Sender,
+    police: Arc<Police>,
     client: Arc<Client>,
     shared: Arc<Shared<R>>,
 ) -> Ended {
-    // A malformed head is h3's to answer. A client that dawdles has its stream ended by the drop.
-    let Ok(Some((head, mut stream))) = timeout(shared.limits.head_time_max, receive(resolver)).await else {
-        return Ended::GivenUp;
+    let limits = &shared.limits;
+    let (head, mut stream) = match receive(resolver, &sender, &shared).await {
+        Ok(received) => received,
+        Err(_) if sender.has_large_head() => return refuse_large_head(&sender, &shared).await,
+        // h3 has said what was wrong with it.
+        Err(Unreceived::Broken) => return Ended::GivenUp,
+        Err(Unreceived::Slow) => {
+            shared.metrics.cut_off(CutOff::Head);
+            // Dropped, it would look like an answer without a head.
+            if let Some(mut sender) = sender.take() {
+                let _ = sender.reset(transport::varint(Code::H3_REQUEST_INCOMPLETE.value()));
+            }
+            return Ended::GivenUp;
+        }
     };
+    police.earn_request();
     let (response, _flight) = client.answer(&head, &shared).await;
     let (mut head, body) = response.into_parts();
     if let Some(size) = body.size_hint().exact().filter(|_| !body.is_end_stream()) {
         head.headers.entry(CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(size));
     }
     head.headers.entry(DATE).or_insert_with(|| date(SystemTime::now()));
-    if let Err(error) = stream.send_response(Response::from_parts(head, ())).await {
-        tracing::debug!(%error, "HTTP/3 client left before the head of its response");
-        return Ended::GivenUp;
-    }
+    let sent = stream.send_response(Response::from_parts(head, ()));
+    let sent = timeout(limits.pace().time_after(0), sent).await;
     let Some(mut sender) = sender.take() else { return Ended::CutOff };
-    let Err(error) = send_body(&mut sender, body, &shared.limits).await else { return Ended::Answered };
+    let sent = match sent {
+        Ok(Ok(())) => send_body(&mut sender, body, limits).await,
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "HTTP/3 client left before the head of its response");
+            return Ended::GivenUp;
+        }
+        Err(_) => Err(SendError::Slow),
+    };
+    let Err(error) = sent else { return Ended::Answered };
     tracing::debug!(%error, "HTTP/3 response cut off");
     // Lost with the connection, or stopped by the client: then there is nothing to reset.
     let _ = sender.reset(transport::varint(Code::H3_INTERNAL_ERROR.value()));
@@ -191,34 +216,90 @@ async fn answer<R: Respond>(
     }
 }
 
-/// Receives the head, and of POST the body, if it is small.
-async fn receive(resolver: Resolver) -> Option<(Parts, Stream)> {
-    let (request, mut stream) = match resolver.resolve_request().await {
-        Ok(received) => received,
-        Err(error) => {
+/// Answers a request whose head was not even gathered with 431 (RFC 6585 §5), of the static table alone (RFC 9204 §4.5.4).
+async fn refuse_large_head<R: Respond>(sender: &Sender, shared: &Shared<R>) -> Ended {
+    const HEADERS_431: &[u8] = &[1, 8, 0, 0, 0x5f, 9, 3, b'4', b'3', b'1'];
+    shared.metrics.cut_off(CutOff::HeadTooLarge);
+    let Some(mut sender) = sender.take() else { return Ended::CutOff };
+    let written = timeout(shared.limits.pace().time_after(0), sender.write_all(HEADERS_431)).await;
+    if matches!(written, Ok(Ok(()))) {
+        let _ = sender.finish();
+    } else {
+        let _ = sender.reset(transport::varint(Code::H3_EXCESSIVE_LOAD.value()));
+    }
+    Ended::GivenUp
+}
+
+/// Why no request came of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unreceived {
+    /// It is none, or was taken back.
+    Broken,
+    /// Its head did not come in time.
+    Slow,
+}
+
+/// Receives the head, and of POST the body, if it is small and comes in time.
+async fn receive<R: Respond>(
+    resolver: Resolver,
+    sender: &Sender,
+    shared: &Shared<R>,
+) -> Result<(Parts, Stream), Unreceived> {
+    let time_max = shared.limits.head_time_max;
+    let (request, mut stream) = match timeout(time_max, resolver.resolve_request()).await {
+        Ok(Ok(received)) => received,
+        Ok(Err(error)) => {
             tracing::debug!(%error, "HTTP/3 request cannot be read");
-            return None;
+            return Err(Unreceived::Broken);
         }
+        Err(_) => return Err(Unreceived::Slow),
     };
     let (mut head, ()) = request.into_parts();
     let is_kept = head.method == Method::POST;
-    let (mut size, mut kept) = (0, BytesMut::new());
-    while let Some(data) = stream.recv_data().await.ok()? {
+    // RFC 9110 §10.1.1: who expects to be asked before sending is answered without.
+    let read = match head.headers.contains_key(EXPECT) {
+        true => None,
+        false => match timeout(time_max, read(&mut stream, sender, is_kept, shared)).await {
+            Ok(read) => read?,
+            Err(_) => None,
+        },
+    };
+    if read.is_none() {
+        // RFC 9114 §4.1: the answer does not depend on the rest.
+        stream.stop_sending(Code::H3_NO_ERROR);
+    }
+    if is_kept {
+        head.extensions.insert(read.map_or(RequestBody::Unread, RequestBody::Whole));
+    }
+    Ok((head, stream))
+}
+
+/// Reads a body to its end; `None` where it is larger than what is read of one. What is not kept is empty.
+async fn read<R>(
+    stream: &mut Stream,
+    sender: &Sender,
+    is_kept: bool,
+    shared: &Shared<R>,
+) -> Result<Option<Bytes>, Unreceived> {
+    let (mut size, mut kept, mut empty_count) = (0, BytesMut::new(), 0);
+    loop {
+        let Some(data) = stream.recv_data().await.map_err(|_| Unreceived::Broken)? else {
+            empty_count += 1;
+            match empty_count > sender.empty_data_count() {
+                true => return Ok(Some(kept.freeze())),
+                // An empty frame, and no end (RFC 9114 §7.2.1).
+                false => continue,
+            }
+        };
         size += data.remaining();
-        if size > REQUEST_BODY_SIZE_MAX {
-            stream.stop_sending(Code::H3_NO_ERROR);
-            break;
+        if size > shared.limits.body_size_max {
+            shared.metrics.cut_off(CutOff::BodyTooLarge);
+            return Ok(None);
         }
         if is_kept {
             kept.put(data);
         }
     }
-    if is_kept {
-        let is_whole = size <= REQUEST_BODY_SIZE_MAX;
-        let body = if is_whole { RequestBody::Whole(kept.freeze()) } else { RequestBody::Unread };
-        head.extensions.insert(body);
-    }
-    Some((head, stream))
 }
 
 /// Why a body did not reach its end.

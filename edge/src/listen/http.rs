@@ -4,12 +4,12 @@
 //! some clients lose an answer that comes while they are still sending; of a large one the rest is left unread, and hyper ends the
 //! connection (HTTP/1.1) or the stream (HTTP/2) as the protocol demands.
 
-use super::frames::Policed;
 use super::framing::HeadLimits;
 use super::gather::Gathered;
 use super::guard::Guarded;
 use super::idle::{Activity, BusyBody, EndedBy, Heads, Progress, drive};
 use super::pace::Pace;
+use super::policed::Policed;
 use super::{Client, Respond, Shared};
 use crate::metrics::{CutOff, Metrics};
 use crate::serve::RequestBody;
@@ -31,9 +31,6 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tokio_util::task::TaskTracker;
-
-/// What of a request's body is read before its end is given up.
-pub(super) const REQUEST_BODY_SIZE_MAX: usize = 64 << 10;
 
 /// What a client may send before we have read it. Requests have no body worth having, so this is the least that RFC 9113 §6.9.2
 /// lets a client assume anyway.
@@ -111,8 +108,8 @@ pub(super) async fn serve_http2<S, R>(
         .max_send_buf_size(SEND_BUFFER_SIZE_MAX)
         .max_local_error_reset_streams(ERROR_RESET_COUNT_MAX)
         .max_pending_accept_reset_streams(PENDING_RESET_COUNT_MAX)
-        // Past it h2 answers with 431 (RFC 6585 §5).
-        .max_header_list_size(u32::try_from(limits.head_size_max).unwrap_or(u32::MAX));
+        // Our own bound comes first, and is counted; past this one h2 answers with 431 itself (RFC 6585 §5).
+        .max_header_list_size(super::decoder_bound(limits.head_size_max));
     let asker = Asker { client, shared: Arc::clone(shared), activity: Arc::clone(&activity) };
     let asker = Arc::new(asker);
     let service = service_fn(move |request| respond(request, Arc::clone(&asker)));
@@ -146,9 +143,10 @@ fn respond<R: Respond>(
             let read = match head.headers.contains_key(EXPECT) {
                 true => None,
                 // Boxed, so that the future of a request without content is small.
-                false => {
-                    Box::pin(timeout(shared.limits.head_time_max, read(body, is_kept))).await.ok().flatten()
-                }
+                false => Box::pin(timeout(shared.limits.head_time_max, read(body, is_kept, shared)))
+                    .await
+                    .ok()
+                    .flatten(),
             };
             if activity.is_cut() {
                 return Err(FaultyContent);
@@ -163,9 +161,9 @@ fn respond<R: Respond>(
 }
 
 /// Reads a body to its end, or to the most that is read of one: then, and where it breaks off, it is `None`. What is not kept is empty.
-async fn read(mut body: Incoming, is_kept: bool) -> Option<Bytes> {
+async fn read<R>(mut body: Incoming, is_kept: bool, shared: &Shared<R>) -> Option<Bytes> {
     let (mut size, mut kept) = (0, BytesMut::new());
-    while size <= REQUEST_BODY_SIZE_MAX {
+    while size <= shared.limits.body_size_max {
         let Some(frame) = body.frame().await else { return Some(kept.freeze()) };
         if let Some(data) = frame.ok()?.data_ref() {
             size += data.len();
@@ -174,6 +172,7 @@ async fn read(mut body: Incoming, is_kept: bool) -> Option<Bytes> {
             }
         }
     }
+    shared.metrics.cut_off(CutOff::BodyTooLarge);
     None
 }
 

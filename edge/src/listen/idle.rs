@@ -453,6 +453,7 @@ pub(super) async fn drive<C: Graceful, R: Respond>(
             }
             match ending {
                 Ending::Idle => {
+                    shared.metrics.idle_closes.increment(1);
                     connection.as_mut().graceful_shutdown();
                     let deadline = Instant::now() + CLOSE_TIME_MAX;
                     timer.as_mut().reset(deadline);

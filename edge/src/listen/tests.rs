@@ -2,6 +2,7 @@
 
 mod client;
 mod hostile;
+mod hostile_quic;
 mod site;
 
 use super::*;
@@ -58,6 +59,7 @@ impl Server {
             worker_count: WORKER_COUNT,
             cache: CacheConfig::default(),
             fills: FillLimits::default(),
+            documents_size_max: 1 << 30,
             limits,
             lease: NEVER,
             serve: ServeConfig::default(),
@@ -329,6 +331,26 @@ async fn tls_1_2_is_served_and_an_unknown_protocol_is_not() {
     let config = tls(&server.authority, b"smtp", rustls::DEFAULT_VERSIONS);
     let error = connect_tls(server.address, config).await.expect_err("no overlap").to_string();
     assert!(error.contains("NoApplicationProtocol"), "{error}");
+    server.stopped().await;
+}
+
+/// draft-ietf-tls-ecdhe-mlkem: what is recorded today is not to be read by a quantum computer of tomorrow.
+#[tokio::test]
+async fn a_client_that_takes_a_post_quantum_group_alone_is_served() {
+    let server = Server::with_defaults();
+    let mut config = tls(&server.authority, b"h2", rustls::DEFAULT_VERSIONS);
+    let mut provider = rustls::crypto::CryptoProvider::clone(config.crypto_provider());
+    provider.kx_groups.retain(|group| group.name() == rustls::NamedGroup::X25519MLKEM768);
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(server.authority.clone()).expect("a certificate");
+    config = rustls::ClientConfig::builder_with_provider(Arc::new(provider))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .expect("known")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let stream = connect_tls(server.address, config).await.expect("connects");
+    let group = stream.get_ref().1.negotiated_key_exchange_group().expect("agreed").name();
+    assert_eq!(group, rustls::NamedGroup::X25519MLKEM768);
     server.stopped().await;
 }
 

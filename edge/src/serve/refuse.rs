@@ -58,6 +58,8 @@ pub(super) enum Refusal {
 pub enum Excess {
     /// Its target is too long.
     Target,
+    /// Its header fields are too large.
+    Head,
     /// Too much is in flight already, in all or for its address.
     InFlight,
 }
@@ -78,6 +80,11 @@ impl Refusal {
             Self::Excess(Excess::Target) => {
                 (StatusCode::URI_TOO_LONG, "target_too_long", "the path and query are too long")
             }
+            Self::Excess(Excess::Head) => (
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "head_too_large",
+                "the header fields are too large",
+            ),
             Self::Excess(Excess::InFlight) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "too_many_requests", "too many requests are under way")
             }
@@ -190,7 +197,7 @@ impl Refusal {
             }
             Self::BadHost
             | Self::Misdirected
-            | Self::Excess(Excess::Target)
+            | Self::Excess(Excess::Target | Excess::Head)
             | Self::NotFound
             | Self::Forbidden
             | Self::MalformedSignature(_)
@@ -268,6 +275,7 @@ mod tests {
             Refusal::BadHost,
             Refusal::Misdirected,
             Refusal::Excess(Excess::Target),
+            Refusal::Excess(Excess::Head),
             Refusal::Excess(Excess::InFlight),
             Refusal::Method { allow: "GET" },
             Refusal::NotFound,

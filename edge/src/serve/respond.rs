@@ -2,6 +2,7 @@
 
 use super::body::Body;
 use super::multipart::content_range;
+use crate::config::Hsts;
 use crate::control::{Activity, Coding, Environment, Form, Modified};
 use crate::metrics::CacheResult;
 use bytes::Bytes;
@@ -15,7 +16,6 @@ use http::header::{
 use http::{Response, StatusCode};
 use skerry_proto::visibility::Visibility;
 use std::ops::Range;
-use std::time::Duration;
 
 /// RFC 9211
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
@@ -54,12 +54,11 @@ pub(super) struct Common {
 }
 
 impl Common {
-    /// `public_port` is the one that clients use. `hsts` is for how long they are to use HTTPS alone, if at all.
-    pub(super) fn new(public_port: u16, hsts: Option<Duration>) -> Self {
+    /// `public_port` is the one that clients use.
+    pub(super) fn new(public_port: u16, hsts: Hsts) -> Self {
         Self {
             alt_svc: shared(format!("h3=\":{public_port}\"; ma=86400")),
-            // RFC 6797 §6.1
-            hsts: hsts.map(|time| shared(format!("max-age={}", time.as_secs()))),
+            hsts: (!hsts.max_age.is_zero()).then(|| shared(strict_transport_security(hsts))),
         }
     }
 
@@ -69,6 +68,13 @@ impl Common {
             headers.insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
         }
     }
+}
+
+/// RFC 6797 §6.1; `preload` is of the lists that browsers are shipped with.
+fn strict_transport_security(hsts: Hsts) -> String {
+    let subdomains = if hsts.include_subdomains { "; includeSubDomains" } else { "" };
+    let preload = if hsts.preload { "; preload" } else { "" };
+    format!("max-age={}{subdomains}{preload}", hsts.max_age.as_secs())
 }
 
 /// By what name a form of an asset was asked for.
@@ -146,14 +152,14 @@ impl<'a> Head<'a> {
         response
     }
 
-    /// 404 with the page that the build declares for it. It is no representation of what was asked for, so nothing of it can be kept,
-    /// compared or had in part.
+    /// 404 with the page that the build declares for it, in the coded form that the client wants. It is no representation of what was
+    /// asked for, so nothing of it can be kept, compared or had in part.
     pub(super) fn not_found_page(&self, body: Body, cache: CacheResult) -> Response<Body> {
         let mut response = self.whole(body, cache);
         *response.status_mut() = StatusCode::NOT_FOUND;
         let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, NO_STORE);
-        for name in [ETAG, LAST_MODIFIED, ACCEPT_RANGES, VARY, AGE, REPR_DIGEST] {
+        for name in [ETAG, LAST_MODIFIED, ACCEPT_RANGES, AGE, REPR_DIGEST] {
             headers.remove(name);
         }
         response

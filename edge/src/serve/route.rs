@@ -3,24 +3,49 @@
 use super::redirect::{self, Splat};
 use super::refuse::Refusal;
 use crate::control::{Asset, Environment, Form};
-use http::StatusCode;
 use http::header::{HOST, HeaderValue};
 use http::request::Parts;
+use http::uri::Authority;
+use http::{StatusCode, Version};
 use percent_encoding::percent_decode_str;
 use skerry_proto::path::PATH_CHARS_MAX;
 use skerry_proto::rules::RedirectStatus;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// The host that a request is for, without a port: of the request target if it has one, else of `Host` (RFC 9110 §7.2, RFC 9112
-/// §3.2, RFC 9113 §8.3.1).
+/// The host that a request is for, without a port: of the request target if it has one, else of `Host` (RFC 9110 §7.2).
+///
+/// | | RFC |
+/// | --- | --- |
+/// | a field that is repeated or malformed is refused, also where the target names the host | 9112 §3.2 |
+/// | HTTP/1.1 needs the field, and a target of absolute form goes before it | 9112 §3.2, §3.2.2 |
+/// | over HTTP/2 and HTTP/3 a field beside the pseudo-header says the same | 9113 §8.3.1, 9114 §4.3.1 |
 pub(super) fn host(request: &Parts) -> Result<&str, Refusal> {
-    if let Some(authority) = request.uri.authority() {
-        return without_port(authority.as_str()).ok_or(Refusal::BadHost);
-    }
     let mut values = request.headers.get_all(HOST).iter();
-    let (Some(value), None) = (values.next(), values.next()) else { return Err(Refusal::BadHost) };
-    value.to_str().ok().and_then(without_port).ok_or(Refusal::BadHost)
+    let field = match (values.next(), values.next()) {
+        (None, _) => None,
+        (Some(value), None) => {
+            let value = value.to_str().map_err(|_| Refusal::BadHost)?;
+            Some((value, without_port(value).ok_or(Refusal::BadHost)?))
+        }
+        (Some(_), Some(_)) => return Err(Refusal::BadHost),
+    };
+    let Some(authority) = request.uri.authority().map(Authority::as_str) else {
+        return field.map(|(_, host)| host).ok_or(Refusal::BadHost);
+    };
+    let fits = match request.version {
+        Version::HTTP_2 | Version::HTTP_3 => {
+            field.is_none_or(|(value, _)| plain(value).eq_ignore_ascii_case(plain(authority)))
+        }
+        Version::HTTP_11 => field.is_some(),
+        _ => true,
+    };
+    without_port(authority).filter(|_| fits).ok_or(Refusal::BadHost)
+}
+
+/// Without the port that goes without saying.
+fn plain(authority: &str) -> &str {
+    authority.strip_suffix(":443").unwrap_or(authority)
 }
 
 /// What stands at a request's path.
@@ -190,6 +215,32 @@ mod tests {
         assert_eq!(host_of("/x", &["a.test:8443"]).as_deref(), Some("a.test"));
         assert_eq!(host_of("/x", &["[::1]:8443"]).as_deref(), Some("[::1]"));
         assert_eq!(host_of("https://b.test:1/x", &["a.test"]).as_deref(), Some("b.test"));
+    }
+
+    #[test]
+    fn beside_a_host_in_the_target_the_field_still_has_to_be_right() {
+        let table: [(Version, &[&str], bool); 11] = [
+            (Version::HTTP_11, &["a.test"], true),
+            (Version::HTTP_11, &["b.test"], true),
+            (Version::HTTP_11, &[], false),
+            (Version::HTTP_11, &["a.test", "a.test"], false),
+            (Version::HTTP_11, &["a b"], false),
+            (Version::HTTP_10, &[], true),
+            (Version::HTTP_2, &[], true),
+            (Version::HTTP_2, &["A.test:1"], true),
+            (Version::HTTP_2, &["a.test"], false),
+            (Version::HTTP_2, &["b.test:1"], false),
+            (Version::HTTP_3, &["b.test:1"], false),
+        ];
+        for (version, hosts, is_right) in table {
+            let mut request = Request::builder().version(version).uri("https://a.test:1/x");
+            for host in hosts {
+                request = request.header(HOST, *host);
+            }
+            let (parts, ()) = request.body(()).expect("a request").into_parts();
+            let expected = if is_right { Ok("a.test") } else { Err(Refusal::BadHost) };
+            assert_eq!(host(&parts), expected, "{version:?} {hosts:?}");
+        }
     }
 
     #[test]

@@ -9,23 +9,28 @@ use axum::http::request::Parts;
 
 /// How the API was reached: `https://serverless.twilio.com`. Clients follow the URLs of answers as they are, so these lead back here.
 #[derive(Debug, Clone)]
-pub(super) struct Base(pub(super) String);
+pub(crate) struct Base(pub(crate) String);
+
+/// Whether the account that calls is an operator's: among the extensions of a request, beside the [`Actor`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct IsOperator(pub(crate) bool);
 
 /// A call of an account.
 #[derive(Debug, Clone)]
-pub(super) struct Call {
-    pub(super) actor: Actor,
-    pub(super) base: Base,
+pub(crate) struct Call {
+    pub(crate) actor: Actor,
+    pub(crate) is_operator: bool,
+    pub(crate) base: Base,
 }
 
 impl Call {
     /// Who calls.
-    pub(super) fn account(&self) -> &AccountSid {
+    pub(crate) fn account(&self) -> &AccountSid {
         &self.actor.account
     }
 
     /// The absolute URL of a resource.
-    pub(super) fn url(&self, path: std::fmt::Arguments<'_>) -> String {
+    pub(crate) fn url(&self, path: std::fmt::Arguments<'_>) -> String {
         format!("{}/v1{path}", self.base.0)
     }
 }
@@ -39,6 +44,7 @@ impl<S: Sync> FromRequestParts<S> for Call {
         let (Some(actor), Some(base)) = (actor, base) else {
             return Err(Refusal::new(StatusCode::UNAUTHORIZED, "Authenticate"));
         };
-        Ok(Self { actor: actor.clone(), base: base.clone() })
+        let is_operator = parts.extensions.get::<IsOperator>().is_some_and(|is_operator| is_operator.0);
+        Ok(Self { actor: actor.clone(), is_operator, base: base.clone() })
     }
 }

@@ -1,29 +1,31 @@
 //! `/Services/{ZS}/Environments/{ZE}/Deployments`
 
 use super::Api;
+use super::answer::Created;
 use super::call::Call;
 use super::date::Date;
-use super::form::Form;
-use super::page::Listing;
+use super::form::{Field, Fields, Form, Shape};
+use super::of::{InEnvironment, Named, Names, Of};
+use super::page::{Entry, Listed, Listing};
 use super::refusal::Refusal;
-use crate::catalogue::{DeploymentDetails, EnvironmentDetails, ServiceDetails};
+use super::routes::Routes;
+use crate::catalogue::{DeploymentDetails, EnvironmentDetails};
 use crate::publish::{Target, Wanted};
-use axum::extract::{Path, State};
-use axum::http::StatusCode;
-use axum::routing::get;
-use axum::{Json, Router};
+use axum::Json;
+use axum::extract::State;
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
 
-pub(super) fn routes() -> Router<Api> {
+pub(super) fn routes() -> Routes {
     let deployments = "/Services/{service}/Environments/{environment}/Deployments";
-    Router::new()
-        .route(deployments, get(list).post(create))
-        .route(&format!("{deployments}/{{deployment}}"), get(fetch))
+    Routes::new()
+        .get(deployments, list, "The deployments of an environment")
+        .post(deployments, create, "Points an environment at a build; an older one is a rollback")
+        .get(&format!("{deployments}/{{deployment}}"), fetch, "A deployment")
 }
 
-/// A deployment, as clients read it.
-#[derive(Serialize)]
+/// A deployment.
+#[derive(Serialize, JsonSchema)]
 struct Deployment {
     sid: String,
     account_sid: String,
@@ -36,21 +38,51 @@ struct Deployment {
     url: String,
 }
 
-fn show(
-    call: &Call,
-    service: &ServiceDetails,
-    environment: &EnvironmentDetails,
+impl Entry for Deployment {
+    const KEY: &'static str = "deployments";
+}
+
+const BUILD_SID: Field = Field::optional(
+    "BuildSid",
+    Shape::Text(0, 34),
+    "A completed build of the service; without it the environment is taken off the net",
+);
+
+struct New;
+
+impl Fields for New {
+    const FIELDS: &'static [Field] = &[BUILD_SID];
+}
+
+/// A deployment, with its environment.
+struct InDeployment {
+    place: InEnvironment,
     deployment: DeploymentDetails,
-) -> Deployment {
-    let (service, environment) = (&service.sid, &environment.sid);
+}
+
+impl Named for InDeployment {
+    async fn find(api: &Api, call: &Call, names: &Names) -> Result<Self, Refusal> {
+        let place = InEnvironment::find(api, call, names).await?;
+        let deployment = deployment(api, &place.environment, names.of("deployment")).await?;
+        Ok(Self { place, deployment })
+    }
+}
+
+async fn deployment(
+    api: &Api,
+    environment: &EnvironmentDetails,
+    sid: &str,
+) -> Result<DeploymentDetails, Refusal> {
+    let found = api.catalogue.deployment(&environment.sid, sid).await?;
+    found.ok_or_else(|| Refusal::unknown("Deployment"))
+}
+
+fn show(call: &Call, place: &InEnvironment, deployment: DeploymentDetails) -> Deployment {
     Deployment {
-        url: call.url(format_args!(
-            "/Services/{service}/Environments/{environment}/Deployments/{}",
-            deployment.sid
-        )),
+        url: format!("{}/Deployments/{}", place.url(call), deployment.sid),
         account_sid: call.account().to_string(),
-        service_sid: service.to_string(),
-        environment_sid: environment.to_string(),
+        service_sid: place.service.sid.to_string(),
+        environment_sid: place.environment.sid.to_string(),
         build_sid: deployment.build_sid,
         date_created: Date(deployment.created_at),
         date_updated: Date(deployment.created_at),
@@ -61,49 +93,30 @@ fn show(
 async fn list(
     State(api): State<Api>,
     call: Call,
-    Path((service, environment)): Path<(String, String)>,
+    Of(place): Of<InEnvironment>,
     listing: Listing,
-) -> Result<Json<Value>, Refusal> {
-    let service = api.service(&call, &service).await?;
-    let environment = api.environment(&service, &environment).await?;
-    let page = api.catalogue.list_deployments(&environment.sid, &listing.wanted()).await?;
-    Ok(listing.answer(&call, "deployments", page, |row| show(&call, &service, &environment, row)))
+) -> Result<Listed<Deployment>, Refusal> {
+    let page = api.catalogue.list_deployments(&place.environment.sid, &listing.wanted()).await?;
+    Ok(listing.answer(&call, page, |row| show(&call, &place, row)))
 }
 
 async fn create(
     State(api): State<Api>,
     call: Call,
-    Path((service, environment)): Path<(String, String)>,
-    form: Form,
-) -> Result<(StatusCode, Json<Deployment>), Refusal> {
-    let service = api.service(&call, &service).await?;
-    let environment = api.environment(&service, &environment).await?;
-    let wanted = match form.optional("BuildSid").filter(|sid| !sid.is_empty()) {
+    Of(place): Of<InEnvironment>,
+    form: Form<New>,
+) -> Result<Created<Deployment>, Refusal> {
+    let wanted = match form.optional(BUILD_SID).filter(|sid| !sid.is_empty()) {
         Some(build) => Wanted::Build(build.to_owned()),
         None => Wanted::Nothing,
     };
-    let target = Target { service: service.sid.to_string(), environment: environment.sid.to_string() };
+    let target =
+        Target { service: place.service.sid.to_string(), environment: place.environment.sid.to_string() };
     let deployed = api.publisher.deploy(&call.actor, &target, wanted).await?;
-    let deployment = fetched(&api, &environment, deployed.deployment.as_str()).await?;
-    Ok((StatusCode::CREATED, Json(show(&call, &service, &environment, deployment))))
+    let deployment = deployment(&api, &place.environment, deployed.deployment.as_str()).await?;
+    Ok(Created(show(&call, &place, deployment)))
 }
 
-async fn fetch(
-    State(api): State<Api>,
-    call: Call,
-    Path((service, environment, deployment)): Path<(String, String, String)>,
-) -> Result<Json<Deployment>, Refusal> {
-    let service = api.service(&call, &service).await?;
-    let environment = api.environment(&service, &environment).await?;
-    let deployment = fetched(&api, &environment, &deployment).await?;
-    Ok(Json(show(&call, &service, &environment, deployment)))
-}
-
-async fn fetched(
-    api: &Api,
-    environment: &EnvironmentDetails,
-    sid: &str,
-) -> Result<DeploymentDetails, Refusal> {
-    let found = api.catalogue.deployment(&environment.sid, sid).await?;
-    found.ok_or_else(|| Refusal::unknown("Deployment"))
+async fn fetch(call: Call, Of(found): Of<InDeployment>) -> Result<Json<Deployment>, Refusal> {
+    Ok(Json(show(&call, &found.place, found.deployment)))
 }

@@ -1,30 +1,34 @@
 //! `/Services/{ZS}/Environments/{ZE}/Domains`: domains that accounts bring along, and the proofs of them.
 
 use super::Api;
+use super::answer::{Created, Deleted};
 use super::call::Call;
 use super::date::Date;
-use super::form::Form;
-use super::page::Listing;
+use super::form::{Field, Fields, Form, Nothing, Shape};
+use super::of::{InEnvironment, Named, Names, Of};
+use super::page::{Entry, Listed, Listing};
 use super::refusal::Refusal;
-use crate::catalogue::{DomainDetails, EnvironmentDetails, ServiceDetails};
-use axum::extract::{Path, State};
-use axum::http::StatusCode;
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use super::routes::Routes;
+use crate::catalogue::DomainDetails;
+use axum::Json;
+use axum::extract::State;
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
 use skerry_proto::domain::{record_name, record_value};
 
-pub(super) fn routes() -> Router<Api> {
+pub(super) fn routes() -> Routes {
     let domains = "/Services/{service}/Environments/{environment}/Domains";
-    Router::new()
-        .route(domains, get(list).post(create))
-        .route(&format!("{domains}/{{domain}}"), get(fetch).delete(delete))
-        .route(&format!("{domains}/{{domain}}/Verify"), post(verify))
+    let domain = &format!("{domains}/{{domain}}");
+    Routes::new()
+        .get(domains, list, "The domains of its own that an environment has, or claims")
+        .post(domains, create, "Claims a domain; the answer says which record in DNS proves it")
+        .get(domain, fetch, "A domain")
+        .delete(domain, delete, "Gives a domain up")
+        .post(&format!("{domain}/Verify"), verify, "Looks for the proof of a domain, which is live then")
 }
 
-/// A domain, as clients read it.
-#[derive(Serialize)]
+/// A domain.
+#[derive(Serialize, JsonSchema)]
 struct Domain {
     sid: String,
     account_sid: String,
@@ -45,35 +49,56 @@ struct Domain {
     links: Links,
 }
 
+impl Entry for Domain {
+    const KEY: &'static str = "domains";
+}
+
 /// The record in DNS that proves a domain.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(inline)]
 struct Record {
     name: String,
     r#type: &'static str,
     value: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(inline)]
 struct Links {
     verify: String,
 }
 
-fn show(
-    api: &Api,
-    call: &Call,
-    service: &ServiceDetails,
-    environment: &EnvironmentDetails,
+const DOMAIN_NAME: Field =
+    Field::required("DomainName", Shape::Text(1, 253), "A host name of one's own, such as music.example.com");
+
+struct New;
+
+impl Fields for New {
+    const FIELDS: &'static [Field] = &[DOMAIN_NAME];
+}
+
+/// A domain, with its environment.
+struct InDomain {
+    place: InEnvironment,
     domain: DomainDetails,
-) -> Domain {
-    let place =
-        format_args!("/Services/{}/Environments/{}/Domains/{}", service.sid, environment.sid, domain.sid);
-    let url = call.url(place);
+}
+
+impl Named for InDomain {
+    async fn find(api: &Api, call: &Call, names: &Names) -> Result<Self, Refusal> {
+        let place = InEnvironment::find(api, call, names).await?;
+        let domain = api.publisher.domain(&place.environment.sid, names.of("domain")).await?;
+        Ok(Self { place, domain })
+    }
+}
+
+fn show(api: &Api, call: &Call, place: &InEnvironment, domain: DomainDetails) -> Domain {
+    let url = format!("{}/Domains/{}", place.url(call), domain.sid);
     Domain {
         links: Links { verify: format!("{url}/Verify") },
         url,
         account_sid: call.account().to_string(),
-        service_sid: service.sid.to_string(),
-        environment_sid: environment.sid.to_string(),
+        service_sid: place.service.sid.to_string(),
+        environment_sid: place.environment.sid.to_string(),
         public_url: api.publisher.naming().public_url(&domain.domain_name),
         status: if domain.verified_at.is_some() { "live" } else { "pending" },
         record: Record {
@@ -89,68 +114,42 @@ fn show(
     }
 }
 
-/// Service, environment and domain of a request's path.
-async fn found(
-    api: &Api,
-    call: &Call,
-    (service, environment, domain): (String, String, String),
-) -> Result<(ServiceDetails, EnvironmentDetails, DomainDetails), Refusal> {
-    let service = api.service(call, &service).await?;
-    let environment = api.environment(&service, &environment).await?;
-    let domain = api.publisher.domain(&environment.sid, &domain).await?;
-    Ok((service, environment, domain))
-}
-
 async fn list(
     State(api): State<Api>,
     call: Call,
-    Path((service, environment)): Path<(String, String)>,
+    Of(place): Of<InEnvironment>,
     listing: Listing,
-) -> Result<Json<Value>, Refusal> {
-    let service = api.service(&call, &service).await?;
-    let environment = api.environment(&service, &environment).await?;
-    let page = api.catalogue.list_domains(&environment.sid, &listing.wanted()).await?;
-    Ok(listing.answer(&call, "domains", page, |row| show(&api, &call, &service, &environment, row)))
+) -> Result<Listed<Domain>, Refusal> {
+    let page = api.catalogue.list_domains(&place.environment.sid, &listing.wanted()).await?;
+    Ok(listing.answer(&call, page, |row| show(&api, &call, &place, row)))
 }
 
 async fn create(
     State(api): State<Api>,
     call: Call,
-    Path((service, environment)): Path<(String, String)>,
-    form: Form,
-) -> Result<(StatusCode, Json<Domain>), Refusal> {
-    let service = api.service(&call, &service).await?;
-    let environment = api.environment(&service, &environment).await?;
-    let name = form.required("DomainName")?;
-    let domain = api.publisher.add_domain(&call.actor, &environment.sid, name).await?;
-    Ok((StatusCode::CREATED, Json(show(&api, &call, &service, &environment, domain))))
+    Of(place): Of<InEnvironment>,
+    form: Form<New>,
+) -> Result<Created<Domain>, Refusal> {
+    let name = form.required(DOMAIN_NAME)?;
+    let domain = api.publisher.add_domain(&call.actor, &place.environment.sid, name).await?;
+    Ok(Created(show(&api, &call, &place, domain)))
 }
 
-async fn fetch(
-    State(api): State<Api>,
-    call: Call,
-    Path(path): Path<(String, String, String)>,
-) -> Result<Json<Domain>, Refusal> {
-    let (service, environment, domain) = found(&api, &call, path).await?;
-    Ok(Json(show(&api, &call, &service, &environment, domain)))
+async fn fetch(State(api): State<Api>, call: Call, Of(found): Of<InDomain>) -> Result<Json<Domain>, Refusal> {
+    Ok(Json(show(&api, &call, &found.place, found.domain)))
 }
 
 async fn verify(
     State(api): State<Api>,
     call: Call,
-    Path(path): Path<(String, String, String)>,
+    Of(found): Of<InDomain>,
+    _: Form<Nothing>,
 ) -> Result<Json<Domain>, Refusal> {
-    let (service, environment, domain) = found(&api, &call, path).await?;
-    let (domain, _) = api.publisher.verify_domain(&call.actor, domain).await?;
-    Ok(Json(show(&api, &call, &service, &environment, domain)))
+    let (domain, _) = api.publisher.verify_domain(&call.actor, found.domain).await?;
+    Ok(Json(show(&api, &call, &found.place, domain)))
 }
 
-async fn delete(
-    State(api): State<Api>,
-    call: Call,
-    Path(path): Path<(String, String, String)>,
-) -> Result<StatusCode, Refusal> {
-    let (_, _, domain) = found(&api, &call, path).await?;
-    api.publisher.remove_domain(&call.actor, domain).await?;
-    Ok(StatusCode::NO_CONTENT)
+async fn delete(State(api): State<Api>, call: Call, Of(found): Of<InDomain>) -> Result<Deleted, Refusal> {
+    api.publisher.remove_domain(&call.actor, found.domain).await?;
+    Ok(Deleted)
 }

@@ -1,30 +1,35 @@
 //! `/Services/{ZS}/Environments`, and their logs: no function runs here, so there are none.
 
 use super::Api;
+use super::answer::{Created, Deleted};
 use super::call::Call;
 use super::date::Date;
-use super::form::Form;
-use super::page::Listing;
+use super::form::{Field, Fields, Form, Shape};
+use super::of::{InEnvironment, Of};
+use super::page::{Entry, Listed, Listing};
 use super::refusal::Refusal;
+use super::routes::Routes;
 use crate::catalogue::{EnvironmentDetails, Page, ServiceDetails};
-use axum::extract::{Path, State};
-use axum::http::StatusCode;
-use axum::routing::get;
-use axum::{Json, Router};
+use axum::Json;
+use axum::extract::State;
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
 
-pub(super) fn routes() -> Router<Api> {
-    let environment = "/Services/{service}/Environments/{environment}";
-    Router::new()
-        .route("/Services/{service}/Environments", get(list).post(create))
-        .route(environment, get(fetch).delete(delete))
-        .route(&format!("{environment}/Logs"), get(list_logs))
-        .route(&format!("{environment}/Logs/{{log}}"), get(fetch_log))
+pub(super) fn routes() -> Routes {
+    let environments = "/Services/{service}/Environments";
+    let environment = &format!("{environments}/{{environment}}");
+    let logs = &format!("{environment}/Logs");
+    Routes::new()
+        .get(environments, list, "The environments of a service")
+        .post(environments, create, "Makes an environment, with a domain")
+        .get(environment, fetch, "An environment")
+        .delete(environment, delete, "Deletes an environment; its domain shows nothing from then on")
+        .get(logs, list_logs, "Nothing: no function runs here")
+        .get(&format!("{logs}/{{log}}"), fetch_log, "Nothing: no function runs here")
 }
 
-/// An environment, as clients read it.
-#[derive(Serialize)]
+/// An environment.
+#[derive(Serialize, JsonSchema)]
 struct Environment {
     sid: String,
     account_sid: String,
@@ -34,6 +39,7 @@ struct Environment {
     unique_name: String,
     /// `null` for production.
     domain_suffix: Option<String>,
+    /// With the port of the edges where it is not that of HTTPS.
     domain_name: String,
     date_created: Date,
     date_updated: Date,
@@ -41,12 +47,38 @@ struct Environment {
     links: Links,
 }
 
-#[derive(Serialize)]
+impl Entry for Environment {
+    const KEY: &'static str = "environments";
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(inline)]
 struct Links {
     variables: String,
     deployments: String,
     logs: String,
     domains: String,
+}
+
+/// What a function logged: there is none.
+#[derive(Serialize, JsonSchema)]
+struct Log {}
+
+impl Entry for Log {
+    const KEY: &'static str = "logs";
+}
+
+const UNIQUE_NAME: Field = Field::required("UniqueName", Shape::Text(1, 100), "Unique in the service");
+const DOMAIN_SUFFIX: Field = Field::optional(
+    "DomainSuffix",
+    Shape::Text(0, 16),
+    "Last part of the domain's first label; nothing for production",
+);
+
+struct New;
+
+impl Fields for New {
+    const FIELDS: &'static [Field] = &[UNIQUE_NAME, DOMAIN_SUFFIX];
 }
 
 fn show(api: &Api, call: &Call, service: &ServiceDetails, environment: EnvironmentDetails) -> Environment {
@@ -75,66 +107,46 @@ fn show(api: &Api, call: &Call, service: &ServiceDetails, environment: Environme
 async fn list(
     State(api): State<Api>,
     call: Call,
-    Path(service): Path<String>,
+    Of(service): Of<ServiceDetails>,
     listing: Listing,
-) -> Result<Json<Value>, Refusal> {
-    let service = api.service(&call, &service).await?;
+) -> Result<Listed<Environment>, Refusal> {
     let page = api.catalogue.list_environments(&service.sid, &listing.wanted()).await?;
-    Ok(listing.answer(&call, "environments", page, |row| show(&api, &call, &service, row)))
+    Ok(listing.answer(&call, page, |row| show(&api, &call, &service, row)))
 }
 
 async fn create(
     State(api): State<Api>,
     call: Call,
-    Path(service): Path<String>,
-    form: Form,
-) -> Result<(StatusCode, Json<Environment>), Refusal> {
-    let service = api.service(&call, &service).await?;
-    let unique_name = form.required("UniqueName")?;
-    let suffix = form.optional("DomainSuffix").filter(|suffix| !suffix.is_empty());
+    Of(service): Of<ServiceDetails>,
+    form: Form<New>,
+) -> Result<Created<Environment>, Refusal> {
+    let unique_name = form.required(UNIQUE_NAME)?;
+    let suffix = form.optional(DOMAIN_SUFFIX).filter(|suffix| !suffix.is_empty());
     let environment = api.publisher.create_environment(&call.actor, &service, unique_name, suffix).await?;
-    Ok((StatusCode::CREATED, Json(show(&api, &call, &service, environment))))
+    Ok(Created(show(&api, &call, &service, environment)))
 }
 
 async fn fetch(
     State(api): State<Api>,
     call: Call,
-    Path((service, environment)): Path<(String, String)>,
+    Of(place): Of<InEnvironment>,
 ) -> Result<Json<Environment>, Refusal> {
-    let service = api.service(&call, &service).await?;
-    let environment = api.environment(&service, &environment).await?;
-    Ok(Json(show(&api, &call, &service, environment)))
+    Ok(Json(show(&api, &call, &place.service, place.environment)))
 }
 
 async fn delete(
     State(api): State<Api>,
     call: Call,
-    Path((service, environment)): Path<(String, String)>,
-) -> Result<StatusCode, Refusal> {
-    let service = api.service(&call, &service).await?;
-    let environment = api.environment(&service, &environment).await?;
-    api.publisher.delete_environment(&call.actor, environment).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Of(place): Of<InEnvironment>,
+) -> Result<Deleted, Refusal> {
+    api.publisher.delete_environment(&call.actor, place.environment).await?;
+    Ok(Deleted)
 }
 
-async fn list_logs(
-    State(api): State<Api>,
-    call: Call,
-    Path((service, environment)): Path<(String, String)>,
-    listing: Listing,
-) -> Result<Json<Value>, Refusal> {
-    let service = api.service(&call, &service).await?;
-    api.environment(&service, &environment).await?;
-    let page: Page<Value> = Page { items: Vec::new(), next: None };
-    Ok(listing.answer(&call, "logs", page, |log| log))
+async fn list_logs(call: Call, Of(_): Of<InEnvironment>, listing: Listing) -> Result<Listed<Log>, Refusal> {
+    Ok(listing.answer(&call, Page { items: Vec::new(), next: None }, |log: Log| log))
 }
 
-async fn fetch_log(
-    State(api): State<Api>,
-    call: Call,
-    Path((service, environment, _)): Path<(String, String, String)>,
-) -> Result<StatusCode, Refusal> {
-    let service = api.service(&call, &service).await?;
-    api.environment(&service, &environment).await?;
+async fn fetch_log(Of(_): Of<InEnvironment>) -> Result<Json<Log>, Refusal> {
     Err(Refusal::unknown("Log"))
 }

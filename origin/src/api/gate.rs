@@ -4,7 +4,7 @@
 //! make its own name lead here (DNS rebinding).
 
 use super::Api;
-use super::call::Base;
+use super::call::{Base, IsOperator};
 use super::listen::Connected;
 use super::refusal::{self, Refusal};
 use crate::basic;
@@ -24,25 +24,47 @@ const TWILIO_HOSTS: [&str; 2] = ["serverless.twilio.com", "serverless-upload.twi
 #[derive(Debug)]
 pub(crate) struct Hosts {
     names: Vec<String>,
+    /// How browsers reach the console, where something before it ends TLS.
+    console: Option<String>,
 }
 
 impl Hosts {
-    /// Those of the configuration, beside the ones that are always ours.
-    pub(crate) fn new(configured: &[String]) -> Self {
+    /// Those of the configuration, beside the ones that are always ours, and the console's own origin.
+    pub(crate) fn new(configured: &[String], console: Option<&str>) -> Self {
+        let console = console.map(str::to_ascii_lowercase);
         let own = TWILIO_HOSTS.into_iter().chain(["localhost"]).map(str::to_owned);
-        Self { names: configured.iter().map(|name| name.to_ascii_lowercase()).chain(own).collect() }
+        let host =
+            console.as_deref().and_then(|origin| Some(without_port(origin.split_once("://")?.1).to_owned()));
+        let configured = configured.iter().map(|name| name.to_ascii_lowercase());
+        Self { names: configured.chain(host).chain(own).collect(), console }
+    }
+
+    /// How a host is reached, as browsers see it.
+    fn base(&self, scheme: &str, host: &str) -> String {
+        let console = self.console.as_deref().and_then(|origin| origin.split_once("://"));
+        match console {
+            Some((scheme, name)) if name.eq_ignore_ascii_case(host) => format!("{scheme}://{host}"),
+            // Clients know Twilio's hosts by HTTPS only; whoever leads them here ended their TLS before, and follows the URLs of
+            // answers.
+            _ if TWILIO_HOSTS.contains(&host) => format!("https://{host}"),
+            _ => format!("{scheme}://{host}"),
+        }
     }
 
     /// Whether `host`, with a port or without, is the API's own. An address is always: whoever calls by address was not led here by
     /// a name.
     fn has(&self, host: &str) -> bool {
-        let name = match host.rsplit_once(':') {
-            Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !name.is_empty() => name,
-            _ => host,
-        };
+        let name = without_port(host);
         let literal = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(name);
         let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
         literal.parse::<IpAddr>().is_ok() || self.names.contains(&name)
+    }
+}
+
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !name.is_empty() => name,
+        _ => host,
     }
 }
 
@@ -71,9 +93,11 @@ fn base(hosts: &Hosts, scheme: &str, headers: &HeaderMap, uri: &Uri) -> Result<B
         let message = "this host name is not one of the API's; add it to api.names if it should be";
         return Err(Refusal::new(StatusCode::MISDIRECTED_REQUEST, message));
     }
-    // Clients know Twilio's hosts by HTTPS only; whoever leads them here ended their TLS before, and follows the URLs of answers.
-    let scheme = if TWILIO_HOSTS.contains(&host) { "https" } else { scheme };
-    let base = format!("{scheme}://{host}");
+    let base = hosts.base(scheme, host);
+    // The console's page holds nothing of anybody: a link on another site may lead to it.
+    if uri.path() == "/" {
+        return Ok(Base(base));
+    }
     let is_foreign = headers.get(ORIGIN).is_some_and(|origin| origin.as_bytes() != base.as_bytes());
     let is_cross_site = headers
         .get("sec-fetch-site")
@@ -90,8 +114,9 @@ pub(super) async fn authenticate(State(api): State<Api>, mut request: Request, n
     let shown = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let shown = shown.and_then(basic::credentials);
     match actor(&api, shown, address).await {
-        Ok(actor) => {
+        Ok((actor, is_operator)) => {
             request.extensions_mut().insert(actor);
+            request.extensions_mut().insert(is_operator);
             next.run(request).await
         }
         Err(refusal) => refusal.into_response(),
@@ -102,14 +127,15 @@ async fn actor(
     api: &Api,
     shown: Option<(String, String)>,
     address: Option<IpAddr>,
-) -> Result<Actor, Refusal> {
+) -> Result<(Actor, IsOperator), Refusal> {
     let caller = api.credentials.authenticate(shown, address).await.inspect_err(|error| {
         if !matches!(error, AuthError::Failed(_)) {
             api.metrics.api_auth_failures.increment(1);
         }
     })?;
     let address = address.map(|address| address.to_string()).unwrap_or_default();
-    Ok(Actor { account: caller.account, credential: caller.credential, address })
+    let actor = Actor { account: caller.account, credential: caller.credential, address };
+    Ok((actor, IsOperator(caller.is_operator)))
 }
 
 #[cfg(test)]
@@ -122,7 +148,7 @@ mod tests {
         for (name, value) in headers {
             map.insert(*name, HeaderValue::from_static(value));
         }
-        let hosts = Hosts::new(&["Cdn.Example.com".to_owned()]);
+        let hosts = Hosts::new(&["Cdn.Example.com".to_owned()], Some("https://console.example.com"));
         let base = base(&hosts, "http", &map, &Uri::from_static("/v1/Services"));
         base.map(|base| base.0).map_err(|refusal| refusal.status)
     }
@@ -148,6 +174,18 @@ mod tests {
         {
             assert_eq!(answered(&[("host", host)]), Err(StatusCode::MISDIRECTED_REQUEST), "{host}");
         }
+    }
+
+    #[test]
+    fn the_console_has_the_origin_that_browsers_see() {
+        assert_eq!(
+            answered(&[("host", "console.example.com")]),
+            Ok("https://console.example.com".to_owned())
+        );
+        let own = [("host", "console.example.com"), ("origin", "https://console.example.com")];
+        assert!(answered(&own).is_ok());
+        let plain = [("host", "console.example.com"), ("origin", "http://console.example.com")];
+        assert_eq!(answered(&plain), Err(StatusCode::FORBIDDEN));
     }
 
     #[test]

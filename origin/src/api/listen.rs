@@ -2,7 +2,7 @@
 
 use super::{Api, router};
 use crate::config::ApiCertificate;
-use crate::sockets::{BoundSockets, CONNECTIONS_MAX, Connection};
+use crate::sockets::{BoundSockets, Connection};
 use axum::Router;
 use axum::body::Body;
 use futures_util::StreamExt;
@@ -29,9 +29,9 @@ pub struct ApiError(#[from] rustls::Error);
 
 /// Over what a request came: among its extensions.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Connected {
-    pub(super) address: SocketAddr,
-    pub(super) is_tls: bool,
+pub(crate) struct Connected {
+    pub(crate) address: SocketAddr,
+    pub(crate) is_tls: bool,
 }
 
 /// TLS 1.2 and 1.3 with a certificate. Twilio's clients speak HTTP/1.1 only.
@@ -50,15 +50,16 @@ pub(crate) fn acceptor(certificate: &ApiCertificate) -> Result<TlsAcceptor, ApiE
 /// Without sockets, it does nothing until then.
 pub(crate) async fn serve(
     api: Api,
+    console: Router,
     sockets: Option<BoundSockets>,
     acceptor: Option<TlsAcceptor>,
     stopping: CancellationToken,
     abort: CancellationToken,
 ) {
     let Some(sockets) = sockets else { return stopping.cancelled().await };
-    api.metrics.api_connections_max.set(CONNECTIONS_MAX as f64);
+    api.metrics.api_form_size_max.set(api.bounds.form_size_max as f64);
     let mut incoming = std::pin::pin!(sockets.incoming(api.metrics.api_connections.clone(), abort));
-    let router = router(api.clone());
+    let router = router(api.clone(), console);
     loop {
         let connection = tokio::select! {
             connection = incoming.next() => connection,

@@ -9,6 +9,7 @@ use axum::Json;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Seconds after which a client may try again when too much is going on.
@@ -16,14 +17,18 @@ const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("5");
 
 /// An answer that says what is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Refusal {
-    pub(super) status: StatusCode,
+pub(crate) struct Refusal {
+    pub(crate) status: StatusCode,
     message: String,
 }
 
-#[derive(Serialize)]
-struct Body {
+/// What is wrong.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Error")]
+pub(super) struct Body {
+    /// Twilio's code of the status.
     code: u32,
+    /// What is wrong, and what to do.
     message: String,
     more_info: String,
     status: u16,
@@ -31,17 +36,17 @@ struct Body {
 
 impl Refusal {
     /// An answer of a status.
-    pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
+    pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Self {
         Self { status, message: message.into() }
     }
 
     /// There is no such thing, or it is another account's.
-    pub(super) fn unknown(noun: &str) -> Self {
+    pub(crate) fn unknown(noun: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, format!("The requested {noun} was not found"))
     }
 
     /// A parameter breaks its rule.
-    pub(super) fn parameter(name: &str, accepts: &str) -> Self {
+    pub(crate) fn parameter(name: &str, accepts: &str) -> Self {
         Self::new(StatusCode::BAD_REQUEST, format!("{name} is missing or invalid; it is {accepts}"))
     }
 
@@ -156,12 +161,29 @@ impl From<AuthError> for Refusal {
         let message = error.to_string();
         match error {
             AuthError::Wrong => Self::new(StatusCode::UNAUTHORIZED, "Authenticate"),
+            AuthError::KeysOnly => Self::new(StatusCode::UNAUTHORIZED, message),
             AuthError::TooMany => Self::new(StatusCode::TOO_MANY_REQUESTS, message),
-            AuthError::Failed(CredentialError::Catalogue(error)) => error.into(),
-            AuthError::Failed(CredentialError::Stopping) => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
-            }
-            AuthError::Failed(error) => Self::internal(&error),
+            AuthError::Failed(error) => error.into(),
+        }
+    }
+}
+
+impl From<CredentialError> for Refusal {
+    fn from(error: CredentialError) -> Self {
+        let message = error.to_string();
+        match error {
+            CredentialError::NotFound { .. } => Self::new(StatusCode::NOT_FOUND, message),
+            CredentialError::InvalidName => Self::new(StatusCode::BAD_REQUEST, message),
+            CredentialError::NoFreeSlot
+            | CredentialError::OnlyToken
+            | CredentialError::NoSecondary
+            | CredentialError::OnlyKey
+            | CredentialError::NoKey
+            | CredentialError::Exists
+            | CredentialError::TooMany { .. } => Self::new(StatusCode::CONFLICT, message),
+            CredentialError::Stopping => Self::new(StatusCode::SERVICE_UNAVAILABLE, message),
+            CredentialError::Catalogue(error) => error.into(),
+            CredentialError::NoRandomness(error) => Self::internal(&error),
         }
     }
 }

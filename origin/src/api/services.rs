@@ -1,27 +1,36 @@
 //! `/Services`
 
 use super::Api;
+use super::answer::{Created, Deleted};
 use super::call::Call;
 use super::date::Date;
-use super::form::Form;
-use super::page::Listing;
+use super::form::{Field, Fields, Form, Shape};
+use super::of::Of;
+use super::page::{Entry, Listed, Listing};
 use super::refusal::Refusal;
+use super::routes::Routes;
 use crate::catalogue::{ServiceChange, ServiceDetails};
-use axum::extract::{Path, State};
-use axum::http::StatusCode;
-use axum::routing::get;
-use axum::{Json, Router};
+use axum::Json;
+use axum::extract::State;
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
 
-pub(super) fn routes() -> Router<Api> {
-    Router::new()
-        .route("/Services", get(list).post(create))
-        .route("/Services/{service}", get(fetch).post(update).delete(delete))
+pub(super) fn routes() -> Routes {
+    let service = "/Services/{service}";
+    Routes::new()
+        .get("/Services", list, "The services of the account")
+        .post("/Services", create, "Makes a service without environments")
+        .get(service, fetch, "A service")
+        .post(service, update, "Changes a service")
+        .delete(
+            service,
+            delete,
+            "Deletes a service with all that it has; edges answer its names with 421 from then on",
+        )
 }
 
-/// A service, as clients read it.
-#[derive(Serialize)]
+/// A service.
+#[derive(Serialize, JsonSchema)]
 struct Service {
     sid: String,
     account_sid: String,
@@ -29,6 +38,7 @@ struct Service {
     friendly_name: String,
     include_credentials: bool,
     ui_editable: bool,
+    /// First label of its environments' domains, before a suffix.
     domain_base: String,
     date_created: Date,
     date_updated: Date,
@@ -36,26 +46,57 @@ struct Service {
     links: Links,
 }
 
-#[derive(Serialize)]
+impl Entry for Service {
+    const KEY: &'static str = "services";
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(inline)]
 struct Links {
     environments: String,
     functions: String,
     assets: String,
     builds: String,
+    /// Twilio has no such resources.
+    limits: String,
+    usage: String,
+}
+
+const UNIQUE_NAME: Field = Field::required(
+    "UniqueName",
+    Shape::Text(1, 50),
+    "1 to 50 letters, digits, hyphens, dots and underscores, and no SID",
+);
+const FRIENDLY_NAME: Field = Field::required("FriendlyName", Shape::Text(1, 255), "What people call it");
+const NEW_FRIENDLY_NAME: Field = Field { is_required: false, ..FRIENDLY_NAME };
+const INCLUDE_CREDENTIALS: Field = Field::optional("IncludeCredentials", Shape::Flag, "Kept for functions");
+const UI_EDITABLE: Field = Field::optional("UiEditable", Shape::Flag, "Kept for other clients");
+
+struct New;
+
+impl Fields for New {
+    const FIELDS: &'static [Field] = &[UNIQUE_NAME, FRIENDLY_NAME, INCLUDE_CREDENTIALS, UI_EDITABLE];
+}
+
+struct Change;
+
+impl Fields for Change {
+    const FIELDS: &'static [Field] = &[NEW_FRIENDLY_NAME, INCLUDE_CREDENTIALS, UI_EDITABLE];
 }
 
 fn show(call: &Call, service: ServiceDetails) -> Service {
-    let sid = &service.sid;
-    let link = |name: &str| call.url(format_args!("/Services/{sid}/{name}"));
-    let links = Links {
-        environments: link("Environments"),
-        functions: link("Functions"),
-        assets: link("Assets"),
-        builds: link("Builds"),
-    };
+    let url = call.url(format_args!("/Services/{}", service.sid));
+    let link = |name: &str| format!("{url}/{name}");
     Service {
-        url: call.url(format_args!("/Services/{sid}")),
-        links,
+        links: Links {
+            environments: link("Environments"),
+            functions: link("Functions"),
+            assets: link("Assets"),
+            builds: link("Builds"),
+            limits: link("Limits"),
+            usage: link("Usage"),
+        },
+        url,
         account_sid: call.account().to_string(),
         unique_name: service.unique_name,
         friendly_name: service.friendly_name,
@@ -68,38 +109,28 @@ fn show(call: &Call, service: ServiceDetails) -> Service {
     }
 }
 
-async fn list(State(api): State<Api>, call: Call, listing: Listing) -> Result<Json<Value>, Refusal> {
+async fn list(State(api): State<Api>, call: Call, listing: Listing) -> Result<Listed<Service>, Refusal> {
     let page = api.catalogue.list_services(call.account(), &listing.wanted()).await?;
-    Ok(listing.answer(&call, "services", page, |service| show(&call, service)))
+    Ok(listing.answer(&call, page, |service| show(&call, service)))
 }
 
-async fn create(
-    State(api): State<Api>,
-    call: Call,
-    form: Form,
-) -> Result<(StatusCode, Json<Service>), Refusal> {
-    let unique_name = form.required("UniqueName")?;
-    form.required("FriendlyName")?;
+async fn create(State(api): State<Api>, call: Call, form: Form<New>) -> Result<Created<Service>, Refusal> {
+    let unique_name = form.required(UNIQUE_NAME)?;
+    form.required(FRIENDLY_NAME)?;
     let service = api.publisher.create_service(&call.actor, unique_name, change(&form)?).await?;
-    Ok((StatusCode::CREATED, Json(show(&call, service))))
+    Ok(Created(show(&call, service)))
 }
 
-async fn fetch(
-    State(api): State<Api>,
-    call: Call,
-    Path(service): Path<String>,
-) -> Result<Json<Service>, Refusal> {
-    let service = api.service(&call, &service).await?;
+async fn fetch(call: Call, Of(service): Of<ServiceDetails>) -> Result<Json<Service>, Refusal> {
     Ok(Json(show(&call, service)))
 }
 
 async fn update(
     State(api): State<Api>,
     call: Call,
-    Path(service): Path<String>,
-    form: Form,
+    Of(service): Of<ServiceDetails>,
+    form: Form<Change>,
 ) -> Result<Json<Service>, Refusal> {
-    let service = api.service(&call, &service).await?;
     let service = api.publisher.update_service(&call.actor, &service.sid, change(&form)?).await?;
     Ok(Json(show(&call, service)))
 }
@@ -107,19 +138,18 @@ async fn update(
 async fn delete(
     State(api): State<Api>,
     call: Call,
-    Path(service): Path<String>,
-) -> Result<StatusCode, Refusal> {
-    let service = api.service(&call, &service).await?;
+    Of(service): Of<ServiceDetails>,
+) -> Result<Deleted, Refusal> {
     api.publisher.delete_service(&call.actor, &service.sid).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(Deleted)
 }
 
-fn change(form: &Form) -> Result<ServiceChange, Refusal> {
+fn change<F>(form: &Form<F>) -> Result<ServiceChange, Refusal> {
     Ok(ServiceChange {
         // Twilio's services keep theirs.
         unique_name: None,
-        friendly_name: form.optional("FriendlyName").map(str::to_owned),
-        include_credentials: form.flag("IncludeCredentials")?,
-        ui_editable: form.flag("UiEditable")?,
+        friendly_name: form.optional(FRIENDLY_NAME).map(str::to_owned),
+        include_credentials: form.flag(INCLUDE_CREDENTIALS)?,
+        ui_editable: form.flag(UI_EDITABLE)?,
     })
 }

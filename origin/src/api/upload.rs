@@ -8,24 +8,22 @@ mod whole;
 
 use super::Api;
 use super::call::Call;
+use super::describe::{Operation, Takes};
 use super::refusal::Refusal;
 use crate::blobs::Declared;
-use crate::catalogue::{ContentVersion, Kind};
+use crate::catalogue::{Content, ContentVersion, Kind, ServiceDetails};
 use crate::publish::{Part, Said};
-use crate::sid::AssetSid;
 use axum::extract::multipart::{Field, Multipart, MultipartError};
 use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
 use bytes::Bytes;
 use declared::OfRequest;
+use serde_json::json;
 use skerry_proto::hash::Hash;
 use skerry_proto::path::AssetPath;
 use skerry_proto::visibility::Visibility;
 use std::convert::Infallible;
 use std::time::Duration;
-
-/// Time for the next bytes of an upload.
-const PIECE_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// Bytes of a text: the longest path has 255 characters of at most 4 bytes.
 const TEXT_SIZE_MAX: usize = 2048;
@@ -53,6 +51,22 @@ impl FromRequest<Api> for Parts {
     }
 }
 
+impl Takes for Parts {
+    fn describe(operation: &mut Operation) {
+        let schema = json!({
+            "type": "object",
+            "properties": {
+                "Path": { "type": "string", "description": "Where it is served; a slash at its beginning may be missing" },
+                "Visibility": { "type": "string", "enum": ["public", "protected", "private"] },
+                "Content": { "type": "string", "format": "binary", "description": "The bytes; what its part says is the media type" },
+                "Blake3": { "type": "string", "pattern": "^[0-9a-fA-F]{64}$", "description": "BLAKE3 hash of Content; other bytes are not kept" },
+            },
+            "required": ["Path", "Visibility", "Content"],
+        });
+        operation.body = Some(("multipart/form-data", schema));
+    }
+}
+
 /// What came of the form.
 #[derive(Default)]
 struct Received {
@@ -70,7 +84,8 @@ pub(super) async fn receive(
     api: &Api,
     call: &Call,
     kind: Kind,
-    parent: AssetSid,
+    service: &ServiceDetails,
+    parent: Content,
     form: Parts,
 ) -> Result<ContentVersion, Refusal> {
     let digests = form.digests?;
@@ -78,7 +93,7 @@ pub(super) async fn receive(
         let message = "send Path, Visibility and Content as multipart/form-data";
         return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
     };
-    let received = match read(api, &mut form).await {
+    let received = match read(api, service, &mut form).await {
         Ok(received) => received,
         Err(refusal) => {
             api.tasks.spawn(drain(form));
@@ -93,7 +108,7 @@ pub(super) async fn receive(
     let path = received.path.ok_or_else(|| missing("Path"))?;
     let said = Said {
         kind,
-        parent,
+        parent: parent.sid,
         path: asset_path(&path)?,
         visibility: received.visibility.ok_or_else(|| missing("Visibility"))?,
         content_type: String::new(),
@@ -103,14 +118,15 @@ pub(super) async fn receive(
     Ok(content.finish(call.actor.clone(), Said { content_type, ..said }).await?)
 }
 
-async fn read(api: &Api, form: &mut Multipart) -> Result<Received, Refusal> {
+async fn read(api: &Api, service: &ServiceDetails, form: &mut Multipart) -> Result<Received, Refusal> {
     let mut received = Received::default();
+    let pause_max = api.bounds.upload_pause_max;
     for _ in 0..PARTS_MAX {
-        let Some(mut field) = in_time(form.next_field()).await? else { return Ok(received) };
+        let Some(mut field) = in_time(pause_max, form.next_field()).await? else { return Ok(received) };
         match field.name().unwrap_or_default() {
-            "Path" => received.path = Some(text(&mut field, "Path").await?),
+            "Path" => received.path = Some(text(&mut field, "Path", pause_max).await?),
             "Visibility" => {
-                let given = text(&mut field, "Visibility").await?;
+                let given = text(&mut field, "Visibility", pause_max).await?;
                 let visibility = given
                     .to_ascii_lowercase()
                     .parse()
@@ -123,19 +139,20 @@ async fn read(api: &Api, form: &mut Multipart) -> Result<Received, Refusal> {
                 }
                 let content_type = field.content_type().unwrap_or_default().to_owned();
                 received.declared.sha256.extend(declared::sha256(field.headers())?);
-                let mut content = api.publisher.receive(received.visibility).await?;
-                while let Some(piece) = piece(&mut field).await? {
+                let mut content = api.publisher.receive(&service.sid, received.visibility).await?;
+                while let Some(piece) = piece(&mut field, pause_max).await? {
                     content.push(piece).await?;
                 }
                 received.content = Some((content, content_type));
             }
             "Blake3" => {
-                let hash: Option<Hash> = text(&mut field, "Blake3").await?.to_ascii_lowercase().parse().ok();
+                let hash: Option<Hash> =
+                    text(&mut field, "Blake3", pause_max).await?.to_ascii_lowercase().parse().ok();
                 let accepts = "the 64 hexadecimal digits of the BLAKE3 hash of Content";
                 received.declared.blake3 = Some(hash.ok_or_else(|| Refusal::parameter("Blake3", accepts))?);
             }
             // What nobody asked for counts against nothing but the number of parts and their size.
-            _ => drop(text(&mut field, "a further part").await?),
+            _ => drop(text(&mut field, "a further part", pause_max).await?),
         }
     }
     Err(Refusal::new(StatusCode::BAD_REQUEST, format!("the form has more than {PARTS_MAX} parts")))
@@ -147,9 +164,9 @@ fn asset_path(given: &str) -> Result<AssetPath, Refusal> {
     path.parse().map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, format!("Path {given:?}: {error}")))
 }
 
-async fn text(field: &mut Field<'_>, name: &str) -> Result<String, Refusal> {
+async fn text(field: &mut Field<'_>, name: &str, pause_max: Duration) -> Result<String, Refusal> {
     let mut text = Vec::new();
-    while let Some(piece) = piece(field).await? {
+    while let Some(piece) = piece(field, pause_max).await? {
         if text.len() + piece.len() > TEXT_SIZE_MAX {
             let message = format!("{name} has more than {TEXT_SIZE_MAX} bytes");
             return Err(Refusal::new(StatusCode::BAD_REQUEST, message));
@@ -159,12 +176,15 @@ async fn text(field: &mut Field<'_>, name: &str) -> Result<String, Refusal> {
     String::from_utf8(text).map_err(|_| Refusal::parameter(name, "UTF-8 text"))
 }
 
-async fn piece(field: &mut Field<'_>) -> Result<Option<Bytes>, Refusal> {
-    in_time(field.chunk()).await
+async fn piece(field: &mut Field<'_>, pause_max: Duration) -> Result<Option<Bytes>, Refusal> {
+    in_time(pause_max, field.chunk()).await
 }
 
-async fn in_time<T>(reading: impl Future<Output = Result<T, MultipartError>>) -> Result<T, Refusal> {
-    match tokio::time::timeout(PIECE_TIME_MAX, reading).await {
+async fn in_time<T>(
+    pause_max: Duration,
+    reading: impl Future<Output = Result<T, MultipartError>>,
+) -> Result<T, Refusal> {
+    match tokio::time::timeout(pause_max, reading).await {
         Ok(Ok(read)) => Ok(read),
         Ok(Err(_)) => {
             Err(Refusal::new(StatusCode::BAD_REQUEST, "the form did not arrive whole, or is not well formed"))

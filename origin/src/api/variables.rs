@@ -1,28 +1,33 @@
 //! `/Services/{ZS}/Environments/{ZE}/Variables`
 
 use super::Api;
+use super::answer::{Created, Deleted};
 use super::call::Call;
 use super::date::Date;
-use super::form::Form;
-use super::page::Listing;
+use super::form::{Field, Fields, Form, Shape};
+use super::of::{InEnvironment, Named, Names, Of};
+use super::page::{Entry, Listed, Listing};
 use super::refusal::Refusal;
-use crate::catalogue::{EnvironmentDetails, ServiceDetails, Variable as Row};
-use axum::extract::{Path, State};
-use axum::http::StatusCode;
-use axum::routing::get;
-use axum::{Json, Router};
+use super::routes::Routes;
+use crate::catalogue::Variable as Row;
+use axum::Json;
+use axum::extract::State;
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
 
-pub(super) fn routes() -> Router<Api> {
+pub(super) fn routes() -> Routes {
     let variables = "/Services/{service}/Environments/{environment}/Variables";
-    Router::new()
-        .route(variables, get(list).post(create))
-        .route(&format!("{variables}/{{variable}}"), get(fetch).post(update).delete(delete))
+    let variable = &format!("{variables}/{{variable}}");
+    Routes::new()
+        .get(variables, list, "The variables of an environment, for functions that run elsewhere")
+        .post(variables, create, "Makes a variable")
+        .get(variable, fetch, "A variable")
+        .post(variable, update, "Changes a variable")
+        .delete(variable, delete, "Deletes a variable")
 }
 
-/// A variable, as clients read it.
-#[derive(Serialize)]
+/// A variable.
+#[derive(Serialize, JsonSchema)]
 struct Variable {
     sid: String,
     account_sid: String,
@@ -35,94 +40,91 @@ struct Variable {
     url: String,
 }
 
-/// Of which environment.
-struct Place {
-    service: ServiceDetails,
-    environment: EnvironmentDetails,
+impl Entry for Variable {
+    const KEY: &'static str = "variables";
 }
 
-impl Place {
-    async fn find(api: &Api, call: &Call, service: &str, environment: &str) -> Result<Self, Refusal> {
-        let service = api.service(call, service).await?;
-        let environment = api.environment(&service, environment).await?;
-        Ok(Self { service, environment })
-    }
+const KEY: Field = Field::required("Key", Shape::Text(1, 128), "Unique in the environment");
+const VALUE: Field = Field::required("Value", Shape::Text(0, 450), "What it stands for");
 
-    async fn variable(&self, api: &Api, sid: &str) -> Result<Row, Refusal> {
-        let found = api.catalogue.variable(&self.environment.sid, sid).await?;
-        found.ok_or_else(|| Refusal::unknown("Variable"))
-    }
+struct New;
 
-    fn show(&self, call: &Call, row: Row) -> Variable {
-        let (service, environment) = (&self.service.sid, &self.environment.sid);
-        Variable {
-            url: call
-                .url(format_args!("/Services/{service}/Environments/{environment}/Variables/{}", row.sid)),
-            account_sid: call.account().to_string(),
-            service_sid: service.to_string(),
-            environment_sid: environment.to_string(),
-            key: row.key,
-            value: row.value,
-            date_created: Date(row.created_at),
-            date_updated: Date(row.updated_at),
-            sid: row.sid.into(),
-        }
+impl Fields for New {
+    const FIELDS: &'static [Field] = &[KEY, VALUE];
+}
+
+struct Change;
+
+impl Fields for Change {
+    const FIELDS: &'static [Field] =
+        &[Field { is_required: false, ..KEY }, Field { is_required: false, ..VALUE }];
+}
+
+/// A variable, with its environment.
+struct InVariable {
+    place: InEnvironment,
+    row: Row,
+}
+
+impl Named for InVariable {
+    async fn find(api: &Api, call: &Call, names: &Names) -> Result<Self, Refusal> {
+        let place = InEnvironment::find(api, call, names).await?;
+        let row = api.catalogue.variable(&place.environment.sid, names.of("variable")).await?;
+        Ok(Self { row: row.ok_or_else(|| Refusal::unknown("Variable"))?, place })
+    }
+}
+
+fn show(call: &Call, place: &InEnvironment, row: Row) -> Variable {
+    Variable {
+        url: format!("{}/Variables/{}", place.url(call), row.sid),
+        account_sid: call.account().to_string(),
+        service_sid: place.service.sid.to_string(),
+        environment_sid: place.environment.sid.to_string(),
+        key: row.key,
+        value: row.value,
+        date_created: Date(row.created_at),
+        date_updated: Date(row.updated_at),
+        sid: row.sid.into(),
     }
 }
 
 async fn list(
     State(api): State<Api>,
     call: Call,
-    Path((service, environment)): Path<(String, String)>,
+    Of(place): Of<InEnvironment>,
     listing: Listing,
-) -> Result<Json<Value>, Refusal> {
-    let place = Place::find(&api, &call, &service, &environment).await?;
+) -> Result<Listed<Variable>, Refusal> {
     let page = api.catalogue.list_variables(&place.environment.sid, &listing.wanted()).await?;
-    Ok(listing.answer(&call, "variables", page, |row| place.show(&call, row)))
+    Ok(listing.answer(&call, page, |row| show(&call, &place, row)))
 }
 
 async fn create(
     State(api): State<Api>,
     call: Call,
-    Path((service, environment)): Path<(String, String)>,
-    form: Form,
-) -> Result<(StatusCode, Json<Variable>), Refusal> {
-    let place = Place::find(&api, &call, &service, &environment).await?;
-    let (key, value) = (form.required("Key")?, form.required("Value")?);
+    Of(place): Of<InEnvironment>,
+    form: Form<New>,
+) -> Result<Created<Variable>, Refusal> {
+    let (key, value) = (form.required(KEY)?, form.required(VALUE)?);
     let row = api.publisher.create_variable(&call.actor, &place.environment.sid, key, value).await?;
-    Ok((StatusCode::CREATED, Json(place.show(&call, row))))
+    Ok(Created(show(&call, &place, row)))
 }
 
-async fn fetch(
-    State(api): State<Api>,
-    call: Call,
-    Path((service, environment, variable)): Path<(String, String, String)>,
-) -> Result<Json<Variable>, Refusal> {
-    let place = Place::find(&api, &call, &service, &environment).await?;
-    let row = place.variable(&api, &variable).await?;
-    Ok(Json(place.show(&call, row)))
+async fn fetch(call: Call, Of(found): Of<InVariable>) -> Result<Json<Variable>, Refusal> {
+    Ok(Json(show(&call, &found.place, found.row)))
 }
 
 async fn update(
     State(api): State<Api>,
     call: Call,
-    Path((service, environment, variable)): Path<(String, String, String)>,
-    form: Form,
+    Of(found): Of<InVariable>,
+    form: Form<Change>,
 ) -> Result<Json<Variable>, Refusal> {
-    let place = Place::find(&api, &call, &service, &environment).await?;
-    let row = place.variable(&api, &variable).await?;
-    let (key, value) = (form.optional("Key"), form.optional("Value"));
-    let row = api.publisher.update_variable(&call.actor, &row, key, value).await?;
-    Ok(Json(place.show(&call, row)))
+    let (key, value) = (form.optional(KEY), form.optional(VALUE));
+    let row = api.publisher.update_variable(&call.actor, &found.row, key, value).await?;
+    Ok(Json(show(&call, &found.place, row)))
 }
 
-async fn delete(
-    State(api): State<Api>,
-    call: Call,
-    Path((service, environment, variable)): Path<(String, String, String)>,
-) -> Result<StatusCode, Refusal> {
-    let place = Place::find(&api, &call, &service, &environment).await?;
-    let row = place.variable(&api, &variable).await?;
-    api.publisher.delete_variable(&call.actor, &row).await?;
-    Ok(StatusCode::NO_CONTENT)
+async fn delete(State(api): State<Api>, call: Call, Of(found): Of<InVariable>) -> Result<Deleted, Refusal> {
+    api.publisher.delete_variable(&call.actor, &found.row).await?;
+    Ok(Deleted)
 }

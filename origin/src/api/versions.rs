@@ -1,35 +1,40 @@
 //! `…/Assets/{ZH}/Versions` and `…/Functions/{ZH}/Versions`, and the content of a function, which its owner may read.
 
 use super::Api;
+use super::answer::Created;
 use super::call::Call;
-use super::contents::{Assets, Functions, OfKind, noun};
+use super::contents::{Assets, Each, Functions, InContent, OfKind, noun};
 use super::date::Date;
-use super::page::Listing;
+use super::of::{Named, Names, Of};
+use super::page::{Entry, Listed, Listing};
 use super::refusal::Refusal;
+use super::routes::Routes;
 use super::upload;
-use crate::catalogue::{Content, ContentVersion, Kind, ServiceDetails};
-use axum::extract::{DefaultBodyLimit, Path, State};
-use axum::http::StatusCode;
-use axum::routing::get;
-use axum::{Json, Router};
+use crate::catalogue::{ContentVersion, Kind, ServiceDetails};
+use axum::Json;
+use axum::extract::State;
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Value, json};
+use skerry_proto::slices::BlobId;
 
-pub(super) fn routes() -> Router<Api> {
+pub(super) fn routes() -> Routes {
     let content = "/Services/{service}/Functions/{content}/Versions/{version}/Content";
-    of_kind::<Assets>().merge(of_kind::<Functions>()).route(content, get(fetch_content))
+    let routes = of_kind::<Assets>().merge(of_kind::<Functions>());
+    routes.get(content, fetch_content, "The content of a function's version")
 }
 
-fn of_kind<K: OfKind>() -> Router<Api> {
-    let versions = format!("/Services/{{service}}/{}s/{{content}}/Versions", noun(K::KIND));
-    Router::new()
-        // The bytes of an upload end at the limits of assets.
-        .route(&versions, get(list::<K>).post(create::<K>).layer(DefaultBodyLimit::disable()))
-        .route(&format!("{versions}/{{version}}"), get(fetch::<K>))
+fn of_kind<K: OfKind>() -> Routes {
+    let noun = noun(K::KIND);
+    let one = noun.to_lowercase();
+    let versions = &format!("/Services/{{service}}/{noun}s/{{content}}/Versions");
+    Routes::new()
+        .get(versions, list::<K>, &format!("The versions of an {one}"))
+        .post(versions, create::<K>, &format!("Uploads a version of an {one}"))
+        .get(&format!("{versions}/{{version}}"), fetch::<K>, &format!("A version of an {one}"))
 }
 
-/// A version of an asset or a function, as clients read it.
-#[derive(Serialize)]
+/// A version of an asset or a function.
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Version {
     sid: String,
     account_sid: String,
@@ -39,11 +44,51 @@ pub(super) struct Version {
     #[serde(skip_serializing_if = "Option::is_none")]
     function_sid: Option<String>,
     path: String,
+    /// `public`, `protected` or `private`.
     visibility: String,
     date_created: Date,
     url: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    links: Option<Value>,
+    links: Option<Links>,
+}
+
+impl<K: OfKind> Entry for Each<K, Version> {
+    const KEY: &'static str = K::VERSIONS_KEY;
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(inline)]
+struct Links {
+    function_version_content: String,
+}
+
+/// The content of a function.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "FunctionContent")]
+struct FunctionContent {
+    sid: String,
+    account_sid: String,
+    service_sid: String,
+    function_sid: String,
+    /// As UTF-8.
+    content: String,
+    url: String,
+}
+
+/// A version, with what it is of.
+struct InVersion<K> {
+    place: InContent<K>,
+    version: ContentVersion,
+    blob: BlobId,
+}
+
+impl<K: OfKind> Named for InVersion<K> {
+    async fn find(api: &Api, call: &Call, names: &Names) -> Result<Self, Refusal> {
+        let place = InContent::<K>::find(api, call, names).await?;
+        let found = api.catalogue.content_version(K::KIND, &place.content.sid, names.of("version")).await?;
+        let (version, blob) = found.ok_or_else(|| Refusal::unknown("Version"))?;
+        Ok(Self { place, version, blob })
+    }
 }
 
 /// Shows a version, alone or in a build.
@@ -53,9 +98,7 @@ pub(super) fn show(call: &Call, kind: Kind, service: &ServiceDetails, row: Conte
     let parent = Some(parent.to_string());
     let (asset_sid, function_sid, links) = match kind {
         Kind::Asset => (parent, None, None),
-        Kind::Function => {
-            (None, parent, Some(json!({ "function_version_content": format!("{url}/Content") })))
-        }
+        Kind::Function => (None, parent, Some(Links { function_version_content: format!("{url}/Content") })),
     };
     Version {
         url,
@@ -71,71 +114,46 @@ pub(super) fn show(call: &Call, kind: Kind, service: &ServiceDetails, row: Conte
     }
 }
 
-async fn parent<K: OfKind>(
-    api: &Api,
-    call: &Call,
-    service: &str,
-    content: &str,
-) -> Result<(ServiceDetails, Content), Refusal> {
-    let service = api.service(call, service).await?;
-    let content = api.content(K::KIND, &service, content).await?;
-    Ok((service, content))
-}
-
 async fn list<K: OfKind>(
     State(api): State<Api>,
     call: Call,
-    Path((service, content)): Path<(String, String)>,
+    Of(place): Of<InContent<K>>,
     listing: Listing,
-) -> Result<Json<Value>, Refusal> {
-    let (service, content) = parent::<K>(&api, &call, &service, &content).await?;
-    let page = api.catalogue.list_content_versions(K::KIND, &content.sid, &listing.wanted()).await?;
-    let key = match K::KIND {
-        Kind::Asset => "asset_versions",
-        Kind::Function => "function_versions",
-    };
-    Ok(listing.answer(&call, key, page, |row| show(&call, K::KIND, &service, row)))
+) -> Result<Listed<Each<K, Version>>, Refusal> {
+    let page = api.catalogue.list_content_versions(K::KIND, &place.content.sid, &listing.wanted()).await?;
+    Ok(listing.answer(&call, page, |row| Each::new(show(&call, K::KIND, &place.service, row))))
 }
 
+/// Nothing of the body is read before it is known that the account has what this is about.
 async fn create<K: OfKind>(
     State(api): State<Api>,
     call: Call,
-    Path((service, content)): Path<(String, String)>,
+    Of(place): Of<InContent<K>>,
     form: upload::Parts,
-) -> Result<(StatusCode, Json<Version>), Refusal> {
-    // Nothing of the body is read before this is known.
-    let (service, content) = parent::<K>(&api, &call, &service, &content).await?;
-    let row = upload::receive(&api, &call, K::KIND, content.sid, form).await?;
-    Ok((StatusCode::CREATED, Json(show(&call, K::KIND, &service, row))))
+) -> Result<Created<Version>, Refusal> {
+    let row = upload::receive(&api, &call, K::KIND, &place.service, place.content, form).await?;
+    Ok(Created(show(&call, K::KIND, &place.service, row)))
 }
 
-async fn fetch<K: OfKind>(
-    State(api): State<Api>,
-    call: Call,
-    Path((service, content, version)): Path<(String, String, String)>,
-) -> Result<Json<Version>, Refusal> {
-    let (service, content) = parent::<K>(&api, &call, &service, &content).await?;
-    let found = api.catalogue.content_version(K::KIND, &content.sid, &version).await?;
-    let (row, _) = found.ok_or_else(|| Refusal::unknown("Version"))?;
-    Ok(Json(show(&call, K::KIND, &service, row)))
+async fn fetch<K: OfKind>(call: Call, Of(found): Of<InVersion<K>>) -> Result<Json<Version>, Refusal> {
+    Ok(Json(show(&call, K::KIND, &found.place.service, found.version)))
 }
 
 async fn fetch_content(
     State(api): State<Api>,
     call: Call,
-    Path((service, content, version)): Path<(String, String, String)>,
-) -> Result<Json<Value>, Refusal> {
-    let (service, content) = parent::<Functions>(&api, &call, &service, &content).await?;
-    let found = api.catalogue.content_version(Kind::Function, &content.sid, &version).await?;
-    let (row, blob) = found.ok_or_else(|| Refusal::unknown("Version"))?;
+    Of(found): Of<InVersion<Functions>>,
+) -> Result<Json<FunctionContent>, Refusal> {
+    let InVersion { place, version, blob } = found;
     let blob = api.blobs.open_blob(blob).await?;
     let slices = blob.slices(0, usize::try_from(blob.id().slice_count()).unwrap_or(usize::MAX)).await?;
-    Ok(Json(json!({
-        "sid": row.sid.as_str(),
-        "account_sid": call.account().as_str(),
-        "service_sid": service.sid.as_str(),
-        "function_sid": content.sid.as_str(),
-        "content": String::from_utf8_lossy(&slices.concat()),
-        "url": format!("{}/Content", show(&call, Kind::Function, &service, row.clone()).url),
-    })))
+    let shown = show(&call, Kind::Function, &place.service, version);
+    Ok(Json(FunctionContent {
+        url: format!("{}/Content", shown.url),
+        sid: shown.sid,
+        account_sid: shown.account_sid,
+        service_sid: shown.service_sid,
+        function_sid: place.content.sid.into(),
+        content: String::from_utf8_lossy(&slices.concat()).into_owned(),
+    }))
 }

@@ -79,6 +79,14 @@ impl BlobReader {
         Ok(bytes.into())
     }
 
+    /// Reads the bytes from `offset` on. Blocks.
+    ///
+    /// # Errors
+    /// [`BlobError::Io`], also where there are fewer.
+    pub(crate) fn bytes_at(&self, offset: u64, into: &mut [u8]) -> Result<(), BlobError> {
+        Ok(self.file.read_exact_at(into, offset)?)
+    }
+
     fn slice(&self, index: u64) -> Result<Option<Bytes>, BlobError> {
         let Some(len) = self.id.slice_len(index) else { return Ok(None) };
         let mut slice = vec![0; len];

@@ -13,6 +13,8 @@ pub(crate) struct Account {
     pub(crate) sid: AccountSid,
     /// Whether it may see edges and make accounts and join tokens.
     pub(crate) is_operator: bool,
+    /// Whether its tokens let nobody in.
+    pub(crate) keys_only: bool,
     /// Its valid tokens.
     pub(crate) tokens: Vec<Token>,
 }
@@ -147,26 +149,26 @@ impl Catalogue {
     /// # Errors
     /// Any [`CatalogueError`].
     pub(crate) async fn account(&self, sid: &str) -> Result<Option<Account>, CatalogueError> {
-        type Row = (String, bool, Option<u8>, Option<Vec<u8>>, bool);
+        type Row = (String, bool, bool, Option<u8>, Option<Vec<u8>>, bool);
         let rows: Vec<Row> = sqlx::query_as(
-            "SELECT sid, is_operator, slot, token_hash, midstates IS NOT NULL \
+            "SELECT sid, is_operator, keys_only, slot, token_hash, midstates IS NOT NULL \
              FROM accounts LEFT JOIN auth_tokens ON account_sid = sid WHERE sid = ?1",
         )
         .bind(sid)
         .fetch_all(self.reader())
         .await?;
-        let Some((sid, is_operator, ..)) = rows.first() else { return Ok(None) };
-        let (sid, is_operator) = (AccountSid::from(sid.clone()), *is_operator);
+        let Some((sid, is_operator, keys_only, ..)) = rows.first() else { return Ok(None) };
+        let (sid, is_operator, keys_only) = (AccountSid::from(sid.clone()), *is_operator, *keys_only);
         let tokens = rows
             .iter()
-            .filter_map(|(_, _, slot, hash, has_midstates)| {
+            .filter_map(|(_, _, _, slot, hash, has_midstates)| {
                 Some((slot.as_ref()?, hash.as_ref()?, *has_midstates))
             })
             .map(|(slot, hash, has_midstates)| {
                 Ok(Token { slot: *slot, hash: bytes_32(hash)?, has_midstates })
             })
             .collect::<Result<_, CatalogueError>>()?;
-        Ok(Some(Account { sid, is_operator, tokens }))
+        Ok(Some(Account { sid, is_operator, keys_only, tokens }))
     }
 
     /// The services of an account with their environments, each ascending by unique name.

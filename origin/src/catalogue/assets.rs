@@ -65,7 +65,7 @@ struct Row {
 /// Those of the blobs `?2`, a JSON list of hashes, of which the account `?1` has versions. In this order of tables, so that nothing is
 /// read on the way that another account has.
 pub(super) const ACCOUNT_BLOBS: &str = "SELECT hash, size, sha256 FROM json_each(?2) wanted CROSS JOIN account_blobs \
-    JOIN blobs ON hash = blob_hash WHERE account_sid = ?1 AND blob_hash = unhex(wanted.value)";
+    CROSS JOIN blobs ON hash = blob_hash WHERE account_sid = ?1 AND blob_hash = unhex(wanted.value)";
 
 /// From which versions of builds are read, each beside its derived blobs.
 macro_rules! build_versions {
@@ -296,11 +296,9 @@ fn versions(rows: Vec<Row>) -> Result<Vec<AssetVersion>, CatalogueError> {
             place = Some(row.place);
             versions.push(version(row)?);
         }
-        if let Some(version) = versions.last_mut() {
-            if let Some((coding, derived)) = derived {
-                version.tried.push(coding);
-                version.derived.extend(derived);
-            }
+        if let (Some(version), Some((coding, derived))) = (versions.last_mut(), derived) {
+            version.tried.push(coding);
+            version.derived.extend(derived);
         }
     }
     Ok(versions)

@@ -92,14 +92,14 @@ impl CredentialChange {
 }
 
 impl Catalogue {
-    /// All credentials of an account, tokens by slot, keys by age.
+    /// All credentials of an account, each kind by age: of two tokens the first is the one that was made first.
     ///
     /// # Errors
     /// Any [`CatalogueError`].
     pub(crate) async fn credentials(&self, account: &AccountSid) -> Result<CredentialRows, CatalogueError> {
         let mut reader = self.reader().begin().await?;
         let tokens: Vec<(u8, i64)> =
-            sqlx::query_as("SELECT slot, created_at FROM auth_tokens WHERE account_sid = ?1 ORDER BY slot")
+            sqlx::query_as("SELECT slot, created_at FROM auth_tokens WHERE account_sid = ?1 ORDER BY rowid")
                 .bind(account.as_str())
                 .fetch_all(&mut *reader)
                 .await?;

@@ -23,6 +23,19 @@ impl Catalogue {
         rows.into_iter().map(|(revision, pointer)| Ok((unsigned(revision)?, pointer))).collect()
     }
 
+    /// The newest pointer of a domain, as it travels.
+    ///
+    /// # Errors
+    /// Any [`CatalogueError`].
+    pub(crate) async fn newest_pointer(&self, domain: &str) -> Result<Option<Vec<u8>>, CatalogueError> {
+        Ok(sqlx::query_scalar(
+            "SELECT pointer FROM pointers JOIN events USING (revision) WHERE pointers.domain = ?1",
+        )
+        .bind(domain)
+        .fetch_optional(self.reader())
+        .await?)
+    }
+
     /// The newest pointer of every domain, and the version at which they are that.
     ///
     /// # Errors

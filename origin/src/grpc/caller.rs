@@ -54,6 +54,10 @@ impl Services {
                     let message = "account SID or auth token is missing or wrong; set SKERRY_ACCOUNT_SID and SKERRY_AUTH_TOKEN to a pair that was made here";
                     refusal(Code::Unauthenticated, "unauthenticated", message)
                 }
+                AuthError::KeysOnly => {
+                    self.metrics.auth_failure(AuthFailure::Token);
+                    refusal(Code::Unauthenticated, "keys_only", &message)
+                }
                 AuthError::TooMany => {
                     self.metrics.auth_failure(AuthFailure::TooMany);
                     refusal(Code::ResourceExhausted, "too_many_attempts", &message)

@@ -3,14 +3,16 @@
 use super::Services;
 use super::gate::{actor, caller};
 use super::status::{self, refusal};
+use crate::catalogue::{ApiKey, PageWanted};
 use skerry_proto::hmac::Algorithm;
 use skerry_proto::pointer::Version;
 use skerry_proto::signed_url::key::PublicKey;
 use skerry_proto::wire;
 use skerry_proto::wire::keys_server::Keys;
 use skerry_proto::wire::{
-    AddUrlKeyRequest, AddUrlKeyResponse, CreateSignatureKeyRequest, CreateSignatureKeyResponse,
-    CreateTokenRequest, CreateTokenResponse, KeyRevision, ListKeysRequest, ListKeysResponse,
+    AddUrlKeyRequest, AddUrlKeyResponse, CreateApiKeyRequest, CreateApiKeyResponse,
+    CreateSignatureKeyRequest, CreateSignatureKeyResponse, CreateTokenRequest, CreateTokenResponse,
+    KeyRevision, ListKeysRequest, ListKeysResponse, PromoteTokenRequest, PromoteTokenResponse,
     RevokeKeyRequest, RevokeKeyResponse,
 };
 use tonic::{Code, Request, Response, Status};
@@ -23,9 +25,12 @@ impl Keys for KeysService {
         &self,
         request: Request<ListKeysRequest>,
     ) -> Result<Response<ListKeysResponse>, Status> {
-        let held = self.0.credentials.list(&caller(&request)?.account).await;
-        let held = held.map_err(status::of_credentials)?;
+        let account = caller(&request)?.account;
+        let held = self.0.credentials.list(&account).await.map_err(status::of_credentials)?;
+        let all = PageWanted { size: u32::MAX, before: None, skip: 0 };
+        let api_keys = self.0.credentials.api_keys(&account, &all).await.map_err(status::of_credentials)?;
         Ok(Response::new(ListKeysResponse {
+            api_keys: api_keys.items.into_iter().map(api_key).collect(),
             tokens: held
                 .tokens
                 .into_iter()
@@ -66,6 +71,30 @@ impl Keys for KeysService {
         }))
     }
 
+    async fn promote_token(
+        &self,
+        request: Request<PromoteTokenRequest>,
+    ) -> Result<Response<PromoteTokenResponse>, Status> {
+        let actor = actor(&request)?;
+        let version = self.0.credentials.promote_token(&actor).await.map_err(status::of_credentials)?;
+        let left = self.0.credentials.list(&actor.account).await.map_err(status::of_credentials)?.tokens;
+        let slot = left.first().map_or(0, |token| token.slot.into());
+        tracing::info!(account = actor.account.as_str(), slot, "an auth token took the other one's place");
+        Ok(Response::new(PromoteTokenResponse { slot, revision: Some(revision(version)) }))
+    }
+
+    async fn create_api_key(
+        &self,
+        request: Request<CreateApiKeyRequest>,
+    ) -> Result<Response<CreateApiKeyResponse>, Status> {
+        let actor = actor(&request)?;
+        let name = request.into_inner().friendly_name;
+        let made = self.0.credentials.create_api_key(&actor, &name).await;
+        let (key, secret) = made.map_err(status::of_credentials)?;
+        tracing::info!(account = actor.account.as_str(), key = key.sid.as_str(), "an API key was made");
+        Ok(Response::new(CreateApiKeyResponse { key: Some(api_key(key)), secret }))
+    }
+
     async fn create_signature_key(
         &self,
         request: Request<CreateSignatureKeyRequest>,
@@ -104,10 +133,18 @@ impl Keys for KeysService {
     ) -> Result<Response<RevokeKeyResponse>, Status> {
         let actor = actor(&request)?;
         let id = request.into_inner().id;
-        let version = self.0.credentials.revoke(&actor, &id).await.map_err(status::of_credentials)?;
+        let revoked = match id.starts_with("SK") {
+            true => self.0.credentials.revoke_api_key(&actor, &id).await.map(|()| None),
+            false => self.0.credentials.revoke(&actor, &id).await.map(Some),
+        };
+        let version = revoked.map_err(status::of_credentials)?;
         tracing::info!(account = actor.account.as_str(), key = id, "a token or key was revoked");
-        Ok(Response::new(RevokeKeyResponse { revision: Some(revision(version)) }))
+        Ok(Response::new(RevokeKeyResponse { revision: version.map(revision) }))
     }
+}
+
+fn api_key(key: ApiKey) -> wire::ApiKey {
+    wire::ApiKey { sid: key.sid.into(), friendly_name: key.friendly_name, created_at: key.created_at }
 }
 
 fn revision(version: Version) -> KeyRevision {

@@ -7,8 +7,8 @@ use super::{Gone, Services, send};
 use crate::blobs::{BlobReader, Declared};
 use crate::catalogue::{AssetVersion, EnvironmentRow, ServiceRow};
 use crate::publish::{
-    Bundle, BundleOf, Changes, Deployed, Known, Planned, PublishError, SettingsChange, Target, UploadHead,
-    Wanted, representations,
+    Bundle, BundleOf, Changes, Deployed, Known, Planned, Proof, PublishError, SettingsChange, Target,
+    UploadHead, Wanted, representations,
 };
 use bytes::Bytes;
 use skerry_proto::hash::Hash;
@@ -20,9 +20,9 @@ use skerry_proto::wire::publish_server::Publish;
 use skerry_proto::wire::{
     BundleHead, BundleRequest, BundleResponse, CheckRequest, CheckResponse, CommitRequest, CommitResponse,
     DeployRequest, DescribeRequest, DescribeResponse, DownloadRequest, DownloadResponse, ListRequest,
-    ListResponse, ReuseRequest, ReuseResponse, UpdateEnvironmentRequest, UpdateEnvironmentResponse,
-    UploadRequest, UploadResponse, WaitLiveRequest, WaitLiveResponse, bundle_response, deploy_request,
-    download_response, upload_request,
+    ListResponse, ProveRequest, ProveResponse, ReuseRequest, ReuseResponse, UpdateEnvironmentRequest,
+    UpdateEnvironmentResponse, UploadRequest, UploadResponse, WaitLiveRequest, WaitLiveResponse,
+    bundle_response, deploy_request, download_response, upload_request,
 };
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -49,10 +49,11 @@ impl Publish for PublishService {
     ) -> Result<Response<DescribeResponse>, Status> {
         let caller = caller(&request)?;
         let services = self.0.publisher.services(&caller.account).await.map_err(status::of_publish)?;
-        Ok(Response::new(DescribeResponse {
-            account_sid: caller.account.into(),
-            services: services.into_iter().map(|service| self.0.service(service)).collect(),
-        }))
+        let mut shown = Vec::new();
+        for service in services {
+            shown.push(self.0.service(service).await?);
+        }
+        Ok(Response::new(DescribeResponse { account_sid: caller.account.into(), services: shown }))
     }
 
     async fn check(&self, request: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
@@ -168,6 +169,15 @@ impl Publish for PublishService {
         Ok(Response::new(ReceiverStream::new(rx)))
     }
 
+    async fn prove(&self, request: Request<ProveRequest>) -> Result<Response<ProveResponse>, Status> {
+        let caller = caller(&request)?;
+        let ProveRequest { target: place, path } = request.into_inner();
+        let proof = self.0.publisher.proof(&caller.account, &target(place), &path).await;
+        let Proof { pointer, manifest, page, slice_list, keys } = proof.map_err(status::of_publish)?;
+        let key_set = keys.encode();
+        Ok(Response::new(ProveResponse { pointer: Some(pointer), manifest, page, slice_list, key_set }))
+    }
+
     async fn update_environment(
         &self,
         request: Request<UpdateEnvironmentRequest>,
@@ -240,19 +250,14 @@ impl Services {
         }
     }
 
-    fn service(&self, service: ServiceRow) -> wire::Service {
-        let limits = self.publisher.limits();
-        wire::Service {
+    async fn service(&self, service: ServiceRow) -> Result<wire::Service, Status> {
+        let limits = self.publisher.limits(&service.sid).await.map_err(status::of_publish)?.limits;
+        Ok(wire::Service {
             sid: service.sid.into(),
             unique_name: service.unique_name,
             environments: service.environments.into_iter().map(|row| self.environment(row)).collect(),
-            limits: Some(wire::Limits {
-                served_size_max: limits.served_size_max,
-                served_count_max: limits.served_count_max,
-                private_size_max: limits.private_size_max,
-                private_count_max: limits.private_count_max,
-            }),
-        }
+            limits: Some(limits.into()),
+        })
     }
 
     fn environment(&self, environment: EnvironmentRow) -> wire::Environment {

@@ -91,6 +91,10 @@ pub(super) fn of_credentials(error: CredentialError) -> Status {
     match error {
         CredentialError::NoFreeSlot => refusal(Code::FailedPrecondition, "two_tokens", &message),
         CredentialError::OnlyToken => refusal(Code::FailedPrecondition, "only_token", &message),
+        CredentialError::NoSecondary => refusal(Code::FailedPrecondition, "one_token", &message),
+        CredentialError::OnlyKey => refusal(Code::FailedPrecondition, "only_key", &message),
+        CredentialError::NoKey => refusal(Code::FailedPrecondition, "no_key", &message),
+        CredentialError::InvalidName => refusal(Code::InvalidArgument, "invalid", &message),
         CredentialError::Exists => refusal(Code::AlreadyExists, "key_exists", &message),
         CredentialError::TooMany { .. } => refusal(Code::ResourceExhausted, "too_many_keys", &message),
         CredentialError::NotFound { .. } => refusal(Code::NotFound, "not_found", &message),

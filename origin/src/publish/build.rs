@@ -54,13 +54,14 @@ impl Publisher {
     ) -> Result<BuildDetails, PublishError> {
         let catalogue = &self.shared.catalogue;
         let versions = catalogue.versions(service, &chosen.assets).await?;
-        let versions = contents::apply(Vec::new(), versions, &chosen.assets, &[], &self.shared.limits);
-        let versions = versions.map_err(unknown)?;
+        let limits = self.limits(service).await?.limits;
+        let versions =
+            contents::apply(Vec::new(), versions, &chosen.assets, &[], &limits).map_err(unknown)?;
         let functions = catalogue.function_versions(service, &chosen.functions).await?;
         if let Some(sid) = chosen.functions.iter().find(|sid| !functions.contains_key(sid.as_str())) {
             return Err(PublishError::Unknown { noun: "function version", name: sid.clone() });
         }
-        let turn = self.shared.builds.clone().try_acquire_owned().map_err(|_| PublishError::Busy)?;
+        let turn = self.build_turn()?;
         let new = NewBuild {
             build: BuildSid::random()?,
             service: service.clone(),

@@ -33,7 +33,8 @@ impl Publisher {
     ) -> Result<Vec<String>, PublishError> {
         let place = self.place(account, target).await?;
         let live = self.live_versions(&place.environment).await?;
-        let faults = faults(&live, planned, &self.shared.limits);
+        let limits = self.limits(&place.service).await?.limits;
+        let faults = faults(&live, planned, &limits);
         if !faults.is_empty() {
             return Err(PublishError::Refused(faults));
         }

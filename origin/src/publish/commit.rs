@@ -60,9 +60,9 @@ impl Publisher {
         // One that cannot be read any more must not stand in the way of its own removal.
         let rules_before = self.site_file(&live).await.unwrap_or_default().rules;
         let added = shared.catalogue.versions(&place.service, &changes.versions).await?;
+        let limits = self.limits(&place.service).await?.limits;
         let versions: Arc<[AssetVersion]> =
-            contents::apply(live.clone(), added, &changes.versions, &changes.removed_paths, &shared.limits)?
-                .into();
+            contents::apply(live.clone(), added, &changes.versions, &changes.removed_paths, &limits)?.into();
         let difference = contents::difference(&live, &versions);
         let site_file = self.site_file(&versions).await?;
         let rules = site_file.rules.clone();

@@ -3,12 +3,12 @@
 use skerry_proto::manifest::is_content_type;
 
 /// Bytes that [`choose`] looks at, at most.
-pub(super) const LOOK_SIZE: usize = 512;
+pub const LOOK_SIZE: usize = 512;
 
 const FALLBACK: &str = "application/octet-stream";
 
 /// The media type of an asset, or `None` when the given one cannot be sent in a header.
-pub(super) fn choose(given: &str, path: &str, first_bytes: &[u8]) -> Option<String> {
+pub fn choose(given: &str, path: &str, first_bytes: &[u8]) -> Option<String> {
     if !given.is_empty() {
         return is_content_type(given).then(|| given.to_owned());
     }

@@ -5,7 +5,7 @@
 
 use super::pointer::Subject;
 use super::site_file::may_show_older;
-use super::{Place, PublishError, Publisher, TURN_WAIT_MAX, Target, history, unix_seconds};
+use super::{Place, PublishError, Publisher, Target, history, unix_seconds};
 use crate::catalogue::{
     Actor, AssetVersion, BuildDocuments, DeployOutcome, Difference, Document, EnvironmentRow, NewBuild,
     NewDeployment, PastVersion,
@@ -203,6 +203,8 @@ impl Publisher {
             let mut turns = self.shared.turns.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(turns.entry(environment.to_string()).or_default())
         };
-        tokio::time::timeout(TURN_WAIT_MAX, turn.lock_owned()).await.map_err(|_| PublishError::Busy)
+        tokio::time::timeout(self.shared.turn_time_max, turn.lock_owned())
+            .await
+            .map_err(|_| PublishError::Busy)
     }
 }

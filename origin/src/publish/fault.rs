@@ -82,7 +82,7 @@ pub(crate) enum Fault {
     },
     /// An asset is too large.
     #[error(
-        "{path:?} has {size} bytes, a {} asset has at most {limit}; raise limits.{}_size_max in the origin's configuration to allow more",
+        "{path:?} has {size} bytes, a {} asset has at most {limit}; an operator may allow the service more by `skerry limits`, or all services by limits.{}_size_max in the origin's configuration",
         .class.words(), .class.key()
     )]
     TooLarge {
@@ -97,7 +97,7 @@ pub(crate) enum Fault {
     },
     /// A build would have too many paths.
     #[error(
-        "{chosen} new {} paths were chosen, {free} of {limit} are free; nothing was published; remove some, or raise limits.{}_count_max in the origin's configuration",
+        "{chosen} new {} paths were chosen, {free} of {limit} are free; nothing was published; remove some, or ask an operator to allow the service more by `skerry limits`, or all services by limits.{}_count_max in the origin's configuration",
         .class.words(), .class.key()
     )]
     TooMany {
@@ -222,7 +222,7 @@ mod tests {
         let faults = check_asset("/a", Visibility::Public, 11, &limits);
         assert_eq!(
             list(&faults),
-            "\"/a\" has 11 bytes, a public or protected asset has at most 10; raise limits.served_size_max in the origin's configuration to allow more"
+            "\"/a\" has 11 bytes, a public or protected asset has at most 10; an operator may allow the service more by `skerry limits`, or all services by limits.served_size_max in the origin's configuration"
         );
         assert_eq!(check_asset("/a", Visibility::Private, 6, &limits).len(), 1);
     }

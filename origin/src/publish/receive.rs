@@ -5,17 +5,18 @@
 use super::content_type::{self, LOOK_SIZE};
 use super::fault::{AssetClass, check_asset};
 use super::site_file::{self, SiteFile, is_site_file};
+use super::turns::Turn;
 use super::upload::{UploadCount, outcome_of};
 use super::{Fault, PublishError, Publisher, unix_seconds};
 use crate::blobs::{BlobUpload, Declared};
 use crate::catalogue::{Actor, ContentVersion, Kind, NewContentVersion};
+use crate::config::Limits;
 use crate::metrics::UploadOutcome;
-use crate::sid::AssetSid;
+use crate::sid::{AssetSid, ServiceSid};
 use bytes::Bytes;
 use skerry_proto::path::AssetPath;
 use skerry_proto::visibility::Visibility;
 use std::time::SystemTime;
-use tokio::sync::OwnedSemaphorePermit;
 
 /// First bytes that are kept to be looked at: the path may say only later that they are a site file, which is looked at as a whole.
 const FIRST_SIZE: usize = site_file::SIZE_MAX as usize;
@@ -40,29 +41,35 @@ pub(crate) struct Part {
     first_bytes: Vec<u8>,
     blob: BlobUpload,
     count: UploadCount,
+    limits: Limits,
     size_max: u64,
     class: AssetClass,
-    _permit: OwnedSemaphorePermit,
+    _permit: Turn,
 }
 
 impl Publisher {
-    /// Begins to receive bytes, of which a visibility may be known already.
+    /// Begins to receive bytes for a service, of which a visibility may be known already. The limits of this moment hold.
     ///
     /// # Errors
-    /// [`PublishError::Busy`], [`PublishError::Blob`].
-    pub(crate) async fn receive(&self, visibility: Option<Visibility>) -> Result<Part, PublishError> {
-        let limits = &self.shared.limits;
+    /// [`PublishError::Busy`], [`PublishError::Blob`], [`PublishError::Catalogue`].
+    pub(crate) async fn receive(
+        &self,
+        service: &ServiceSid,
+        visibility: Option<Visibility>,
+    ) -> Result<Part, PublishError> {
+        let limits = self.limits(service).await?.limits;
         let class = match visibility {
             Some(visibility) => AssetClass::of(visibility),
             None if limits.served_size_max >= limits.private_size_max => AssetClass::Served,
             None => AssetClass::Private,
         };
-        let size_max = class.size_max(limits);
-        let permit = self.upload_permit().await?;
+        let size_max = class.size_max(&limits);
+        let permit = self.upload_turn().await?;
         let blob = self.shared.blobs.begin_within(0..=size_max).await?;
         let count = UploadCount::begin(self.clone());
         let publisher = self.clone();
-        Ok(Part { publisher, first_bytes: Vec::new(), blob, count, size_max, class, _permit: permit })
+        let first_bytes = Vec::new();
+        Ok(Part { publisher, first_bytes, blob, count, limits, size_max, class, _permit: permit })
     }
 }
 
@@ -98,13 +105,12 @@ impl Part {
     }
 
     async fn store(self, actor: Actor, said: Said) -> Result<ContentVersion, PublishError> {
-        let Self { publisher, first_bytes, mut blob, mut count, _permit, .. } = self;
+        let Self { publisher, first_bytes, mut blob, mut count, limits, _permit, .. } = self;
         let Said { kind, parent, path, visibility, content_type, declared } = said;
         blob.declare(declared);
         let stored = async {
-            let limits = &publisher.shared.limits;
             let visibility = site_file::visibility(path.as_str(), visibility);
-            let mut faults = check_asset(path.as_str(), visibility, count.bytes, limits);
+            let mut faults = check_asset(path.as_str(), visibility, count.bytes, &limits);
             let look = &first_bytes[..first_bytes.len().min(LOOK_SIZE)];
             let content_type = content_type::choose(&content_type, path.as_str(), look);
             if content_type.is_none() {

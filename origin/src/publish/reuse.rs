@@ -10,6 +10,7 @@ use super::site_file::is_site_file;
 use super::{Fault, PublishError, Publisher, Target, unix_seconds};
 use crate::blobs::{BlobError, StoredBlob};
 use crate::catalogue::{Actor, NewVersion};
+use crate::config::Limits;
 use crate::sid::{AssetSid, ServiceSid, VersionSid};
 use skerry_proto::hash::Hash;
 use skerry_proto::path::AssetPath;
@@ -46,8 +47,8 @@ impl Publisher {
         if assets.len() > ASSETS_MAX {
             return Err(PublishError::Invalid { parameter: "assets", accepts: "a list of at most 1000" });
         }
-        let checked = self.checked(assets)?;
         let service = self.place(&actor.account, target).await?.service;
+        let checked = Self::checked(assets, &self.limits(&service).await?.limits)?;
         let hashes: Vec<Hash> = checked.iter().map(|(asset, ..)| asset.blob.hash).collect();
         let blobs = self.shared.catalogue.account_blobs(&actor.account, &hashes).await?;
         let mut reused = vec![None; checked.len()];
@@ -80,7 +81,10 @@ impl Publisher {
     }
 
     /// Refuses what an upload would be refused for, all of it at once.
-    fn checked(&self, assets: Vec<Known>) -> Result<Vec<(Known, AssetPath, Visibility)>, PublishError> {
+    fn checked(
+        assets: Vec<Known>,
+        limits: &Limits,
+    ) -> Result<Vec<(Known, AssetPath, Visibility)>, PublishError> {
         let (mut checked, mut faults) = (Vec::with_capacity(assets.len()), Vec::new());
         for asset in assets {
             let path = asset.path.parse::<AssetPath>();
@@ -88,7 +92,7 @@ impl Publisher {
                 (Err(source), _) => faults.push(Fault::InvalidPath { path: asset.path, source }),
                 (_, None) => faults.push(Fault::InvalidVisibility { path: asset.path }),
                 (Ok(path), Some(visibility)) => {
-                    faults.extend(check_asset(&asset.path, visibility, asset.blob.size, &self.shared.limits));
+                    faults.extend(check_asset(&asset.path, visibility, asset.blob.size, limits));
                     if content_type::choose(&asset.content_type, &asset.path, &[]).is_none() {
                         faults.push(Fault::InvalidContentType { path: asset.path.clone() });
                     }

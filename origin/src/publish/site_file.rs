@@ -59,6 +59,18 @@ pub(super) fn find(build: &[AssetVersion]) -> Option<&AssetVersion> {
     build.iter().find(|version| is_site_file(version.path.as_str()))
 }
 
+/// What a file makes of the entries of a build: their header fields, and the rules of the whole site. Pure, for whoever has no more
+/// than its bytes, such as fuzzers.
+///
+/// # Errors
+/// Everything that is wrong with the file: at least one line for people.
+pub fn apply_site_file(file: &[u8], entries: &mut [Entry]) -> Result<SiteRules, Vec<String>> {
+    let file =
+        parse::parse(file).map_err(|problems| problems.iter().map(Problem::to_string).collect::<Vec<_>>())?;
+    entries.iter_mut().for_each(|entry| file.declare(entry));
+    Ok(file.rules)
+}
+
 impl SiteFile {
     /// Reads the file.
     ///

@@ -3,7 +3,8 @@
 use super::content_type::{self, LOOK_SIZE};
 use super::fault::check_asset;
 use super::site_file::{self, SiteFile, is_site_file};
-use super::{Fault, PublishError, Publisher, TURN_WAIT_MAX, Target, unix_seconds};
+use super::turns::Turn;
+use super::{Fault, PublishError, Publisher, Target, unix_seconds};
 use crate::blobs::{BlobUpload, Declared};
 use crate::catalogue::{Actor, NewVersion};
 use crate::metrics::UploadOutcome;
@@ -13,7 +14,6 @@ use skerry_proto::path::AssetPath;
 use skerry_proto::slices::BlobId;
 use skerry_proto::visibility::Visibility;
 use std::time::{Instant, SystemTime};
-use tokio::sync::OwnedSemaphorePermit;
 
 /// A site file is looked at as a whole.
 const SITE_FILE_LOOK_SIZE: usize = site_file::SIZE_MAX as usize;
@@ -51,7 +51,7 @@ pub(crate) struct Upload {
     first_bytes: Vec<u8>,
     blob: BlobUpload,
     count: UploadCount,
-    _permit: OwnedSemaphorePermit,
+    _permit: Turn,
 }
 
 /// Counts an upload when it ends, however it does.
@@ -104,33 +104,25 @@ impl Publisher {
         &self,
         actor: &Actor,
         head: UploadHead,
-    ) -> Result<(ServiceSid, AssetPath, Visibility, String, BlobUpload, OwnedSemaphorePermit), PublishError>
-    {
+    ) -> Result<(ServiceSid, AssetPath, Visibility, String, BlobUpload, Turn), PublishError> {
         let path: AssetPath =
             head.path.parse().map_err(|source| Fault::InvalidPath { path: head.path.clone(), source })?;
         let visibility =
             head.visibility.ok_or_else(|| Fault::InvalidVisibility { path: head.path.clone() })?;
         let visibility = site_file::visibility(&head.path, visibility);
-        let mut faults = check_asset(&head.path, visibility, head.size, &self.shared.limits);
+        let place = self.place(&actor.account, &head.target).await?;
+        let limits = self.limits(&place.service).await?.limits;
+        let mut faults = check_asset(&head.path, visibility, head.size, &limits);
         if content_type::choose(&head.content_type, &head.path, &[]).is_none() {
             faults.push(Fault::InvalidContentType { path: head.path.clone() });
         }
         if !faults.is_empty() {
             return Err(PublishError::Refused(faults));
         }
-        let place = self.place(&actor.account, &head.target).await?;
-        let permit = self.upload_permit().await?;
+        let permit = self.upload_turn().await?;
         let mut blob = self.shared.blobs.begin(head.size).await?;
         blob.declare(head.declared);
         Ok((place.service, path, visibility, head.content_type, blob, permit))
-    }
-
-    /// Waits until there are few enough uploads.
-    pub(super) async fn upload_permit(&self) -> Result<OwnedSemaphorePermit, PublishError> {
-        tokio::time::timeout(TURN_WAIT_MAX, self.shared.uploads.clone().acquire_owned())
-            .await
-            .map_err(|_| PublishError::Busy)?
-            .map_err(|_| PublishError::Stopping)
     }
 }
 

@@ -69,6 +69,20 @@ impl Api {
         self.send(Method::DELETE, path, "", Vec::new())
     }
 
+    /// Calls by a method, with an empty body.
+    #[track_caller]
+    pub(crate) fn call(&self, method: &str, path: &str) -> Answer {
+        self.send(method.to_uppercase().parse().expect("a method"), path, "", Vec::new())
+    }
+
+    /// The status of an answer, whatever its body is.
+    #[track_caller]
+    pub(crate) fn status(&self, method: &str, path: &str) -> u16 {
+        let method = method.to_uppercase().parse().expect("a method");
+        let answered = block_on(self.exchange(method, path, "", Vec::new()));
+        answered.unwrap_or_else(|error| panic!("{path}: {error}")).0.status.as_u16()
+    }
+
     /// Sends parameters as a form.
     #[track_caller]
     pub(crate) fn post(&self, path: &str, parameters: &[(&str, &str)]) -> Answer {

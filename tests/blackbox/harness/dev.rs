@@ -97,6 +97,17 @@ impl Dev {
         self.line.cli(&self.scratch())
     }
 
+    /// Another account, which is no operator's.
+    #[track_caller]
+    pub(crate) fn other_account(&self) -> Account {
+        self.publisher().create_account("other").0
+    }
+
+    /// A shell that knows this origin, for another account.
+    pub(crate) fn cli_of(&self, account: &Account) -> Cli {
+        self.cli().with("SKERRY_ACCOUNT_SID", &account.sid).with("SKERRY_AUTH_TOKEN", &account.token)
+    }
+
     /// The site of the default environment at the first edge, by its own domain.
     pub(crate) fn site(&self) -> Site {
         self.edge(0)

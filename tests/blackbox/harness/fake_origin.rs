@@ -102,6 +102,8 @@ struct State {
 struct Told {
     acked: u64,
     refused: Vec<String>,
+    /// Revisions that edges said they hold, when they came.
+    greeted: Vec<u64>,
     fills: u64,
     slices: u64,
 }
@@ -270,6 +272,11 @@ impl FakeOrigin {
         self.until(&format!("revision {revision} is acknowledged"), |told| told.acked >= revision);
     }
 
+    /// Waits until edges have come so many times, and returns the revisions that they said they hold.
+    pub(crate) fn until_greeted(&self, count: usize) -> Vec<u64> {
+        self.until(&format!("edges come {count} times"), |told| told.greeted.len() >= count).greeted
+    }
+
     /// Waits until an edge has refused so many pointers, and returns the reasons.
     #[track_caller]
     pub(crate) fn until_refused(&self, count: usize) -> Vec<String> {
@@ -337,7 +344,10 @@ impl Shared {
     fn take(&self, kind: wire::watch_request::Kind) -> Option<wire::WatchResponse> {
         use wire::watch_request::Kind;
         match kind {
-            Kind::Hello(_) => Some(self.snapshot()),
+            Kind::Hello(hello) => {
+                self.told.send_modify(|told| told.greeted.push(hello.revision));
+                Some(self.snapshot())
+            }
             Kind::Ping(ping) => {
                 let revision = self.state().revision;
                 let heartbeat = wire::Heartbeat { ping: ping.number, epoch: 1, revision };

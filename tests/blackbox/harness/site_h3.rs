@@ -59,7 +59,7 @@ impl Connection {
 }
 
 /// A port of loopback, of the family that the site has.
-fn any_port(site: &Site) -> SocketAddr {
+pub(super) fn any_port(site: &Site) -> SocketAddr {
     match site.address().is_ipv4() {
         true => (Ipv4Addr::LOCALHOST, 0).into(),
         false => (Ipv6Addr::LOCALHOST, 0).into(),

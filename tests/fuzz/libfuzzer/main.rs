@@ -1,6 +1,8 @@
 //! libFuzzer around one target, named by the variable `FUZZ_TARGET`.
 #![no_main]
 
+#[path = "../connections.rs"]
+mod connections;
 #[path = "../requests.rs"]
 mod requests;
 #[path = "../targets.rs"]

@@ -1,8 +1,11 @@
 //! What h3 needs of a QUIC connection, over quinn.
 //!
 //! Unlike the published glue, it lets the sending half of a request's stream be taken out again once h3 has sent the head: the body
-//! then goes to quinn without being copied, and its acknowledgement can be awaited.
+//! then goes to quinn without being copied, and its acknowledgement can be awaited. And it looks at frames before h3 does
+//! ([`crate::listen::h3_frames`]), which would gather any of them whole.
 
+use super::police::Police;
+use crate::listen::h3_frames::{Excess, Frames};
 use bytes::{Buf, Bytes};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{BoxStream, unfold};
@@ -10,11 +13,16 @@ use h3::error::Code;
 use h3::quic::{self, ConnectionErrorIncoming, StreamErrorIncoming, StreamId, WriteBuf};
 use quinn::{ConnectionError, ReadError, VarInt, WriteError};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 /// A piece of a request, which is mostly smaller.
 const READ_SIZE: usize = 2048;
+
+/// Unidirectional streams that every client has: control, and QPACK's two (RFC 9114 §6.2). Any more cost credit.
+const UNI_STREAM_COUNT: usize = 3;
+const UNI_STREAM_COST: u64 = 8;
 
 type Accepting<T> = BoxStream<'static, Result<T, ConnectionError>>;
 
@@ -23,7 +31,10 @@ pub(super) struct Connection {
     opener: Opener,
     bidi: Accepting<(quinn::SendStream, quinn::RecvStream)>,
     uni: Accepting<quinn::RecvStream>,
+    uni_count: usize,
     newest: Newest,
+    police: Arc<Police>,
+    head_size_max: usize,
 }
 
 /// Where to find the sending half of the stream that was accepted last.
@@ -32,7 +43,13 @@ pub(super) struct Newest(Arc<Mutex<Option<Sender>>>);
 
 /// The sending half of a stream, until it is taken out.
 #[derive(Clone)]
-pub(super) struct Sender(Arc<Mutex<Option<quinn::SendStream>>>);
+pub(super) struct Sender(Arc<Sending>);
+
+struct Sending {
+    stream: Mutex<Option<quinn::SendStream>>,
+    has_large_head: AtomicBool,
+    empty_data_count: AtomicU64,
+}
 
 impl Newest {
     /// The sender of the stream of which h3 has just said that it is accepted.
@@ -43,7 +60,21 @@ impl Newest {
 
 impl Sender {
     fn new(stream: quinn::SendStream) -> Self {
-        Self(Arc::new(Mutex::new(Some(stream))))
+        Self(Arc::new(Sending {
+            stream: Mutex::new(Some(stream)),
+            has_large_head: AtomicBool::new(false),
+            empty_data_count: AtomicU64::new(0),
+        }))
+    }
+
+    /// How many empty DATA frames of the request have come. h3 takes each for the end of the content.
+    pub(super) fn empty_data_count(&self) -> u64 {
+        self.0.empty_data_count.load(Ordering::Relaxed)
+    }
+
+    /// Whether nothing came of the request because its head, or what comes after its content, is larger than the bound.
+    pub(super) fn has_large_head(&self) -> bool {
+        self.0.has_large_head.load(Ordering::Relaxed)
     }
 
     /// Takes the stream away from h3, which fails from then on if it wants to send more.
@@ -52,19 +83,31 @@ impl Sender {
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Option<quinn::SendStream>) -> T) -> T {
-        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut self.0.stream.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl Connection {
-    pub(super) fn new(connection: quinn::Connection) -> (Self, Newest) {
+    pub(super) fn new(
+        connection: quinn::Connection,
+        police: Arc<Police>,
+        head_size_max: usize,
+    ) -> (Self, Newest) {
         let newest = Newest::default();
         let bidi =
             unfold(connection.clone(), async |connection| Some((connection.accept_bi().await, connection)));
         let uni =
             unfold(connection.clone(), async |connection| Some((connection.accept_uni().await, connection)));
         let opener = Opener { connection, opening: None };
-        let this = Self { opener, bidi: Box::pin(bidi), uni: Box::pin(uni), newest: newest.clone() };
+        let this = Self {
+            opener,
+            bidi: Box::pin(bidi),
+            uni: Box::pin(uni),
+            uni_count: 0,
+            newest: newest.clone(),
+            police,
+            head_size_max,
+        };
         (this, newest)
     }
 }
@@ -85,7 +128,17 @@ impl quic::Connection<Bytes> for Connection {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<RecvStream, ConnectionErrorIncoming>> {
-        poll_accepted(&mut self.uni, cx).map_ok(RecvStream)
+        let stream = ready!(poll_accepted(&mut self.uni, cx))?;
+        self.uni_count += 1;
+        if self.uni_count > UNI_STREAM_COUNT {
+            self.police.spend(UNI_STREAM_COST);
+        }
+        Poll::Ready(Ok(RecvStream {
+            stream,
+            frames: Frames::of_unidirectional(),
+            police: Arc::clone(&self.police),
+            sender: None,
+        }))
     }
 
     fn poll_accept_bidi(
@@ -95,7 +148,13 @@ impl quic::Connection<Bytes> for Connection {
         let (send, recv) = ready!(poll_accepted(&mut self.bidi, cx))?;
         let send = SendStream::new(send);
         *self.newest.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(send.stream.clone());
-        Poll::Ready(Ok(BidiStream { send, recv: RecvStream(recv) }))
+        let recv = RecvStream {
+            stream: recv,
+            frames: Frames::of_request(self.head_size_max),
+            police: Arc::clone(&self.police),
+            sender: Some(send.stream.clone()),
+        };
+        Poll::Ready(Ok(BidiStream { send, recv }))
     }
 
     fn opener(&self) -> Opener {
@@ -212,24 +271,61 @@ impl quic::SendStream<Bytes> for SendStream {
 }
 
 /// A stream from the client.
-pub(super) struct RecvStream(quinn::RecvStream);
+pub(super) struct RecvStream {
+    stream: quinn::RecvStream,
+    frames: Frames,
+    police: Arc<Police>,
+    /// Of a request: where the other half is.
+    sender: Option<Sender>,
+}
+
+impl RecvStream {
+    /// Lets h3 see what came only if the frames that it belongs to are worth gathering.
+    fn pass(&mut self, bytes: &[u8]) -> Result<(), StreamErrorIncoming> {
+        match (self.frames.advance(bytes), &self.sender) {
+            (Ok(cost), sender) => {
+                if let Some(sender) = sender {
+                    sender.0.empty_data_count.store(self.frames.empty_data_count(), Ordering::Relaxed);
+                }
+                match self.police.spend(cost) {
+                    true => Ok(()),
+                    false => Err(lost(ConnectionError::LocallyClosed)),
+                }
+            }
+            (Err(Excess::Head), Some(sender)) => {
+                sender.0.has_large_head.store(true, Ordering::Relaxed);
+                // RFC 9114 §4.1: the answer says all, and the rest is not wanted. An error says that it has come already.
+                let _ = self.stream.stop(varint(Code::H3_NO_ERROR.value()));
+                Err(StreamErrorIncoming::Unknown("a head past the bound".into()))
+            }
+            (Err(Excess::Head | Excess::Frame), _) => {
+                self.police.end();
+                Err(lost(ConnectionError::LocallyClosed))
+            }
+        }
+    }
+}
 
 impl quic::RecvStream for RecvStream {
     type Buf = Bytes;
 
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, StreamErrorIncoming>> {
         let mut buffer = [0; READ_SIZE];
-        let count = ready!(self.0.poll_read(cx, &mut buffer)).map_err(read_error)?;
-        Poll::Ready(Ok(buffer.get(..count).filter(|read| !read.is_empty()).map(Bytes::copy_from_slice)))
+        let count = ready!(self.stream.poll_read(cx, &mut buffer)).map_err(read_error)?;
+        let Some(read) = buffer.get(..count).filter(|read| !read.is_empty()) else {
+            return Poll::Ready(Ok(None));
+        };
+        self.pass(read)?;
+        Poll::Ready(Ok(Some(Bytes::copy_from_slice(read))))
     }
 
     fn stop_sending(&mut self, code: u64) {
         // Already at its end: then there is nothing to stop.
-        let _ = self.0.stop(varint(code));
+        let _ = self.stream.stop(varint(code));
     }
 
     fn recv_id(&self) -> StreamId {
-        stream_id(self.0.id())
+        stream_id(self.stream.id())
     }
 }
 

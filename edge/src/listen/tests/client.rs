@@ -7,6 +7,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use quinn::crypto::rustls::QuicClientConfig;
+use quinn::{Endpoint, TransportConfig};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, SupportedProtocolVersion};
 use std::net::SocketAddr;
@@ -29,9 +30,7 @@ pub(super) struct Client {
     /// Ends with the connection.
     driver: JoinHandle<()>,
     /// Of HTTP/3, to change its port.
-    pub(super) endpoint: Option<quinn::Endpoint>,
-    /// Of HTTP/3, for what no client library does.
-    pub(super) connection: Option<quinn::Connection>,
+    pub(super) endpoint: Option<Endpoint>,
 }
 
 enum Requests {
@@ -77,6 +76,20 @@ pub(super) async fn connect_tls(
     Ok(TlsConnector::from(Arc::new(config)).connect(name, stream).await?)
 }
 
+/// A QUIC connection, for what no client library does over it.
+pub(super) async fn connect_quic(
+    address: SocketAddr,
+    authority: &CertificateDer<'static>,
+    transport: TransportConfig,
+) -> Result<(Endpoint, quinn::Connection), Fault> {
+    let tls = QuicClientConfig::try_from(tls(authority, b"h3", &[&rustls::version::TLS13]))?;
+    let mut config = quinn::ClientConfig::new(Arc::new(tls));
+    config.transport_config(Arc::new(transport));
+    let endpoint = Endpoint::client("127.0.0.1:0".parse().expect("an address"))?;
+    let connection = endpoint.connect_with(config, address, "localhost")?.await?;
+    Ok((endpoint, connection))
+}
+
 impl Client {
     pub(super) async fn connect(
         address: SocketAddr,
@@ -89,7 +102,7 @@ impl Client {
                 let stream = connect_tls(address, config).await?;
                 let (requests, connection) = http1::handshake(TokioIo::new(stream)).await?;
                 let driver = tokio::spawn(async { drop(connection.await) });
-                Ok(Self { requests: Requests::Http1(requests), driver, endpoint: None, connection: None })
+                Ok(Self { requests: Requests::Http1(requests), driver, endpoint: None })
             }
             Protocol::Http2 => {
                 let config = tls(authority, b"h2", rustls::DEFAULT_VERSIONS);
@@ -97,27 +110,19 @@ impl Client {
                 let (requests, connection) =
                     http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
                 let driver = tokio::spawn(async { drop(connection.await) });
-                Ok(Self { requests: Requests::Http2(requests), driver, endpoint: None, connection: None })
+                Ok(Self { requests: Requests::Http2(requests), driver, endpoint: None })
             }
             Protocol::Http3 => Self::connect_http3(address, authority).await,
         }
     }
 
     async fn connect_http3(address: SocketAddr, authority: &CertificateDer<'static>) -> Result<Self, Fault> {
-        let config = QuicClientConfig::try_from(tls(authority, b"h3", &[&rustls::version::TLS13]))?;
-        let mut endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().expect("an address"))?;
-        endpoint.set_default_client_config(quinn::ClientConfig::new(Arc::new(config)));
-        let connection = endpoint.connect(address, "localhost")?.await?;
-        let (mut driver, requests) = h3::client::new(h3_quinn::Connection::new(connection.clone())).await?;
+        let (endpoint, connection) = connect_quic(address, authority, TransportConfig::default()).await?;
+        let (mut driver, requests) = h3::client::new(h3_quinn::Connection::new(connection)).await?;
         let driver = tokio::spawn(async move {
             std::future::poll_fn(|cx| driver.poll_close(cx)).await;
         });
-        Ok(Self {
-            requests: Requests::Http3(requests),
-            driver,
-            endpoint: Some(endpoint),
-            connection: Some(connection),
-        })
+        Ok(Self { requests: Requests::Http3(requests), driver, endpoint: Some(endpoint) })
     }
 
     /// Sends a request, and waits for the head of the response.

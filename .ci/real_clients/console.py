@@ -1,0 +1,74 @@
+"""The console in Chromium, Firefox and WebKitGTK: every journey with real files, keyboard, languages, themes, accessibility, hostile files."""
+
+import json
+import os
+import pathlib
+import shutil
+import struct
+import subprocess
+
+import console_webkit
+from server import DEMO, Dev
+
+HERE = pathlib.Path(__file__).parent
+
+
+def run(checks, program, folder):
+    files = folder / "files"
+    files.mkdir()
+    (files / "with-place.jpg").write_bytes(photo())
+    with Dev(program, folder, "--edges", "3") as dev:
+        question = {
+            "console": dev.line["console"],
+            "api": dev.line["api"],
+            "sid": dev.line["account_sid"],
+            "token": dev.line["auth_token"],
+            "ca": dev.ca,
+            "folder": str(files),
+            "key": str(dev.data / "url-key.pem"),
+            "photo": str(files / "with-place.jpg"),
+            "axe": axe(),
+            "shots": os.environ.get("SKERRY_SHOTS", ""),
+            # Many work on a machine of checks at once; the bound of a quiet one is asked for by name.
+            "busy": os.environ.get("SKERRY_QUIET") != "1",
+        }
+        journeys(checks, "Chromium", "console.cjs", question)
+        if shutil.which("firefox-esr") or shutil.which("firefox"):
+            journeys(checks, "Firefox", "console_firefox.cjs", question)
+        if console_webkit.is_there():
+            with checks.check("WebKitGTK: the file dialog publishes a file"):
+                url, note = console_webkit.publish(question)
+                assert url.endswith("/webkit.txt") and "live on 3 of 3 edges" in note, (url, note)
+
+
+def journeys(checks, browser, script, question):
+    done = subprocess.run(["node", HERE / script, json.dumps(question)], capture_output=True, text=True, timeout=600)
+    print(done.stderr, end="", flush=True)
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    with checks.check(f"{browser} goes through all journeys"):
+        assert done.returncode == 0 and told, done.stdout + done.stderr
+    for one in told:
+        with checks.check(f"{browser}: {one['rule']}"):
+            assert one["ok"], one["error"]
+
+
+def photo():
+    """The demo's photo with Exif that says where it was taken (CIPA DC-008 §4.6)."""
+    entry = struct.Struct(">HHLL").pack
+    tiff = b"MM\0*" + struct.pack(">L", 8)
+    tiff += struct.pack(">H", 2) + entry(0x013B, 2, 9, 38) + entry(0x8825, 4, 1, 48) + bytes(4)
+    tiff += b"Jane Doe\0\0"
+    tiff += struct.pack(">H", 2) + entry(2, 5, 3, 78) + entry(4, 5, 3, 102) + bytes(4)
+    tiff += struct.pack(">12L", 48, 1, 51, 1, 0, 1, 2, 1, 17, 1, 0, 1)
+    segment = b"Exif\0\0" + tiff
+    plain = (DEMO / "photo.jpg").read_bytes()
+    return plain[:2] + b"\xff\xe1" + struct.pack(">H", len(segment) + 2) + segment + plain[2:]
+
+
+def axe():
+    """The checker of accessibility, beside the other packages."""
+    for folder in os.environ["NODE_PATH"].split(":"):
+        path = pathlib.Path(folder) / "axe-core" / "axe.min.js"
+        if path.exists():
+            return str(path)
+    raise AssertionError("axe-core is not installed beside playwright-core")
