@@ -37,8 +37,9 @@ async fn trickle(site: Site, protocol: Protocol) {
         }
         Protocol::Http2 => {
             let mut raw = site.raw(protocol).await;
-            raw.send(&[PREFACE, &frame(kind::HEADERS, 1, 1, &get("/small.txt", "localhost"))].concat()).await;
-            raw.trickle(&frame(kind::CONTINUATION, 0, 1, &[]), PAUSE).await;
+            // HEADERS of 100 bytes, which come one by one.
+            raw.send(&[PREFACE, &frame(kind::HEADERS, WHOLE, 1, &[0x82; 100])[..10]].concat()).await;
+            raw.trickle(&[0x82], PAUSE).await;
         }
         Protocol::Http3 => {
             let quic = site.quic(TransportConfig::default()).await;
@@ -66,6 +67,7 @@ fn heads_that_trickle_in_are_given_up() {
         for client in attack {
             block_on(client).expect("is cut off");
         }
+        println!("{protocol}: {count} heads given up");
         assert_unharmed(&dev, companion, memory);
         let reason = [("reason", "head_timeout")];
         dev.figures().until("skerry_edge_cut_offs_total", &reason, |cut_offs| cut_offs == f64::from(count));
