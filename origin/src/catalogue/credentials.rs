@@ -98,11 +98,12 @@ impl Catalogue {
     /// Any [`CatalogueError`].
     pub(crate) async fn credentials(&self, account: &AccountSid) -> Result<CredentialRows, CatalogueError> {
         let mut reader = self.reader().begin().await?;
-        let tokens: Vec<(u8, i64)> =
-            sqlx::query_as("SELECT slot, created_at FROM auth_tokens WHERE account_sid = ?1 ORDER BY created_at, rowid")
-                .bind(account.as_str())
-                .fetch_all(&mut *reader)
-                .await?;
+        let tokens: Vec<(u8, i64)> = sqlx::query_as(
+            "SELECT slot, created_at FROM auth_tokens WHERE account_sid = ?1 ORDER BY created_at, rowid",
+        )
+        .bind(account.as_str())
+        .fetch_all(&mut *reader)
+        .await?;
         let signature_keys: Vec<(String, String, i64)> = sqlx::query_as(
             "SELECT id, algorithm, created_at FROM signature_keys WHERE account_sid = ?1 ORDER BY created_at, id",
         )
