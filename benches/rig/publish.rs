@@ -11,7 +11,7 @@ use crate::servers::{self, DevLine, Skerry};
 use anyhow::Context;
 use serde_json::Value;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Pages of each list that are read.
@@ -93,7 +93,7 @@ fn put(skerry: &Skerry, line: &DevLine, folder: &Path, path: &str) -> anyhow::Re
 fn put_build(
     skerry: &Skerry,
     line: &DevLine,
-    folder: &PathBuf,
+    folder: &Path,
     path: &str,
 ) -> anyhow::Result<(Duration, String)> {
     let (took, answer) = put(skerry, line, folder, path)?;
