@@ -12,8 +12,8 @@ mod status;
 pub(crate) use contents::{Content, NamingRule, Plan, PlannedFile, plan};
 pub(crate) use live::{LiveEdge, all_live, wait_live, watch_live};
 pub(crate) use locate::{
-    CA_FILE, CREDENTIALS_FILE, Credentials, DATA_DEFAULT, OriginOptions, Place, RUNNING_FILE, Running,
-    RunningEdge, URL_KEY_FILE, account, api, read_json, trusted_certificate,
+    AskOptions, CA_FILE, CREDENTIALS_FILE, Credentials, DATA_DEFAULT, OriginOptions, Place, RUNNING_FILE,
+    Running, RunningEdge, URL_KEY_FILE, account, api, read_json, trusted_certificate,
 };
 pub(crate) use look::{Warning, look};
 pub(crate) use progress::Progress;

@@ -10,7 +10,7 @@ use skerry_edge::config::{AdmissionPolicy, CacheConfig};
 use skerry_edge::control::Environment;
 use skerry_edge::metrics::Metrics;
 use skerry_proto::manifest::{Entry, Representation};
-use skerry_proto::pointer::{AccessRules, Pointer, ServingRules, Version};
+use skerry_proto::pointer::{Pointer, Version};
 use skerry_proto::rules::SiteRules;
 use skerry_proto::slices::{BlobId, SliceList};
 use skerry_proto::visibility::Visibility;
@@ -129,20 +129,11 @@ fn environment() -> anyhow::Result<Environment> {
     };
     let entries = (0..PATHS).map(entry).collect::<anyhow::Result<_>>()?;
     let pointer = Pointer {
-        cluster_id: [0; 16],
         version: Version { epoch: 1, revision: 1 },
         domain: "bench.test".to_owned(),
         account_sid: "AC0123".to_owned(),
         environment_sid: "ZE0123".to_owned(),
-        manifest: None,
-        history: None,
-        access: AccessRules::default(),
-        serving: ServingRules::default(),
-        modified_floor: 0,
-        issued_at: 0,
-        url_keys: Vec::new(),
-        aliases: Vec::new(),
-        deleted: false,
+        ..Pointer::default()
     };
     Ok(Environment::of_entries(&pointer, entries, SiteRules::default(), Vec::new()))
 }

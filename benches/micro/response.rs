@@ -17,7 +17,7 @@ use skerry_edge::fill::{SliceStream, Slices, Upstream, UpstreamError};
 use skerry_edge::metrics::Metrics;
 use skerry_edge::serve::{Connection, Protocol, Site};
 use skerry_proto::manifest::{Entry, Representation};
-use skerry_proto::pointer::{AccessRules, Pointer, ServingRules, Version};
+use skerry_proto::pointer::{Pointer, Version};
 use skerry_proto::rules::SiteRules;
 use skerry_proto::slices::{BlobId, SliceList};
 use skerry_proto::visibility::Visibility;
@@ -145,20 +145,11 @@ fn request(path: &str, fields: &[(&str, &str)]) -> anyhow::Result<Parts> {
 
 fn environment(cache: &SliceCache) -> anyhow::Result<Environment> {
     let pointer = Pointer {
-        cluster_id: [0; 16],
         version: Version::default(),
         domain: DOMAIN.into(),
         account_sid: ACCOUNT.into(),
         environment_sid: "ZE0123".into(),
-        manifest: None,
-        history: None,
-        access: AccessRules::default(),
-        serving: ServingRules::default(),
-        modified_floor: 0,
-        issued_at: 0,
-        url_keys: Vec::new(),
-        aliases: Vec::new(),
-        deleted: false,
+        ..Pointer::default()
     };
     let mut entries = Vec::new();
     for (path, sizes) in [

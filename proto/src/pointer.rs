@@ -57,8 +57,8 @@ pub struct ServingRules {
     pub untrusted_uploads: bool,
 }
 
-/// What an environment shows.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What an environment shows. By default nothing, and nobody's.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pointer {
     /// Which cluster says so.
     pub cluster_id: [u8; 16],
@@ -297,14 +297,11 @@ mod tests {
             account_sid: "AC00".into(),
             environment_sid: "ZE00".into(),
             manifest: Some(BlobId::of(b"manifest")),
-            history: None,
-            access: AccessRules::default(),
             serving: ServingRules { post_as_get: true, untrusted_uploads: false },
-            modified_floor: 0,
             issued_at: 1_700_000_000,
             url_keys: vec![PublicKey::new(Algorithm::Ed25519, &[1; 32]).expect("a key")],
             aliases: vec!["music.test".into()],
-            deleted: false,
+            ..Pointer::default()
         }
     }
 

@@ -87,7 +87,6 @@ fn named<'a>(blob: BlobId, bytes: &'a Bytes, what: &'static str) -> Result<&'a B
 mod tests {
     use super::*;
     use crate::manifest::Representation;
-    use crate::pointer::{AccessRules, ServingRules};
     use crate::signature::SigningKey;
     use crate::slices::{SLICE_SIZE, SliceHasher};
     use crate::visibility::Visibility;
@@ -135,14 +134,7 @@ mod tests {
             account_sid: "AC".into(),
             environment_sid: "ZE".into(),
             manifest: Some(BlobId::of(&documents.root)),
-            history: None,
-            access: AccessRules::default(),
-            serving: ServingRules::default(),
-            modified_floor: 0,
-            issued_at: 0,
-            url_keys: Vec::new(),
-            aliases: Vec::new(),
-            deleted: false,
+            ..Pointer::default()
         };
         wire::ProveResponse {
             pointer: Some(pointer.sign(signing)),

@@ -52,6 +52,16 @@ pub(crate) struct OriginOptions {
     environment: Option<String>,
 }
 
+/// How a command that asks the origin shows what it says.
+#[derive(Debug, clap::Args)]
+pub(crate) struct AskOptions {
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) origin: OriginOptions,
+}
+
 /// An account with its token, as `skerry dev` keeps them.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Credentials {

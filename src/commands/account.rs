@@ -1,6 +1,6 @@
 //! `skerry account`: the account that calls, and for the operator all of them.
 
-use crate::client::{Client, OriginOptions};
+use crate::client::{AskOptions, Client};
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::output::{self, plain};
@@ -36,11 +36,8 @@ struct ShowOptions {
     /// Which one, for the operator [default: the one that calls]
     #[arg(value_name = "SID")]
     sid: Option<String>,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    origin: OriginOptions,
+    ask: AskOptions,
 }
 
 #[derive(Debug, clap::Args)]
@@ -54,11 +51,8 @@ struct SetOptions {
     /// Whether only API keys let somebody in, and auth tokens do not
     #[arg(long, value_name = "BOOL")]
     keys_only: Option<bool>,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    origin: OriginOptions,
+    ask: AskOptions,
 }
 
 #[derive(Debug, clap::Args)]
@@ -66,11 +60,8 @@ struct CreateOptions {
     /// What people call it
     #[arg(long, value_name = "NAME", default_value = "account")]
     name: String,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    origin: OriginOptions,
+    ask: AskOptions,
 }
 
 /// Runs the command.
@@ -83,14 +74,14 @@ pub(crate) async fn run(options: Options, environment: &Environment) -> Result<(
 }
 
 async fn show(options: ShowOptions, environment: &Environment) -> Result<(), Failure> {
-    let client = Client::connect(&options.origin, environment).await?;
+    let client = Client::connect(&options.ask.origin, environment).await?;
     let request = wire::GetAccountRequest { account_sid: options.sid.unwrap_or_default() };
     let account = client.accounts().get_account(client.signed(request)).await;
-    print(&account.map_err(|status| client.refused(&status))?.into_inner(), options.json)
+    print(&account.map_err(|status| client.refused(&status))?.into_inner(), options.ask.json)
 }
 
 async fn set(options: SetOptions, environment: &Environment) -> Result<(), Failure> {
-    let client = Client::connect(&options.origin, environment).await?;
+    let client = Client::connect(&options.ask.origin, environment).await?;
     client.announce();
     let request = wire::UpdateAccountRequest {
         account_sid: options.sid.unwrap_or_default(),
@@ -98,7 +89,7 @@ async fn set(options: SetOptions, environment: &Environment) -> Result<(), Failu
         keys_only: options.keys_only,
     };
     let account = client.accounts().update_account(client.signed(request)).await;
-    print(&account.map_err(|status| client.refused(&status))?.into_inner(), options.json)
+    print(&account.map_err(|status| client.refused(&status))?.into_inner(), options.ask.json)
 }
 
 fn print(account: &wire::Account, as_json: bool) -> Result<(), Failure> {
@@ -118,12 +109,12 @@ fn print(account: &wire::Account, as_json: bool) -> Result<(), Failure> {
 }
 
 async fn create(options: CreateOptions, environment: &Environment) -> Result<(), Failure> {
-    let client = Client::connect(&options.origin, environment).await?;
+    let client = Client::connect(&options.ask.origin, environment).await?;
     client.announce();
     let request = wire::CreateAccountRequest { friendly_name: options.name };
     let made = client.operating().create_account(client.signed(request)).await;
     let account = made.map_err(|status| client.refused(&status))?.into_inner();
-    if options.json {
+    if options.ask.json {
         return output::json(&json!({
             "account_sid": account.account_sid,
             "auth_token": account.auth_token,

@@ -1,7 +1,7 @@
 //! `skerry domain`: domains that an environment has beside the one that it was given.
 
 use super::names::{self, ChangeOptions};
-use crate::client::{Client, OriginOptions};
+use crate::client::{AskOptions, Client};
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::output;
@@ -27,7 +27,7 @@ pub(crate) struct Options {
 #[derive(Debug, clap::Subcommand)]
 enum DomainCommand {
     /// List the domains of an environment
-    List(ListOptions),
+    List(AskOptions),
     /// Claim a domain, and say which record proves it
     Add(AddOptions),
     /// Look for the record that proves a domain, and serve it
@@ -37,24 +37,12 @@ enum DomainCommand {
 }
 
 #[derive(Debug, clap::Args)]
-struct ListOptions {
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    origin: OriginOptions,
-}
-
-#[derive(Debug, clap::Args)]
 struct AddOptions {
     /// The domain, in any language; no wildcard, no address
     #[arg(value_name = "DOMAIN")]
     domain: String,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    origin: OriginOptions,
+    ask: AskOptions,
 }
 
 #[derive(Debug, clap::Args)]
@@ -76,7 +64,7 @@ pub(crate) async fn run(options: Options, environment: &Environment) -> Result<(
     }
 }
 
-async fn list(options: ListOptions, environment: &Environment) -> Result<(), Failure> {
+async fn list(options: AskOptions, environment: &Environment) -> Result<(), Failure> {
     let client = Client::connect(&options.origin, environment).await?;
     let request = wire::ListDomainsRequest { target: Some(client.target()) };
     let listed = client.naming().list_domains(client.signed(request)).await;
@@ -98,12 +86,12 @@ async fn list(options: ListOptions, environment: &Environment) -> Result<(), Fai
 }
 
 async fn add(options: AddOptions, environment: &Environment) -> Result<(), Failure> {
-    let client = Client::connect(&options.origin, environment).await?;
+    let client = Client::connect(&options.ask.origin, environment).await?;
     client.announce();
     let request = wire::DomainRequest { target: Some(client.target()), domain: options.domain };
     let added = client.naming().add_domain(client.signed(request)).await;
     let added = added.map_err(|status| client.refused(&status))?.into_inner().domain.unwrap_or_default();
-    if options.json {
+    if options.ask.json {
         return output::json(&as_json(&added));
     }
     if added.live {

@@ -1,6 +1,6 @@
 //! `skerry edges`: who serves, and how far each is.
 
-use crate::client::{Client, OriginOptions};
+use crate::client::{AskOptions, Client};
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::output::{self, plain};
@@ -13,19 +13,16 @@ use skerry_proto::wire;
 Example:
   skerry edges")]
 pub(crate) struct Options {
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    origin: OriginOptions,
+    ask: AskOptions,
 }
 
 /// Runs the command.
 pub(crate) async fn run(options: Options, environment: &Environment) -> Result<(), Failure> {
-    let client = Client::connect(&options.origin, environment).await?;
+    let client = Client::connect(&options.ask.origin, environment).await?;
     let listed = client.operating().list_edges(client.signed(wire::ListEdgesRequest {})).await;
     let listed = listed.map_err(|status| client.refused(&status))?.into_inner();
-    if options.json {
+    if options.ask.json {
         return output::json(&json!({
             "epoch": listed.epoch,
             "revision": listed.revision,

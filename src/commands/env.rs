@@ -2,8 +2,8 @@
 
 mod settings;
 
-use super::names::{self, ChangeOptions};
-use crate::client::{Client, OriginOptions};
+use super::names::{self, DeleteOptions};
+use crate::client::{AskOptions, Client};
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::output::{self, plain};
@@ -34,7 +34,7 @@ pub(crate) struct Options {
 #[derive(Debug, clap::Subcommand)]
 enum EnvCommand {
     /// List the environments of a service
-    List(ListOptions),
+    List(AskOptions),
     /// Make an environment, with a domain of its own
     Create(CreateOptions),
     /// Show the settings
@@ -46,15 +46,6 @@ enum EnvCommand {
 }
 
 #[derive(Debug, clap::Args)]
-struct ListOptions {
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    origin: OriginOptions,
-}
-
-#[derive(Debug, clap::Args)]
 struct CreateOptions {
     /// Its unique name
     #[arg(value_name = "NAME")]
@@ -62,23 +53,8 @@ struct CreateOptions {
     /// End of its domain's first label; empty for none [default: the name, but none for production]
     #[arg(long, value_name = "SUFFIX")]
     suffix: Option<String>,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    origin: OriginOptions,
-}
-
-#[derive(Debug, clap::Args)]
-struct DeleteOptions {
-    /// Which one, by unique name or SID
-    #[arg(value_name = "NAME")]
-    name: String,
-    /// Delete it although it shows something
-    #[arg(long)]
-    yes: bool,
-    #[command(flatten)]
-    change: ChangeOptions,
+    ask: AskOptions,
 }
 
 /// Runs the command.
@@ -92,7 +68,7 @@ pub(crate) async fn run(options: Options, environment: &Environment) -> Result<(
     }
 }
 
-async fn list(options: ListOptions, environment: &Environment) -> Result<(), Failure> {
+async fn list(options: AskOptions, environment: &Environment) -> Result<(), Failure> {
     let client = Client::connect(&options.origin, environment).await?;
     let service = names::service(&client, &client.place().service).await?;
     if options.json {
@@ -110,7 +86,7 @@ async fn list(options: ListOptions, environment: &Environment) -> Result<(), Fai
 }
 
 async fn create(options: CreateOptions, environment: &Environment) -> Result<(), Failure> {
-    let client = Client::connect(&options.origin, environment).await?;
+    let client = Client::connect(&options.ask.origin, environment).await?;
     client.announce();
     let suffix = options.suffix.unwrap_or_else(|| match options.name.as_str() {
         // As Twilio's toolkit has it.
@@ -124,7 +100,7 @@ async fn create(options: CreateOptions, environment: &Environment) -> Result<(),
     };
     let made = client.naming().create_environment(client.signed(request)).await;
     let made = made.map_err(|status| client.refused(&status))?.into_inner().environment.unwrap_or_default();
-    if options.json {
+    if options.ask.json {
         return output::json(&names::environment_json(&made));
     }
     output::line(&made.public_url)?;

@@ -20,6 +20,19 @@ pub(super) struct ChangeOptions {
     pub(super) origin: OriginOptions,
 }
 
+/// What to delete, which is asked for twice where it shows something.
+#[derive(Debug, clap::Args)]
+pub(super) struct DeleteOptions {
+    /// Which one, by unique name or SID
+    #[arg(value_name = "NAME")]
+    pub(super) name: String,
+    /// Delete it although it shows something
+    #[arg(long)]
+    pub(super) yes: bool,
+    #[command(flatten)]
+    pub(super) change: ChangeOptions,
+}
+
 /// The services of the account.
 ///
 /// # Errors

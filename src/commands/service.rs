@@ -1,7 +1,7 @@
 //! `skerry service`: the services of an account.
 
-use super::names::{self, ChangeOptions};
-use crate::client::{Client, OriginOptions};
+use super::names::{self, DeleteOptions};
+use crate::client::{AskOptions, Client};
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::output::{self, plain};
@@ -31,7 +31,7 @@ pub(crate) struct Options {
 #[derive(Debug, clap::Subcommand)]
 enum ServiceCommand {
     /// List services and their environments
-    List(ListOptions),
+    List(AskOptions),
     /// Make a service; it has no environment yet
     Create(CreateOptions),
     /// Change settings
@@ -43,15 +43,6 @@ enum ServiceCommand {
 }
 
 #[derive(Debug, clap::Args)]
-struct ListOptions {
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    origin: OriginOptions,
-}
-
-#[derive(Debug, clap::Args)]
 struct CreateOptions {
     /// Its unique name
     #[arg(value_name = "NAME")]
@@ -59,11 +50,8 @@ struct CreateOptions {
     /// Settings, such as friendly_name=Shop
     #[arg(value_name = "KEY=VALUE")]
     settings: Vec<String>,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    origin: OriginOptions,
+    ask: AskOptions,
 }
 
 #[derive(Debug, clap::Args)]
@@ -74,11 +62,8 @@ struct SetOptions {
     /// Settings, such as friendly_name=Shop
     #[arg(required = true, value_name = "KEY=VALUE")]
     settings: Vec<String>,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    origin: OriginOptions,
+    ask: AskOptions,
 }
 
 #[derive(Debug, clap::Args)]
@@ -89,23 +74,8 @@ struct RenameOptions {
     /// Its new unique name
     #[arg(value_name = "NEW")]
     new: String,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    origin: OriginOptions,
-}
-
-#[derive(Debug, clap::Args)]
-struct DeleteOptions {
-    /// Which one, by unique name or SID
-    #[arg(value_name = "NAME")]
-    name: String,
-    /// Delete it although it shows something
-    #[arg(long)]
-    yes: bool,
-    #[command(flatten)]
-    change: ChangeOptions,
+    ask: AskOptions,
 }
 
 /// Runs the command.
@@ -119,7 +89,7 @@ pub(crate) async fn run(options: Options, environment: &Environment) -> Result<(
     }
 }
 
-async fn list(options: ListOptions, environment: &Environment) -> Result<(), Failure> {
+async fn list(options: AskOptions, environment: &Environment) -> Result<(), Failure> {
     let client = Client::connect(&options.origin, environment).await?;
     let services = names::services(&client).await?;
     if options.json {
@@ -139,7 +109,7 @@ async fn list(options: ListOptions, environment: &Environment) -> Result<(), Fai
 
 async fn create(options: CreateOptions, environment: &Environment) -> Result<(), Failure> {
     let settings = parse(&options.settings).map_err(Failure::usage)?;
-    let client = Client::connect(&options.origin, environment).await?;
+    let client = Client::connect(&options.ask.origin, environment).await?;
     client.announce();
     let request = wire::CreateServiceRequest {
         unique_name: options.name,
@@ -149,7 +119,7 @@ async fn create(options: CreateOptions, environment: &Environment) -> Result<(),
     };
     let made = client.naming().create_service(client.signed(request)).await;
     let made = made.map_err(|status| client.refused(&status))?.into_inner().service.unwrap_or_default();
-    show(&made, options.json)?;
+    show(&made, options.ask.json)?;
     output::note(format_args!(
         "it has no environment yet; make one: skerry env create production --service {}",
         plain(&made.unique_name)
@@ -160,7 +130,7 @@ async fn create(options: CreateOptions, environment: &Environment) -> Result<(),
 async fn set(options: SetOptions, environment: &Environment) -> Result<(), Failure> {
     let settings = parse(&options.settings).map_err(Failure::usage)?;
     let request = wire::UpdateServiceRequest { service: options.name, ..settings };
-    update(&options.origin, request, options.json, environment).await
+    update(&options.ask, request, environment).await
 }
 
 async fn rename(options: RenameOptions, environment: &Environment) -> Result<(), Failure> {
@@ -169,20 +139,19 @@ async fn rename(options: RenameOptions, environment: &Environment) -> Result<(),
         unique_name: Some(options.new),
         ..wire::UpdateServiceRequest::default()
     };
-    update(&options.origin, request, options.json, environment).await
+    update(&options.ask, request, environment).await
 }
 
 async fn update(
-    origin: &OriginOptions,
+    ask: &AskOptions,
     request: wire::UpdateServiceRequest,
-    json: bool,
     environment: &Environment,
 ) -> Result<(), Failure> {
-    let client = Client::connect(origin, environment).await?;
+    let client = Client::connect(&ask.origin, environment).await?;
     client.announce();
     let updated = client.naming().update_service(client.signed(request)).await;
     let updated = updated.map_err(|status| client.refused(&status))?.into_inner();
-    show(&updated.service.unwrap_or_default(), json)
+    show(&updated.service.unwrap_or_default(), ask.json)
 }
 
 async fn delete(options: DeleteOptions, environment: &Environment) -> Result<(), Failure> {

@@ -1,6 +1,6 @@
 //! `skerry usage`: how much the account has, beside what its services may hold.
 
-use crate::client::{Client, OriginOptions};
+use crate::client::{AskOptions, Client};
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::output;
@@ -13,20 +13,17 @@ use skerry_proto::wire;
 Example:
   skerry usage --json")]
 pub(crate) struct Options {
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    origin: OriginOptions,
+    ask: AskOptions,
 }
 
 /// Runs the command.
 pub(crate) async fn run(options: Options, environment: &Environment) -> Result<(), Failure> {
-    let client = Client::connect(&options.origin, environment).await?;
+    let client = Client::connect(&options.ask.origin, environment).await?;
     let request = wire::GetUsageRequest { service: client.place().service.clone() };
     let usage = client.accounts().get_usage(client.signed(request)).await;
     let usage = usage.map_err(|status| client.refused(&status))?.into_inner();
-    if options.json {
+    if options.ask.json {
         let mut shown = stored(usage.stored);
         shown["services"] = usage.services.into();
         shown["api_keys"] = usage.api_keys.into();

@@ -11,7 +11,7 @@ use skerry_edge::fill::{SliceStream, Slices, Upstream, UpstreamError};
 use skerry_edge::metrics::Metrics;
 use skerry_edge::serve::{Connection, Protocol, Site};
 use skerry_proto::manifest::{Entry, Representation};
-use skerry_proto::pointer::{AccessRules, Pointer, ServingRules, Version};
+use skerry_proto::pointer::{Pointer, ServingRules, Version};
 use skerry_proto::rules::{Redirect, RedirectStatus, SiteRules};
 use skerry_proto::slices::{BlobId, SliceList};
 use skerry_proto::visibility::Visibility;
@@ -94,20 +94,12 @@ static FIXTURE: LazyLock<Fixture> = LazyLock::new(|| {
 /// A build with one of everything.
 fn environment(cache: &SliceCache) -> Environment {
     let pointer = Pointer {
-        cluster_id: [0; 16],
         version: Version::default(),
         domain: DOMAIN.into(),
         account_sid: ACCOUNT.into(),
         environment_sid: "ZE0123".into(),
-        manifest: None,
-        history: None,
-        access: AccessRules::default(),
         serving: ServingRules { post_as_get: true, untrusted_uploads: true },
-        modified_floor: 0,
-        issued_at: 0,
-        url_keys: Vec::new(),
-        aliases: Vec::new(),
-        deleted: false,
+        ..Pointer::default()
     };
     let entry = |path: &str, visibility, content_type: &str, forms: &[(&str, &[u8])]| Entry {
         path: path.parse().expect("a path"),

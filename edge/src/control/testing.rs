@@ -3,7 +3,7 @@
 use super::environment::Environment;
 use skerry_proto::history;
 use skerry_proto::manifest::{Entry, Representation};
-use skerry_proto::pointer::{AccessRules, Pointer, ServingRules, Version};
+use skerry_proto::pointer::{Pointer, Version};
 use skerry_proto::rules::SiteRules;
 use skerry_proto::slices::BlobId;
 use skerry_proto::visibility::Visibility;
@@ -24,15 +24,7 @@ impl Sketch {
             domain: domain.to_owned(),
             account_sid: "AC0123".to_owned(),
             environment_sid: "ZE0123".to_owned(),
-            manifest: None,
-            history: None,
-            access: AccessRules::default(),
-            serving: ServingRules::default(),
-            modified_floor: 0,
-            issued_at: 0,
-            url_keys: Vec::new(),
-            aliases: Vec::new(),
-            deleted: false,
+            ..Pointer::default()
         };
         Self { pointer, entries: Vec::new(), rules: SiteRules::default(), history: Vec::new() }
     }

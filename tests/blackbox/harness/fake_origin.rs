@@ -9,7 +9,7 @@ use skerry_proto::authority::Authority;
 use skerry_proto::hash::Hash;
 use skerry_proto::join::JoinToken;
 use skerry_proto::paging::Documents;
-use skerry_proto::pointer::{AccessRules, Pointer, ServingRules, Version};
+use skerry_proto::pointer::{Pointer, Version};
 use skerry_proto::signature::{KeySet, SigningKey};
 use skerry_proto::slices::{BlobId, SLICE_SIZE, SliceHasher};
 use skerry_proto::{document, history, manifest, wire};
@@ -221,14 +221,8 @@ impl FakeOrigin {
             account_sid: ACCOUNT.into(),
             environment_sid: "ZE00000000000000000000000000000000".into(),
             manifest,
-            history: None,
-            access: AccessRules::default(),
-            serving: ServingRules::default(),
-            modified_floor: 0,
             issued_at: 1_000_000_000,
-            url_keys: Vec::new(),
-            aliases: Vec::new(),
-            deleted: false,
+            ..Pointer::default()
         }
     }
 
