@@ -82,12 +82,14 @@ pub(crate) enum PublishError {
         name: String,
     },
     /// A name is needed, because the account has several.
-    #[error("the account has {count} {noun}s; name one")]
+    #[error("there are {count} {noun}s; name one of {names}")]
     Ambiguous {
         /// What was looked for.
         noun: &'static str,
         /// How many there are.
         count: usize,
+        /// Their unique names, the first few.
+        names: String,
     },
     /// What was given breaks rules: all that were found.
     #[error("{}", fault::list(.0))]
@@ -362,7 +364,10 @@ impl Publisher {
         let catalogue = &self.shared.catalogue;
         if name.is_empty() {
             let services = catalogue.services(account).await?;
-            return Ok(pick("service", services, name, |_| true)?.sid);
+            return Ok(pick("service", services, name, |service| {
+                [service.sid.as_str(), &service.unique_name]
+            })?
+            .sid);
         }
         let found = catalogue.service(account, name).await?;
         let found = found.ok_or_else(|| PublishError::NotFound { noun: "service", name: name.to_owned() });
@@ -376,7 +381,7 @@ impl Publisher {
     pub(crate) async fn place(&self, account: &AccountSid, target: &Target) -> Result<Place, PublishError> {
         let services = self.shared.catalogue.services(account).await?;
         let service = pick("service", services, &target.service, |service| {
-            [service.sid.as_str(), &service.unique_name].contains(&target.service.as_str())
+            [service.sid.as_str(), &service.unique_name]
         });
         let service = match service {
             // Only those with environments are among them.
@@ -388,7 +393,7 @@ impl Publisher {
             service => service?,
         };
         let environment = pick("environment", service.environments, &target.environment, |environment| {
-            [environment.sid.as_str(), &environment.unique_name].contains(&target.environment.as_str())
+            [environment.sid.as_str(), &environment.unique_name]
         })?;
         Ok(Place { service: service.sid, environment })
     }
@@ -403,22 +408,28 @@ impl Publisher {
     }
 }
 
-/// The one thing that `name` names, or the only one there is.
+/// Names that a refusal lists at most.
+const NAMES_LISTED_MAX: usize = 8;
+
+/// The one thing that `name` names, by SID or unique name, or the only one there is.
 fn pick<T>(
     noun: &'static str,
     mut things: Vec<T>,
     name: &str,
-    is_named: impl Fn(&T) -> bool,
+    names: impl Fn(&T) -> [&str; 2],
 ) -> Result<T, PublishError> {
     if !name.is_empty() {
-        let found = things.into_iter().find(is_named);
+        let found = things.into_iter().find(|thing| names(thing).contains(&name));
         return found.ok_or_else(|| PublishError::NotFound { noun, name: name.to_owned() });
     }
-    match (things.pop(), things.len()) {
-        (Some(only), 0) => Ok(only),
-        (Some(_), others) => Err(PublishError::Ambiguous { noun, count: others + 1 }),
-        (None, _) => Err(PublishError::NotFound { noun, name: String::new() }),
+    if things.len() > 1 {
+        let mut listed: Vec<_> = things.iter().take(NAMES_LISTED_MAX).map(|thing| names(thing)[1]).collect();
+        if things.len() > NAMES_LISTED_MAX {
+            listed.push("…");
+        }
+        return Err(PublishError::Ambiguous { noun, count: things.len(), names: listed.join(", ") });
     }
+    things.pop().ok_or(PublishError::NotFound { noun, name: String::new() })
 }
 
 /// Seconds since the beginning of 1970.
@@ -444,10 +455,13 @@ mod tests {
     #[test]
     fn no_name_means_the_only_one() {
         let pick =
-            |things: Vec<&'static str>, name: &str| pick("service", things, name, |thing| *thing == name);
+            |things: Vec<&'static str>, name: &str| pick("service", things, name, |thing| ["ZS00", *thing]);
         assert_eq!(pick(vec!["a"], "").expect("the only one"), "a");
         assert_eq!(pick(vec!["a", "b"], "b").expect("named"), "b");
-        assert!(matches!(pick(vec!["a", "b"], ""), Err(PublishError::Ambiguous { count: 2, .. })));
+        assert_eq!(
+            pick(vec!["a", "b"], "").expect_err("which one?").to_string(),
+            "there are 2 services; name one of a, b"
+        );
         assert!(matches!(pick(vec!["a"], "b"), Err(PublishError::NotFound { .. })));
     }
 }
