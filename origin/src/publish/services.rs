@@ -66,7 +66,10 @@ impl Publisher {
             return found.ok_or_else(|| PublishError::NotFound { noun: "service", name: name.to_owned() });
         }
         let services = catalogue.named_services(account).await?;
-        Ok(pick("service", services, name, |service| [service.service.sid.as_str(), &service.service.unique_name])?.service)
+        Ok(pick("service", services, name, |service| {
+            [service.service.sid.as_str(), &service.service.unique_name]
+        })?
+        .service)
     }
 
     /// Changes settings and names. The domains of its environments stay what they are.
