@@ -1,5 +1,6 @@
 //! Clients that do not mean well, where a site of the tests' own shows best what becomes of them.
 
+use super::client::connect_tls_with_little_room;
 use super::*;
 use tokio_rustls::client::TlsStream;
 
@@ -239,7 +240,8 @@ async fn targets_and_heads_have_bounds_over_every_protocol() {
 #[tokio::test]
 async fn what_is_on_its_way_to_a_slow_client_arrives_though_the_edge_stops() {
     let mut server = Server::start(ListenLimits::default(), NEVER, WRITTEN_SIZE);
-    let mut stream = raw(&server).await;
+    let config = tls(&server.authority, b"http/1.1", rustls::DEFAULT_VERSIONS);
+    let mut stream = connect_tls_with_little_room(server.address, config).await.expect("connects");
     stream.write_all(b"GET /huge HTTP/1.1\r\nhost: localhost\r\n\r\n").await.expect("sends");
     // Until hyper has taken all of the body: the rest of it waits for room in the socket.
     let (mut received, mut piece) = (0, vec![0; 1 << 16]);
