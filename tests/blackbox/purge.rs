@@ -1,7 +1,7 @@
 //! Purges: bytes that their account revokes are shown by nobody, at no path and by no hash, in no build, over no restart, until the
 //! purge is lifted; another account's equal bytes are not touched.
 
-use crate::harness::{Api, Cli, Dev, Edge, Origin, Protocol, bytes, hash};
+use crate::harness::{Api, Cli, Dev, Edge, Origin, Protocol, bytes, eventually, hash};
 use crate::protected::signed_get;
 
 const CSS: &str =
@@ -195,10 +195,13 @@ fn what_was_purged_is_overwritten_when_the_disk_has_turned_over() {
     let overwritten =
         || cli.run(&["purge", "--list", "--json"]).json()["purges"][0]["edges"][0]["overwritten"] == true;
     assert!(!overwritten(), "not at once");
-    cli.put("/large.bin", &bytes(6, 90 << 20));
-    // What is asked for again and again goes to disk, whatever is there.
-    crate::harness::eventually("the disk has turned over", || {
-        assert_eq!(site.get(Protocol::Http2, "/large.bin").status, 200);
+    // More than the disk holds, asked for again and again: what was asked for before goes to disk, whatever is there.
+    let large: Vec<String> = (0..4).map(|number| format!("/large-{number}.bin")).collect();
+    for (seed, path) in large.iter().enumerate() {
+        cli.put(path, &bytes(seed as u64, 60 << 20));
+    }
+    eventually("the disk has turned over", || {
+        assert!(site.get_all(large.iter().map(String::as_str)).iter().all(|response| response.status == 200));
         overwritten().then_some(())
     });
 }
