@@ -39,6 +39,6 @@ impl Publisher {
             aliases: standing.aliases.clone(),
             deleted: standing.is_deleted,
         };
-        pointer.sign(&self.shared.keys.signing).encode_to_vec()
+        pointer.sign(&self.shared.keys.signer().key).encode_to_vec()
     }
 }
