@@ -325,7 +325,7 @@ impl Publisher {
             keys,
             limits: config.limits,
             turn_time_max: bounds.turn_time_max,
-            dns: Dns::new(&config.domains),
+            dns: Dns::new(&config.domains, Arc::clone(&metrics)),
             domains: config.domains.clone(),
             naming,
             metrics,

@@ -1,5 +1,6 @@
-//! `skerry origin`: the role as a process of its own; `skerry origin init`, which makes its first account; and `skerry origin rotate-keys`.
+//! `skerry origin`: the role as a process of its own; `skerry origin init`, which makes its first account; `recover` and `rotate-keys`.
 
+mod recover;
 mod rotate_keys;
 
 use crate::admin::{self, Admin};
@@ -46,6 +47,8 @@ enum OriginCommand {
     Init(InitOptions),
     /// Sign with a new key from now on, at the origin that runs, for the operator
     RotateKeys(rotate_keys::Options),
+    /// Make a new auth token for an account that has lost all it could prove itself with, and print it, once
+    Recover(recover::RecoverOptions),
 }
 
 #[derive(Debug, clap::Args)]
@@ -78,6 +81,7 @@ pub(crate) async fn run(options: Options, environment: &Environment) -> Result<(
             init(settings, &options).await
         }
         Some(OriginCommand::RotateKeys(options)) => rotate_keys::run(&options, environment).await,
+        Some(OriginCommand::Recover(options)) => recover::run(options, environment).await,
         None => {
             let Some(settings) = config::load_origin(&options.config, environment)? else { return Ok(()) };
             serve(settings).await
