@@ -69,7 +69,7 @@ pub fn check(
         .ok_or(RenewalError::Certificate)?;
     let id = edge_id(certificate).ok_or(RenewalError::Certificate)?;
     let end = not_after(certificate).ok_or(RenewalError::Certificate)?;
-    if end + grace < now {
+    if end.checked_add(grace).is_some_and(|last| last < now) {
         return Err(RenewalError::TooLate);
     }
     verify(&parsed, &[CONTEXT, request].concat(), proof).ok_or(RenewalError::Wrong)?;
