@@ -3,8 +3,11 @@
 //! Each origin has a recorder of its own, so that several roles in one process do not add up. Label values come from enums; no
 //! path, tenant or hash is ever one.
 
+mod fleet;
+
 use crate::coding::Coding;
 use crate::sockets::ConnectionFigures;
+use fleet::FleetFigures;
 use metrics::{
     Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge,
     histogram,
@@ -98,14 +101,8 @@ pub(crate) struct Metrics {
     pub(crate) edges_connected: Gauge,
     /// Pointers that an edge refused.
     pub(crate) watch_refusals: Counter,
-    /// Figures of edges that could not be true.
-    pub(crate) figure_refusals: Counter,
-    /// Number of the key set in force.
-    pub(crate) key_set_number: Gauge,
-    /// Edges that are enrolled and not expelled.
-    pub(crate) edges: Gauge,
-    /// Edges that were expelled.
-    pub(crate) edges_expelled: Gauge,
+    /// Who is enrolled, and by which keys.
+    pub(crate) fleet: FleetFigures,
     /// Fills that were asked for.
     pub(crate) fills: Counter,
     /// Bytes of slices handed to edges.
@@ -258,10 +255,7 @@ impl Metrics {
             coders_max: gauge!("skerry_origin_coders_max"),
             edges_connected: gauge!("skerry_origin_edges_connected"),
             watch_refusals: counter!("skerry_origin_watch_refusals_total"),
-            figure_refusals: counter!("skerry_origin_figure_refusals_total"),
-            key_set_number: gauge!("skerry_origin_key_set_number"),
-            edges: gauge!("skerry_origin_edges"),
-            edges_expelled: gauge!("skerry_origin_edges_expelled"),
+            fleet: FleetFigures::register(),
             fills: counter!("skerry_origin_fills_total"),
             fill_bytes: counter!("skerry_origin_fill_bytes_total"),
             fill_errors: counter!("skerry_origin_fill_errors_total"),
@@ -326,13 +320,6 @@ fn describe() {
     describe_gauge!("skerry_origin_coders_max", "Bound on blobs that are being compressed; others wait");
     describe_gauge!("skerry_origin_edges_connected", "Watch streams that are up");
     describe_counter!("skerry_origin_watch_refusals_total", "Pointers and key sets that edges refused");
-    describe_counter!(
-        "skerry_origin_figure_refusals_total",
-        "Figures that edges said of themselves and that cannot be true"
-    );
-    describe_gauge!("skerry_origin_key_set_number", "Number of the key set whose keys sign");
-    describe_gauge!("skerry_origin_edges", "Edges that are enrolled and not expelled");
-    describe_gauge!("skerry_origin_edges_expelled", "Edges that were expelled");
     describe_counter!("skerry_origin_fills_total", "Fills that edges asked for");
     describe_counter!("skerry_origin_fill_bytes_total", Unit::Bytes, "Bytes of slices handed to edges");
     describe_counter!("skerry_origin_fill_errors_total", "Fills that failed at the origin");

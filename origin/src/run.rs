@@ -7,7 +7,7 @@ use crate::cause;
 use crate::config::OriginConfig;
 use crate::console::{self, Console, Links};
 use crate::credentials::{CredentialError, Credentials, Recovered};
-use crate::edges::{Edges, EnrolError};
+use crate::edges::{Edges, EnrolError, Standing};
 use crate::grpc::{self, ServeError, Services};
 use crate::keys::{Keys, KeysError};
 use crate::metrics::Metrics;
@@ -132,7 +132,7 @@ impl Origin {
         let catalogue = Catalogue::open(folder.path()).await?;
         metrics.version(catalogue.version());
         let keys = Arc::new(keys(&config.data, &catalogue).await?);
-        metrics.key_set_number.set(keys.signer().set.number as f64);
+        metrics.fleet.key_set_number.set(keys.signer().set.number as f64);
         let edges = Edges::load(catalogue.clone(), Arc::clone(&keys), config.edges).await?;
         let publisher = Publisher::new(
             catalogue.clone(),
@@ -257,6 +257,11 @@ impl Origin {
     /// [`OriginError::Catalogue`].
     pub async fn only_edges(&self, ids: &[String]) -> Result<(), OriginError> {
         Ok(self.services.edges.left_but(ids).await?)
+    }
+
+    /// Whether an edge was expelled.
+    pub fn has_expelled(&self, edge_id: &str) -> bool {
+        self.services.edges.standing(edge_id) == Standing::Expelled
     }
 
     /// Tells publishers this port from now on, in place of the configured one: a development server knows it only when its edges
@@ -437,8 +442,8 @@ async fn upkeep(services: &Services) {
         }
         let states = services.edges.states();
         let expelled = states.iter().filter(|edge| edge.is_expelled).count();
-        services.metrics.edges.set((states.len() - expelled) as f64);
-        services.metrics.edges_expelled.set(expelled as f64);
+        services.metrics.fleet.enrolled.set((states.len() - expelled) as f64);
+        services.metrics.fleet.expelled.set(expelled as f64);
         services.metrics.dns_lookups.set(services.publisher.proofs_under_way() as f64);
         services.metrics.auth_entries.set(services.credentials.throttle().entries() as f64);
         if let Ok((count, bytes)) = services.catalogue.blob_totals().await {

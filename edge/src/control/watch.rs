@@ -118,7 +118,7 @@ impl Watcher {
 
     /// Follows the origin until `stop` is cancelled, and then says goodbye.
     pub async fn run(self, vitals: Vitals, stop: CancellationToken) {
-        let mut backoff = Backoff::new();
+        let (mut backoff, mut is_expelled) = (Backoff::new(), false);
         let mut replaced = self.channel.replaced();
         while !stop.is_cancelled() {
             replaced.mark_unchanged();
@@ -130,7 +130,8 @@ impl Watcher {
             if self.status.borrow().current {
                 backoff = Backoff::new();
             }
-            if error.is_expulsion() {
+            if error.is_expulsion() && !is_expelled {
+                is_expelled = true;
                 tracing::error!("the origin expelled this edge; its lease is over");
                 tokio::task::block_in_place(|| self.lease.end());
             }

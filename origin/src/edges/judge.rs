@@ -64,7 +64,7 @@ pub(super) fn judge(
 /// Whether an edge belongs into receipts: it may serve something, or was expelled and its lease may not be over yet.
 pub(super) fn counts(edge: &EdgeState, lease: Duration, now: Instant) -> bool {
     let is_out = || surely_over(edge.renewed_at, lease).is_some_and(|over| over <= now);
-    !edge.has_left && !(edge.is_expelled && is_out())
+    !(edge.has_left || edge.is_expelled && is_out())
 }
 
 #[cfg(test)]

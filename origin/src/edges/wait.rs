@@ -9,6 +9,7 @@ use super::{EdgeState, Edges};
 use crate::catalogue::Catalogue;
 use crate::cause;
 use skerry_proto::pointer::{StaleRule, Version};
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -121,8 +122,8 @@ impl Receipts {
         let lease = self.edges.rules().lease;
         let edges = self.edges.states();
         for edge in edges.iter().filter(|edge| edge.acked < version) {
-            if !rules.contains_key(&edge.acked) {
-                rules.insert(edge.acked, self.rule(version, edge.acked).await);
+            if let Entry::Vacant(unknown) = rules.entry(edge.acked) {
+                unknown.insert(self.rule(version, edge.acked).await);
             }
         }
         let now = Instant::now();

@@ -157,7 +157,7 @@ impl Services {
                 Some(In::Ping(message)) => {
                     match message.figures.as_ref().map(Figures::read) {
                         Some(Some(figures)) => session.figures(figures),
-                        Some(None) => self.metrics.figure_refusals.increment(1),
+                        Some(None) => self.metrics.fleet.figure_refusals.increment(1),
                         None => {}
                     }
                     ping.send_replace(Some(message.number));

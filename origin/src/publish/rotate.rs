@@ -59,16 +59,15 @@ impl Publisher {
             let version = shared.catalogue.rotate_keys(&actor, &rotation, restamp, take_over).await?;
             let version = version.ok_or(PublishError::Superseded)?;
             shared.metrics.version(version);
-            shared.metrics.key_set_number.set(next.set.number as f64);
+            shared.metrics.fleet.key_set_number.set(next.set.number as f64);
             let keys = Arc::clone(&shared.keys);
-            match tokio::task::spawn_blocking(move || keys.remove_older()).await {
-                Ok(Err(error)) => {
-                    tracing::warn!(
-                        error = cause::chain(&error),
-                        "a signing key that was succeeded cannot be removed; remove it by hand"
-                    );
-                }
-                Ok(Ok(())) | Err(_) => {}
+            let removed = tokio::task::spawn_blocking(move || keys.remove_older()).await;
+            if let Ok(Err(error)) = removed {
+                let error = cause::chain(&error);
+                tracing::warn!(
+                    error,
+                    "a signing key that was succeeded cannot be removed; remove it by hand"
+                );
             }
             tracing::info!(
                 number = next.set.number,

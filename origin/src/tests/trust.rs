@@ -74,6 +74,37 @@ async fn an_expelled_edge_is_cut_off_and_refused_at_once() {
     served.stop().await;
 }
 
+/// More of it is left than fits on the way to an edge that reads slowly.
+#[tokio::test]
+async fn a_fill_that_is_under_way_ends_with_the_expulsion() {
+    let served = Served::start().await;
+    let edge = served.enrol().await;
+    let bytes = sample(14 * SLICE_SIZE);
+    served.put("/a", &bytes).await;
+    let blob = BlobId::of(&bytes);
+    let request = FillRequest {
+        account_sid: served.account.account_sid.clone(),
+        hash: Bytes::copy_from_slice(blob.hash.as_bytes()),
+        slice_count: blob.slice_count(),
+        ..FillRequest::default()
+    };
+    let mut client = FillClient::new(served.channel(Some(&edge)).await);
+    let mut answer = client.fill(request).await.expect("while it is in").into_inner();
+    answer.message().await.expect("no error").expect("the head");
+    expel(&served, &served.account, &edge.id).await.expect("expels");
+    let mut slices = 0;
+    let status = loop {
+        match answer.message().await {
+            Ok(Some(_)) => slices += 1,
+            Ok(None) => panic!("all {slices} slices came"),
+            Err(status) => break status,
+        }
+    };
+    assert_eq!(stable_code(&status), "expelled");
+    assert!(slices < blob.slice_count(), "{slices}");
+    served.stop().await;
+}
+
 #[tokio::test]
 async fn whom_to_expel_is_said_without_doubt_or_nobody_is() {
     let served = Served::start().await;
