@@ -22,6 +22,7 @@ pub use upstream::{OriginUpstream, SliceStream, Upstream, UpstreamError};
 
 use crate::cache::{Account, CorruptError, DiskCondition, SliceCache, SliceKey};
 use crate::config::FillLimits;
+use crate::control::Revoked;
 use crate::metrics::{CacheResult, FillBound, Metrics};
 use bytes::{Bytes, BytesMut};
 use clients::{Client, Clients, Turn};
@@ -86,6 +87,7 @@ struct Shared {
     turns: Semaphore,
     clients: Clients,
     failures: Failures,
+    revoked: Revoked,
     metrics: Arc<Metrics>,
 }
 
@@ -126,6 +128,7 @@ impl Slices {
             turns: Semaphore::new(limits.fill_count_max),
             clients: Clients::new(limits.client_fill_count_max),
             failures: Failures::new(limits.retry_pause),
+            revoked: Revoked::default(),
             metrics,
         };
         Self { shared: Arc::new(shared), runtime }
@@ -184,6 +187,36 @@ impl Slices {
             }
         }
         if count == 0 { Err(CorruptError::NotHeld) } else { Ok(count) }
+    }
+
+    /// What accounts have revoked: it is neither fetched nor passed on.
+    pub fn revoked(&self) -> &Revoked {
+        &self.shared.revoked
+    }
+
+    /// Drops all copies of a blob: how many slices and lists were probably held.
+    pub fn evict(&self, account: &Account, blob: BlobId) -> u64 {
+        let cache = &self.shared.cache;
+        let slices =
+            (0..blob.slice_count()).map(|slice| SliceKey { account: account.key, hash: blob.hash, slice });
+        let mut count = 0;
+        for key in slices.chain([SliceKey::list(account.key, blob.hash)]) {
+            if cache.may_hold(&key) {
+                cache.evict(&key);
+                count += 1;
+            }
+        }
+        count
+    }
+
+    /// Bytes that were handed to the disk since the start.
+    pub fn written(&self) -> u64 {
+        self.shared.cache.written()
+    }
+
+    /// Bytes after whose writing nothing is on disk any more that was there before.
+    pub fn turnover(&self) -> u64 {
+        self.shared.cache.turnover()
     }
 
     /// What the disk tier of the cache can do now.

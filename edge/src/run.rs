@@ -6,8 +6,8 @@
 use crate::cache::{CorruptError, DiskCondition, SliceCache};
 use crate::config::{EdgeConfig, OriginAddress};
 use crate::control::{
-    Applier, Backoff, Environments, Identity, IdentityError, Lease, OriginChannel, Secrets, StateError,
-    StateFolder, Told, TrustedKeys, Watcher, WatcherStatus, enrol, renew,
+    Applier, Backoff, Environments, Identity, IdentityError, Lease, OriginChannel, Overwritten, Secrets,
+    StateError, StateFolder, Told, TrustedKeys, Watcher, WatcherStatus, enrol, renew,
 };
 use crate::fill::{OriginUpstream, Slices, Which};
 use crate::listen::{BoundListeners, ListenError, Usage};
@@ -151,6 +151,7 @@ impl Edge {
             environments: Arc::clone(&environments),
             secrets: Arc::clone(&secrets),
             documents_size_max: config.documents_size_max,
+            overwritten: Overwritten::default(),
             metrics: Arc::clone(&metrics),
         };
         metrics.documents_bytes_max.set(config.documents_size_max as f64);

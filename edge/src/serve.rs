@@ -175,6 +175,15 @@ impl Site {
         response
     }
 
+    /// Whether the answer may depend on the request's body: of a POST that is answered like GET, for its signature.
+    pub fn wants_body(&self, request: &Parts) -> bool {
+        request.method == Method::POST
+            && route::host(request)
+                .ok()
+                .and_then(|host| self.shared.find(host))
+                .is_some_and(|environment| environment.serving.post_as_get)
+    }
+
     /// Answers a request that is past a bound of the listeners.
     pub fn refuse(&self, request: &Parts, connection: &Connection, excess: Excess) -> Response<Body> {
         let mut response = Refusal::Excess(excess).response(&request.headers, &self.shared.common);
@@ -223,7 +232,7 @@ impl Shared {
                 let page = environment.rules.not_found.clone().and_then(|page| {
                     // Who takes no form of the page gets it as it is: better than no word of what is wrong.
                     let position = negotiate::choose(&request.headers, &page.representations);
-                    Form::new(page, position.unwrap_or(0))
+                    Form::new(page, position.unwrap_or(0)).filter(|page| !environment.is_purged(page))
                 });
                 return Ok(Decision::NotFound(environment, page.ok_or(Refusal::NotFound)?));
             }
@@ -237,21 +246,27 @@ impl Shared {
                 (form.ok_or(Refusal::NotAcceptable)?, Address::Path)
             }
         };
+        if environment.is_purged(&form) {
+            return Err(Refusal::Gone);
+        }
         let answer = self.head(&environment, &form, address).answer(request)?;
         Ok(Decision::Show(Plan { environment, form, address, answer }))
     }
 
-    /// What the host of a request shows, unless the connection was made for another environment: its certificate, and what stands
-    /// before us, then did not mean this one (RFC 9110 §7.4).
-    fn environment(&self, host: &str, connection: &Connection) -> Result<Arc<Environment>, Refusal> {
+    /// What a host shows.
+    fn find(&self, host: &str) -> Option<Arc<Environment>> {
         let found = if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
             self.environments.find(&host.to_ascii_lowercase())
         } else {
             self.environments.find(host)
         };
-        let environment = found
-            .or_else(|| self.environments.find(self.fallback_domain.as_deref()?))
-            .ok_or(Refusal::Misdirected)?;
+        found.or_else(|| self.environments.find(self.fallback_domain.as_deref()?))
+    }
+
+    /// What the host of a request shows, unless the connection was made for another environment: its certificate, and what stands
+    /// before us, then did not mean this one (RFC 9110 §7.4).
+    fn environment(&self, host: &str, connection: &Connection) -> Result<Arc<Environment>, Refusal> {
+        let environment = self.find(host).ok_or(Refusal::Misdirected)?;
         match connection.sni.as_deref() {
             Some(sni)
                 if *sni != *environment.domain && self.environments.is_of_another(sni, &environment) =>

@@ -22,6 +22,7 @@ mod environments;
 mod events;
 mod key_sets;
 mod past;
+mod purges;
 mod resources;
 mod staleness;
 
@@ -37,6 +38,7 @@ pub(crate) use edges::{EdgeRow, JoinOutcome};
 pub(crate) use environments::{Settings, Standing};
 pub(crate) use key_sets::Rotation;
 pub(crate) use past::{Difference, PastVersion};
+pub(crate) use purges::{PurgeChange, PurgeRow};
 pub(crate) use resources::{
     AccountChange, AccountChanged, AccountDetails, Actor, ApiKey, AuditEntry, AuditFilter, BuildDetails,
     ClaimOutcome, Content, ContentVersion, DeploymentDetails, DomainDetails, EnvironmentDetails,
@@ -147,6 +149,7 @@ struct Shared {
     committed: watch::Sender<Version>,
     /// When the newest versions were committed, for those who measure how long edges take to show them.
     times: Mutex<VecDeque<(Version, Instant)>>,
+    revoked: purges::Revoked,
 }
 
 /// Versions whose time of commit is remembered: those that somebody may still wait for.
@@ -195,7 +198,8 @@ impl Catalogue {
         let (cluster_id, version) = cluster(&writer).await?;
         let committed = watch::Sender::new(version);
         let times = Mutex::default();
-        Ok(Self { shared: Arc::new(Shared { writer, reader, cluster_id, committed, times }) })
+        let revoked = purges::Revoked::load(&reader).await?;
+        Ok(Self { shared: Arc::new(Shared { writer, reader, cluster_id, committed, times, revoked }) })
     }
 
     /// The cluster that this catalogue is of.

@@ -48,6 +48,8 @@ pub(crate) struct EdgeState {
     pub(crate) name: String,
     pub(crate) is_connected: bool,
     pub(crate) acked: Version,
+    /// Whatever was purged up to this version is on its disk no more.
+    pub(crate) overwritten: Version,
     /// Version of its program; empty before it connected.
     pub(crate) program: String,
     pub(crate) enrolled_at: i64,
@@ -90,6 +92,7 @@ struct Edge {
     session: Option<(u64, CancellationToken)>,
     sessions: u64,
     acks: VecDeque<(Version, Instant)>,
+    overwritten: Version,
     /// What the catalogue says that it shows.
     noted: Version,
     renewed_at: Instant,
@@ -110,6 +113,7 @@ impl Edge {
             session: None,
             sessions: 0,
             acks: (noted > Version::default()).then_some((noted, now)).into_iter().collect(),
+            overwritten: Version::default(),
             noted,
             renewed_at: now,
             figures: None,
@@ -123,6 +127,7 @@ impl Edge {
             name: self.name.clone(),
             is_connected: self.session.is_some(),
             acked: self.acked(),
+            overwritten: self.overwritten,
             program: self.program.clone(),
             enrolled_at: self.enrolled_at,
             counts: !self.has_left && !self.is_expelled,
@@ -311,6 +316,15 @@ impl Session {
     pub(crate) fn ack(&self, version: Version) {
         self.with_edge(|edge| edge.ack(version));
         self.edges.shared.changed.send_replace(());
+    }
+
+    /// Notes that what was purged up to `version` is on the edge's disk no more. It can only say so of what it has acknowledged.
+    pub(crate) fn overwritten(&self, version: Version) {
+        self.with_edge(|edge| {
+            if edge.acks.back().is_some_and(|(acked, _)| version <= *acked) {
+                edge.overwritten = version;
+            }
+        });
     }
 
     /// Notes that a ping of the edge is about to be answered, so that its lease may be renewed. It counts whichever stream it is: two

@@ -290,7 +290,7 @@ impl Watching {
 
     /// Pings, and waits for the answer: everything that was said before has been taken, and the lease is renewed.
     async fn renew_lease(&mut self, number: u64) {
-        self.say(watch_request::Kind::Ping(Ping { number, figures: None })).await;
+        self.say(watch_request::Kind::Ping(Ping { number, ..Ping::default() })).await;
         while !matches!(self.next().await, watch_response::Kind::Heartbeat(beat) if beat.ping == number) {}
     }
 

@@ -41,6 +41,7 @@ mod openapi;
 mod outage;
 mod protected;
 mod publish;
+mod purge;
 mod quotas;
 mod ranges;
 mod refusals;

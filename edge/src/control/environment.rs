@@ -3,6 +3,7 @@
 use super::asset::{Asset, Form, Modified};
 use super::footprint::Footprint;
 use super::pages::{HashIndex, HistoryPage, ManifestPage, Pages};
+use super::revoked::Hashes;
 use super::rules::Rules;
 use crate::cache::Account;
 use arc_swap::ArcSwap;
@@ -43,6 +44,8 @@ pub struct Environment {
     pub(super) manifest: Pages<ManifestPage>,
     pub(super) history: Pages<HistoryPage>,
     by_hash: HashIndex,
+    /// What the account has revoked.
+    pub(super) purged: Hashes,
 }
 
 /// What the documents say that a pointer names.
@@ -51,11 +54,12 @@ pub(super) struct Documents {
     pub(super) rules: SiteRules,
     pub(super) manifest: Pages<ManifestPage>,
     pub(super) history: Pages<HistoryPage>,
+    pub(super) purged: Hashes,
 }
 
 impl Environment {
     pub(super) fn new(pointer: &Pointer, documents: Documents) -> Self {
-        let Documents { rules, manifest, history } = documents;
+        let Documents { rules, manifest, history, purged } = documents;
         // A page that not everybody may see is none that everybody is shown.
         let not_found = rules
             .not_found
@@ -77,6 +81,7 @@ impl Environment {
             by_hash: HashIndex::new(&manifest),
             manifest,
             history,
+            purged,
         }
     }
 
@@ -90,6 +95,7 @@ impl Environment {
         // Nobody asks which documents these were.
         let nameless = BlobId::of(b"");
         let documents = Documents {
+            purged: Hashes::default(),
             rules,
             manifest: Pages::new(0, vec![(nameless, Arc::new(ManifestPage::new(entries)))]),
             history: Pages::new(0, vec![(nameless, Arc::new(HistoryPage::new(history)))]),
@@ -114,6 +120,14 @@ impl Environment {
             Some(form) => Some(form).filter(|form| form.asset().visibility == Visibility::Public),
             None => self.history.find(hash),
         }
+    }
+
+    /// Whether the account has revoked a form, or what it is a form of.
+    pub fn is_purged(&self, form: &Form) -> bool {
+        let source = || form.asset().representations.first().map(|source| &source.blob.hash);
+        !self.purged.is_empty()
+            && (self.purged.contains(&form.representation().blob.hash)
+                || source().is_some_and(|source| self.purged.contains(source)))
     }
 
     /// The later of an asset's time and the environment's floor.

@@ -22,18 +22,18 @@ pub(super) struct Pings {
 }
 
 impl Pings {
-    /// Sends pings until the stream is gone.
+    /// Sends pings until the stream is gone, each with what `said` says by then. Reading that may touch a small file of the system.
     pub(super) async fn send_all(
         &self,
         requests: &mpsc::Sender<wire::WatchRequest>,
         every: Duration,
-        vitals: &Vitals,
+        said: impl Fn() -> wire::Ping,
     ) {
         let mut ticks = interval(every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         for number in 1.. {
             ticks.tick().await;
-            let figures = Some(tokio::task::block_in_place(vitals));
+            let ping = wire::Ping { number, ..tokio::task::block_in_place(&said) };
             {
                 let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
                 sent.push_back((number, Lease::now()));
@@ -41,8 +41,8 @@ impl Pings {
                     sent.pop_front();
                 }
             }
-            let ping = watch_request::Kind::Ping(wire::Ping { number, figures });
-            if requests.send(wire::WatchRequest { kind: Some(ping) }).await.is_err() {
+            let kind = Some(watch_request::Kind::Ping(ping));
+            if requests.send(wire::WatchRequest { kind }).await.is_err() {
                 return;
             }
         }

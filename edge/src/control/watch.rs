@@ -200,7 +200,7 @@ impl Watcher {
         };
         tokio::select! {
             result = following => result,
-            () = pings.send_all(&requests, self.lease_length / PINGS_PER_LEASE, vitals) => Err(WatchError::Closed),
+            () = pings.send_all(&requests, self.lease_length / PINGS_PER_LEASE, || self.ping(vitals)) => Err(WatchError::Closed),
             _ = replaced.changed() => Ok(Ended::Renewed),
             () = stop.cancelled() => {
                 send(&requests, watch_request::Kind::Goodbye(wire::Goodbye {})).await;
@@ -210,6 +210,23 @@ impl Watcher {
                 Ok(Ended::Stopped)
             }
         }
+    }
+
+    /// What the next ping says, but for its number.
+    fn ping(&self, vitals: &Vitals) -> wire::Ping {
+        let Version { epoch, revision } = self.overwritten();
+        wire::Ping {
+            figures: Some(vitals()),
+            overwritten_epoch: epoch,
+            overwritten_revision: revision,
+            ..wire::Ping::default()
+        }
+    }
+
+    /// Up to which version everything that was purged is on the disk no more.
+    fn overwritten(&self) -> Version {
+        let Applier { overwritten, slices, .. } = &self.applier;
+        overwritten.reached(self.status.borrow().position, slices.written(), slices.turnover())
     }
 
     fn set_position(&self, position: Version, current: bool) {

@@ -81,6 +81,7 @@ mod tests {
             name: "one".into(),
             is_connected: false,
             acked: Version { epoch: 1, revision: acked },
+            overwritten: Version::default(),
             program: String::new(),
             enrolled_at: 0,
             counts: true,

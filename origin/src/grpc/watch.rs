@@ -160,6 +160,8 @@ impl Services {
                         Some(None) => self.metrics.fleet.figure_refusals.increment(1),
                         None => {}
                     }
+                    let (epoch, revision) = (message.overwritten_epoch, message.overwritten_revision);
+                    session.overwritten(Version { epoch, revision });
                     ping.send_replace(Some(message.number));
                 }
                 Some(In::Ack(ack)) => {

@@ -249,7 +249,9 @@ async fn figures_of_an_edge_are_shown_and_those_that_cannot_be_true_are_not() {
     watching.snapshot().await;
     let good = Figures { requests: 10, hits: 7, misses: 1, memory_bytes: 5, ..Figures::default() };
     for (number, figures) in [good, Figures { requests: 0, ..good }].into_iter().enumerate() {
-        watching.say(Say::Ping(Ping { number: number as u64 + 1, figures: Some(figures) })).await;
+        watching
+            .say(Say::Ping(Ping { number: number as u64 + 1, figures: Some(figures), ..Ping::default() }))
+            .await;
     }
     watching.renew_lease(3).await;
     let edges = listed(&served, false).await;

@@ -100,7 +100,7 @@ async fn stream(
     let mut record = Stream { from: *position, messages: Vec::new() };
     let mut watching = served.watch(edge, served.hello(1, *position)).await.expect("watches");
     let asked = *committed.borrow();
-    watching.say(watch_request::Kind::Ping(Ping { number: 1, figures: None })).await;
+    watching.say(watch_request::Kind::Ping(Ping { number: 1, ..Ping::default() })).await;
     for _ in 0..=messages {
         let seen = match watching.next().await {
             watch_response::Kind::Change(change) => {
