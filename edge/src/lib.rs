@@ -8,7 +8,7 @@
 //! - [`cache`]: slices in memory and on disk
 //! - [`fill`]: what the cache misses, from an upstream
 //! - [`control`]: identity, the watch stream, and what each domain shows
-//! - [`network`], [`metrics`]: networks of peers, every figure of an edge
+//! - [`network`], [`metrics`], `vitals`: networks of peers, every figure of an edge, and those that the origin is told
 
 pub mod cache;
 pub mod config;
@@ -19,3 +19,4 @@ pub mod metrics;
 pub mod network;
 pub mod run;
 pub mod serve;
+mod vitals;

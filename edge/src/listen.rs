@@ -327,6 +327,11 @@ impl Usage {
     pub fn report(&self) {
         self.0.report();
     }
+
+    /// Connections that are open.
+    pub fn connections(&self) -> u64 {
+        self.0.connections()
+    }
 }
 
 impl Listeners {

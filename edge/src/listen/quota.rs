@@ -142,6 +142,11 @@ impl Quotas {
         metrics.address_bytes_in_flight.used.set(most(|share| share.flights.bytes()) as f64);
     }
 
+    /// Connections that are open.
+    pub(super) fn connections(&self) -> u64 {
+        self.0.all.connections.used()
+    }
+
     fn addresses(&self) -> MutexGuard<'_, HashMap<IpAddr, Arc<Share>>> {
         self.0.addresses.lock().unwrap_or_else(PoisonError::into_inner)
     }
