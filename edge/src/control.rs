@@ -8,6 +8,7 @@ mod asset;
 mod backoff;
 mod channel;
 mod environment;
+mod expelled;
 mod footprint;
 mod identity;
 mod lease;
@@ -17,6 +18,7 @@ mod secrets;
 mod state;
 #[cfg(test)]
 pub(crate) mod testing;
+mod trust;
 mod watch;
 
 pub(crate) use apply::Applier;
@@ -24,11 +26,13 @@ pub use asset::{Activity, Asset, Coding, Form, Modified, Representation};
 pub(crate) use backoff::Backoff;
 pub use channel::OriginChannel;
 pub use environment::{Environment, Environments};
+pub use expelled::Expelled;
 pub use identity::{Identity, IdentityError, enrol, renew};
 pub use lease::Lease;
 pub use rules::{Fit, Rules};
 pub use secrets::Secrets;
 pub use state::{StateError, StateFolder};
+pub use trust::{Trust, TrustError};
 pub use watch::{Watcher, WatcherStatus};
 
 use std::sync::Arc;

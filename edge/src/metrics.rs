@@ -4,6 +4,7 @@
 //! host, tenant or hash is ever one.
 
 mod listen;
+mod tiers;
 
 use crate::serve::Protocol;
 use listen::ListenBounds;
@@ -13,6 +14,8 @@ use metrics::{
 };
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use skerry_proto::signed_url::TokenError;
+
+pub use tiers::{GiveFigures, GiveRefusal, TierFigures, UpstreamFailure, UpstreamFigures, UpstreamKind};
 
 /// Buckets of durations, seconds: a memory hit takes microseconds, a large download minutes.
 const DURATION_BUCKETS: [f64; 16] =
@@ -44,6 +47,8 @@ pub enum CacheResult {
     Disk,
     /// An upstream.
     Miss,
+    /// A neighbour, whose slice it is.
+    Neighbour,
 }
 
 /// Where bytes came from that did not verify.
@@ -157,7 +162,7 @@ impl BoundFigures {
 /// Handles to the figures of one edge.
 pub struct Metrics {
     handle: PrometheusHandle,
-    requests: [[[Counter; 4]; 5]; 3],
+    requests: [[[Counter; 5]; 5]; 3],
     response_bytes: [Counter; 3],
     request_duration: [Histogram; 3],
     time_to_first_byte: [Histogram; 3],
@@ -208,6 +213,8 @@ pub struct Metrics {
     pub fill_failures_recalled: Counter,
     /// Duration of fills, seconds.
     pub fill_duration: Histogram,
+    /// What is asked of each kind of upstream, and given to other edges.
+    pub tiers: TierFigures,
     integrity_failures: [Counter; 3],
     /// Bytes of slices in memory.
     pub cache_memory_bytes: Gauge,
@@ -431,7 +438,7 @@ impl Metrics {
             |scheme, result| counter!("skerry_edge_access_total", "scheme" => scheme, "result" => result);
         const PROTOCOLS: [&str; 3] = ["h1", "h2", "h3"];
         const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
-        const CACHE: [&str; 4] = ["none", "memory", "disk", "miss"];
+        const CACHE: [&str; 5] = ["none", "memory", "disk", "miss", "neighbour"];
         Self {
             handle,
             requests: PROTOCOLS.map(|protocol| {
@@ -495,6 +502,7 @@ impl Metrics {
             fills_abandoned: counter!("skerry_edge_fills_abandoned_total"),
             fill_failures_recalled: counter!("skerry_edge_fill_failures_recalled_total"),
             fill_duration: histogram!("skerry_edge_fill_duration_seconds"),
+            tiers: TierFigures::register(),
             integrity_failures: ["disk", "upstream", "document"]
                 .map(|source| counter!("skerry_edge_integrity_failures_total", "source" => source)),
             cache_memory_bytes: gauge!("skerry_edge_cache_memory_bytes"),

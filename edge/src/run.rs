@@ -4,12 +4,13 @@
 //! its disk. At a stop the listeners finish first, then the origin is told, then the cache is flushed.
 
 use crate::cache::{CorruptError, DiskCondition, SliceCache};
-use crate::config::{EdgeConfig, OriginAddress};
+use crate::config::{CacheConfig, EdgeConfig, OriginAddress};
 use crate::control::{
-    Applier, Backoff, Environments, Identity, IdentityError, Lease, OriginChannel, Secrets, StateError,
-    StateFolder, Told, Watcher, WatcherStatus, enrol, renew,
+    Applier, Backoff, Environments, Expelled, Identity, IdentityError, Lease, OriginChannel, Secrets,
+    StateError, StateFolder, Told, Trust, TrustError, Watcher, WatcherStatus, enrol, renew,
 };
-use crate::fill::{OriginUpstream, Slices, Which};
+use crate::fill::{OriginUpstream, Slices, Tiers, Which};
+use crate::give::{BoundGive, GiveError, Stock};
 use crate::listen::{BoundListeners, ListenError, Usage};
 use crate::metrics::Metrics;
 use crate::serve::Site;
@@ -36,6 +37,7 @@ pub struct Edge {
     config: EdgeConfig,
     folder: DataFolder,
     listeners: BoundListeners,
+    give: BoundGive,
     metrics: Arc<Metrics>,
 }
 
@@ -58,6 +60,12 @@ pub enum EdgeError {
     /// The listeners do not start.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// The fill listener does not start.
+    #[error(transparent)]
+    Give(#[from] GiveError),
+    /// The certificate cannot be used between edges.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
     /// There is no identity.
     #[error(transparent)]
     Identity(#[from] IdentityError),
@@ -93,11 +101,17 @@ impl Edge {
     /// Binds all sockets. A new folder goes again with this value, unless the edge starts.
     ///
     /// # Errors
-    /// [`EdgeError::Metrics`] and [`EdgeError::Listen`].
+    /// [`EdgeError::Metrics`], [`EdgeError::Listen`] and [`EdgeError::Give`].
     pub fn bind(config: EdgeConfig, folder: DataFolder) -> Result<Self, EdgeError> {
         let metrics = Arc::new(Metrics::new(&config.name)?);
         let listeners = BoundListeners::bind(&config, Arc::clone(&metrics))?;
-        Ok(Self { config, folder, listeners, metrics })
+        let give = BoundGive::bind(&config.give.addresses)?;
+        Ok(Self { config, folder, listeners, give, metrics })
+    }
+
+    /// The first address at which other edges are given slices, with the port that was picked; `None` where they are given nothing.
+    pub fn fill_address(&self) -> Option<SocketAddr> {
+        self.give.address()
     }
 
     /// The first HTTPS address, with the port that was picked.
@@ -120,7 +134,7 @@ impl Edge {
         origin: OriginAddress,
         stop: CancellationToken,
     ) -> Result<RunningEdge, EdgeError> {
-        let Self { config, folder, listeners, metrics } = self;
+        let Self { config, folder, listeners, give, metrics } = self;
         let identity = tokio::select! {
             identity = identity(&folder, &config.name, &origin) => identity?,
             () = stop.cancelled() => return Err(EdgeError::Stopped),
@@ -132,9 +146,15 @@ impl Edge {
         let runtime = Handle::current();
         // An edge does without its disk cache, which itself says what is wrong and tries again.
         let disk = folder.inner("cache").unwrap_or_else(|_| folder.path().join("cache"));
-        let cache = SliceCache::start(&disk, config.cache, &runtime, Arc::clone(&metrics));
+        let borrowed_size = if config.tiers.neighbours.is_empty() { 0 } else { config.cache.borrowed_size };
+        let cache = CacheConfig { borrowed_size, ..config.cache };
+        let cache = SliceCache::start(&disk, cache, &runtime, Arc::clone(&metrics));
         let upstream = Box::new(OriginUpstream::new(fills.clone()));
-        let slices = Arc::new(Slices::new(cache, upstream, config.fills, runtime, Arc::clone(&metrics)));
+        let expelled = Arc::new(Expelled::load(folder.path().join("expelled")));
+        let trust = Arc::new(Trust::new(&identity, Arc::clone(&expelled))?);
+        let tiers = Arc::new(Tiers::new(&config.tiers, &trust, upstream, Arc::clone(&metrics)));
+        let slices = Slices::before(cache, Arc::clone(&tiers), config.fills, runtime, Arc::clone(&metrics));
+        let slices = Arc::new(slices);
         let lease = Arc::new(Lease::load(folder.path().join("lease"), config.lease));
         let environments = Arc::new(Environments::default());
         let secrets = Arc::new(Secrets::load(folder.path().join("secrets"), config.secrets_on_disk)?);
@@ -144,6 +164,7 @@ impl Edge {
             slices: Arc::clone(&slices),
             environments: Arc::clone(&environments),
             secrets: Arc::clone(&secrets),
+            expelled,
             documents_size_max: config.documents_size_max,
             metrics: Arc::clone(&metrics),
         };
@@ -162,10 +183,18 @@ impl Edge {
             &config.serve,
         );
         let serving = listeners.serve(Arc::new(site), stop.clone())?;
+        let stock = Stock {
+            slices: Arc::clone(&slices),
+            environments: Arc::clone(&environments),
+            trust: Arc::clone(&trust),
+            metrics: Arc::clone(&metrics),
+        };
+        let giving = tokio::spawn(give.serve(stock, config.give, config.drain_time_max, stop.clone()));
 
         let status = watcher.status();
         let shown = Arc::clone(&slices);
         let ending = CancellationToken::new();
+        let tiers_end = ending.clone();
         let mut tasks = JoinSet::new();
         tasks.spawn(watcher.run(ending.clone()));
         let usage = serving.usage();
@@ -176,9 +205,13 @@ impl Edge {
             usage,
             ending.clone(),
         ));
-        tasks.spawn(keep_certified(folder.path().to_owned(), identity, control, fills, ending.clone()));
+        tasks.spawn(async move { tiers.keep_up(tiers_end).await });
+        let certified = Certified { control, fills, trust };
+        tasks.spawn(keep_certified(folder.path().to_owned(), identity, certified, ending.clone()));
         let ended = tokio::spawn(async move {
             serving.stopped().await;
+            // It ends by itself at the stop; a panic in it is no reason not to flush the cache.
+            let _ = giving.await;
             ending.cancel();
             while tasks.join_next().await.is_some() {}
             slices.close().await;
@@ -308,12 +341,27 @@ async fn upkeep(
     }
 }
 
+/// Who shows the certificate of this edge.
+struct Certified {
+    control: OriginChannel,
+    fills: OriginChannel,
+    trust: Arc<Trust>,
+}
+
+impl Certified {
+    /// Shows another one from now on.
+    fn replace(&self, identity: &Identity) -> Result<(), EdgeError> {
+        self.control.replace(identity)?;
+        self.fills.replace(identity)?;
+        Ok(self.trust.replace(identity)?)
+    }
+}
+
 /// Renews the certificate when two thirds of its life are over.
 async fn keep_certified(
     folder: PathBuf,
     mut identity: Identity,
-    control: OriginChannel,
-    fills: OriginChannel,
+    certified: Certified,
     stop: CancellationToken,
 ) {
     let mut ticks = tokio::time::interval(RENEWAL_CHECK);
@@ -325,11 +373,10 @@ async fn keep_certified(
         if !identity.wants_renewal(SystemTime::now()) {
             continue;
         }
-        let renewed = renew(&folder, &control, &identity).await;
+        let renewed = renew(&folder, &certified.control, &identity).await;
         match renewed {
             Ok(renewed) => {
-                let replaced = control.replace(&renewed).and_then(|()| fills.replace(&renewed));
-                if let Err(error) = replaced {
+                if let Err(error) = certified.replace(&renewed) {
                     tracing::error!(%error, "the renewed certificate cannot be used");
                 }
                 identity = renewed;

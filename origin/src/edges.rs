@@ -113,6 +113,12 @@ impl Edges {
         }
     }
 
+    /// Ids of all edges that were expelled, ascending.
+    pub(crate) fn expelled(&self) -> Vec<String> {
+        let edges = self.lock();
+        edges.iter().filter(|(_, edge)| edge.is_expelled).map(|(id, _)| id.clone()).collect()
+    }
+
     /// A wake-up after every change of what [`Self::states`] answers.
     pub(crate) fn changed(&self) -> watch::Receiver<()> {
         self.shared.changed.subscribe()

@@ -54,7 +54,7 @@ pub(crate) fn load(
     options: &ConfigOptions,
     environment: &Environment,
 ) -> Result<Option<OriginSettings>, Failure> {
-    let table = Table { settings: SETTINGS, prefix: "", variables: VARIABLES, fixed: &[], defaults: &[] };
+    let table = Table { settings: &[SETTINGS], prefix: "", variables: VARIABLES, fixed: &[], defaults: &[] };
     load_role(&table, OriginSettings::blank(), options, environment, check)
 }
 

@@ -4,7 +4,7 @@ use super::asset::{Asset, Form, Modified};
 use super::footprint::Footprint;
 use super::pages::{HashIndex, HistoryPage, ManifestPage, Pages};
 use super::rules::Rules;
-use crate::cache::Account;
+use crate::cache::{Account, AccountKey};
 use arc_swap::ArcSwap;
 use foldhash::HashMap;
 use skerry_proto::hash::Hash;
@@ -116,6 +116,12 @@ impl Environment {
         }
     }
 
+    /// The blob of a hash that the live build or the history names, whoever may see it.
+    fn blob(&self, hash: &Hash) -> Option<BlobId> {
+        let form = self.by_hash.find(&self.manifest, hash).or_else(|| self.history.find(hash))?;
+        Some(form.representation().blob)
+    }
+
     /// The later of an asset's time and the environment's floor.
     pub fn last_modified<'a>(&'a self, asset: &'a Asset) -> Option<&'a Modified> {
         let own = asset.modified.as_ref()?;
@@ -135,6 +141,8 @@ pub struct Environments {
     told: Mutex<HashMap<Box<str>, Arc<Environment>>>,
     /// What each name shows.
     shown: ArcSwap<HashMap<Box<str>, Arc<Environment>>>,
+    /// What each account shows.
+    of_accounts: ArcSwap<HashMap<AccountKey, Vec<Arc<Environment>>>>,
 }
 
 impl Environments {
@@ -146,6 +154,11 @@ impl Environments {
     /// Whether a name is that of another environment than this one.
     pub fn is_of_another(&self, name: &str, environment: &Environment) -> bool {
         self.shown.load().get(name).is_some_and(|named| named.domain != environment.domain)
+    }
+
+    /// The blob of a hash, if an environment of an account names it.
+    pub(crate) fn named(&self, account: AccountKey, hash: &Hash) -> Option<BlobId> {
+        self.of_accounts.load().get(&account)?.iter().find_map(|environment| environment.blob(hash))
     }
 
     /// How many there are.
@@ -172,14 +185,23 @@ impl Environments {
     pub fn show(&self, environment: Arc<Environment>) {
         let mut told = self.told();
         told.insert(environment.domain.clone(), environment);
-        self.shown.store(Arc::new(shown(&told)));
+        self.publish(&told);
     }
 
     /// Shows a domain no more.
     pub(super) fn forget(&self, domain: &str) {
         let mut told = self.told();
         told.remove(domain);
-        self.shown.store(Arc::new(shown(&told)));
+        self.publish(&told);
+    }
+
+    fn publish(&self, told: &HashMap<Box<str>, Arc<Environment>>) {
+        self.shown.store(Arc::new(shown(told)));
+        let mut of_accounts: HashMap<AccountKey, Vec<Arc<Environment>>> = HashMap::default();
+        for environment in told.values().filter(|environment| !environment.deleted) {
+            of_accounts.entry(environment.account.key).or_default().push(Arc::clone(environment));
+        }
+        self.of_accounts.store(Arc::new(of_accounts));
     }
 
     fn told(&self) -> MutexGuard<'_, HashMap<Box<str>, Arc<Environment>>> {

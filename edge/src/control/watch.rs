@@ -206,6 +206,10 @@ impl Stream<'_> {
             Some(watch_response::Kind::Snapshot(part)) => self.snapshot_part(part).await,
             Some(watch_response::Kind::Change(change)) => self.change(change).await,
             Some(watch_response::Kind::Secrets(part)) => self.secrets_part(part).await,
+            Some(watch_response::Kind::Expelled(told)) => {
+                let expelled = Arc::clone(&self.watcher.applier.expelled);
+                Ok(blocking(move || expelled.replace(told)).await.map_err(ApplyError::from)?)
+            }
             Some(watch_response::Kind::Heartbeat(heartbeat)) => {
                 self.heartbeat(heartbeat);
                 Ok(())

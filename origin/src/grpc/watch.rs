@@ -17,8 +17,8 @@ use skerry_proto::wire;
 use skerry_proto::wire::watch_response::Kind as Out;
 use skerry_proto::wire::watch_server::Watch;
 use skerry_proto::wire::{
-    AccountSecrets, Change, Heartbeat, Hello, Refusal, Secrets, SignedPointer, Snapshot, WatchRequest,
-    WatchResponse, watch_request::Kind as In,
+    AccountSecrets, Change, Expelled, Heartbeat, Hello, Refusal, Secrets, SignedPointer, Snapshot,
+    WatchRequest, WatchResponse, watch_request::Kind as In,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -105,7 +105,8 @@ impl Services {
     ) -> Result<(), Status> {
         let (ping_tx, ping_rx) = watch::channel(None);
         let (sent_tx, sent_rx) = watch::channel(Version::default());
-        let outbound = Outbound { services: self, tx, sent: sent_tx, secrets: BTreeMap::new() };
+        let outbound =
+            Outbound { services: self, tx, sent: sent_tx, secrets: BTreeMap::new(), expelled: None };
         let said_goodbye = tokio::select! {
             // A goodbye counts although the connection ends right behind it.
             biased;
@@ -193,6 +194,8 @@ struct Outbound<'a> {
     sent: watch::Sender<Version>,
     /// The secrets that the edge has, by account.
     secrets: BTreeMap<String, Vec<Secret>>,
+    /// Edges that it knows to be expelled; `None`: it was told of none on this stream.
+    expelled: Option<Vec<String>>,
 }
 
 impl Outbound<'_> {
@@ -209,6 +212,7 @@ impl Outbound<'_> {
             }
             None => self.send_snapshot().await?,
         }
+        self.send_expelled().await?;
         let mut answered = None;
         loop {
             // Pings are looked at before events are, so that a heartbeat follows all that was committed before its ping came.
@@ -219,6 +223,7 @@ impl Outbound<'_> {
                 && let Some(number) = newest_ping
             {
                 answered = newest_ping;
+                self.send_expelled().await?;
                 let sent = *self.sent.borrow();
                 let heartbeat = Heartbeat { ping: number, epoch: sent.epoch, revision: sent.revision };
                 self.send(Out::Heartbeat(heartbeat)).await?;
@@ -281,6 +286,17 @@ impl Outbound<'_> {
                 self.send(Out::Change(Change { revision, pointer: Some(pointer) })).await?;
             }
         }
+    }
+
+    /// Says who is expelled, if that is news: with each ping, so that edges refuse each other within a quarter of a lease.
+    async fn send_expelled(&mut self) -> Result<(), Status> {
+        let edge_ids = self.services.edges.expelled();
+        if self.expelled.as_ref() == Some(&edge_ids) {
+            return Ok(());
+        }
+        self.send(Out::Expelled(Expelled { edge_ids: edge_ids.clone() })).await?;
+        self.expelled = Some(edge_ids);
+        Ok(())
     }
 
     /// Sends the secrets of all accounts that show protected assets: an edge may have forgotten them.

@@ -227,6 +227,7 @@ pub(crate) fn fill(
             first_slice: 0,
             slice_count: slices,
             hops: 0,
+            neighbour: false,
         };
         let mut stream = wire::fill_client::FillClient::new(channel).fill(request).await?.into_inner();
         let (mut size, mut bytes) = (0, Vec::new());
