@@ -18,7 +18,7 @@ pub use disk::{DISK_SIZE_MIN, DiskCondition};
 pub use entry::{Account, AccountKey, Asks, SliceKey};
 
 use crate::config::CacheConfig;
-use crate::metrics::{IntegritySource, Metrics, SkipReason};
+use crate::metrics::{CacheResult, IntegritySource, Metrics, SkipReason};
 use admission::Admission;
 use borrowed::Borrowed;
 use bytes::{Bytes, BytesMut};
@@ -60,6 +60,15 @@ pub enum Tier {
     Memory,
     /// On disk.
     Disk,
+}
+
+impl From<Tier> for CacheResult {
+    fn from(tier: Tier) -> Self {
+        match tier {
+            Tier::Memory => Self::Memory,
+            Tier::Disk => Self::Disk,
+        }
+    }
 }
 
 /// Why a slice cannot be corrupted on purpose.

@@ -3,6 +3,7 @@
 //! Invariants: nothing is parsed before its signature or hash verifies; a pointer is taken only if its version is greater than the
 //! one held; a revision is acknowledged only when everything that it names is verified, on disk, and shown by every worker.
 
+mod announced;
 mod apply;
 mod asset;
 mod backoff;

@@ -27,10 +27,12 @@ mod tests;
 mod tier;
 mod tiers;
 mod upstream;
+mod warm;
 
 pub(crate) use tiers::HOPS_MAX;
 pub use tiers::{Journey, Tiers};
 pub use upstream::{OriginUpstream, SliceStream, Upstream, UpstreamError};
+pub(crate) use warm::Warming;
 
 use crate::cache::{Account, CorruptError, DiskCondition, SliceCache, SliceKey};
 use crate::config::FillLimits;
@@ -315,7 +317,14 @@ impl SliceReader {
         }
         // Who must ask an upstream for it waits for a turn first, so that nobody else waits for that too.
         let turn = if shared.cache.may_hold(&key) { None } else { shared.turn_of(self.asker).await? };
-        let route = shared.tiers.route(key.account, &key.hash, index, self.asker.journey())?;
+        let route = match shared.tiers.route(key.account, &key.hash, index, self.asker.journey()) {
+            Ok(route) => route,
+            // Nobody may be asked for it, but what is held may be given.
+            Err(error) => {
+                let (slice, tier) = shared.cache.find(&key, self.blob).await.ok_or(error)?;
+                return Ok((slice, tier.into()));
+            }
+        };
         match shared.flights.join(key, rank, route.rank, || shared.cache.in_memory(&key)) {
             Ticket::Here(slice) => Ok((slice, CacheResult::Memory)),
             Ticket::Wait(waiter) => waiter.outcome().await,

@@ -211,6 +211,8 @@ pub struct Metrics {
     pub fills_abandoned: Counter,
     /// Requests answered by the failure of a fill that was a moment ago.
     pub fill_failures_recalled: Counter,
+    /// Bytes that were pulled ahead of a deployment.
+    pub warm_bytes: Counter,
     /// Duration of fills, seconds.
     pub fill_duration: Histogram,
     /// What is asked of each kind of upstream, and given to other edges.
@@ -381,6 +383,7 @@ impl Metrics {
             "skerry_edge_fill_failures_recalled_total",
             "Lookups answered by a fill of the same blob that failed a moment ago"
         );
+        describe_counter!("skerry_edge_warm_bytes_total", Unit::Bytes, "Bytes pulled ahead of deployments");
         describe_histogram!("skerry_edge_fill_duration_seconds", Unit::Seconds, "Duration of fills");
         describe_counter!(
             "skerry_edge_integrity_failures_total",
@@ -501,6 +504,7 @@ impl Metrics {
                 .map(|bound| counter!("skerry_edge_fill_refusals_total", "bound" => bound)),
             fills_abandoned: counter!("skerry_edge_fills_abandoned_total"),
             fill_failures_recalled: counter!("skerry_edge_fill_failures_recalled_total"),
+            warm_bytes: counter!("skerry_edge_warm_bytes_total"),
             fill_duration: histogram!("skerry_edge_fill_duration_seconds"),
             tiers: TierFigures::register(),
             integrity_failures: ["disk", "upstream", "document"]

@@ -5,9 +5,11 @@
 
 mod enrol;
 mod wait;
+mod warm;
 
 pub(crate) use enrol::EnrolError;
 pub(crate) use wait::{Receipt, Receipts};
+pub(crate) use warm::{Report, WarmLimits, Warming, Warmings};
 
 use crate::catalogue::{Catalogue, CatalogueError};
 use crate::keys::Keys;

@@ -14,12 +14,14 @@ mod operator;
 mod publish;
 mod status;
 mod wait;
+mod warm;
 mod watch;
 
 use crate::blobs::BlobStore;
 use crate::catalogue::Catalogue;
+use crate::config::WarmBounds;
 use crate::credentials::Credentials;
-use crate::edges::Edges;
+use crate::edges::{Edges, Warmings};
 use crate::metrics::Metrics;
 use crate::publish::Publisher;
 use crate::sockets::{BoundSockets, Connection};
@@ -101,6 +103,8 @@ pub(crate) struct Services {
     pub(crate) catalogue: Catalogue,
     pub(crate) blobs: BlobStore,
     pub(crate) edges: Edges,
+    pub(crate) warmings: Warmings,
+    pub(crate) warm_bounds: WarmBounds,
     pub(crate) metrics: Arc<Metrics>,
     /// Tasks that feed response streams.
     pub(crate) tasks: TaskTracker,
@@ -118,6 +122,7 @@ impl Services {
         catalogue: Catalogue,
         blobs: BlobStore,
         edges: Edges,
+        warm_bounds: WarmBounds,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
@@ -126,6 +131,8 @@ impl Services {
             catalogue,
             blobs,
             edges,
+            warmings: Warmings::default(),
+            warm_bounds,
             metrics,
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),

@@ -100,6 +100,10 @@ pub(crate) struct Metrics {
     pub(crate) fills: Counter,
     /// Bytes of slices handed to edges.
     pub(crate) fill_bytes: Counter,
+    /// Deployments that edges are being warmed for.
+    pub(crate) warmings: Gauge,
+    /// Those that were refused because too many were under way.
+    pub(crate) warmings_refused: Counter,
     /// Fills that failed at the origin.
     pub(crate) fill_errors: Counter,
     /// Addresses with wrong tokens that are remembered.
@@ -236,6 +240,8 @@ impl Metrics {
             watch_refusals: counter!("skerry_origin_watch_refusals_total"),
             fills: counter!("skerry_origin_fills_total"),
             fill_bytes: counter!("skerry_origin_fill_bytes_total"),
+            warmings: gauge!("skerry_origin_warmings"),
+            warmings_refused: counter!("skerry_origin_warmings_refused_total"),
             fill_errors: counter!("skerry_origin_fill_errors_total"),
             auth_entries: gauge!("skerry_origin_auth_entries"),
             auth_entries_max: gauge!("skerry_origin_auth_entries_max"),
@@ -296,6 +302,11 @@ fn describe() {
     describe_gauge!("skerry_origin_edges_connected", "Watch streams that are up");
     describe_counter!("skerry_origin_watch_refusals_total", "Pointers that edges refused");
     describe_counter!("skerry_origin_fills_total", "Fills that edges asked for");
+    describe_gauge!("skerry_origin_warmings", "Deployments that edges are being warmed for");
+    describe_counter!(
+        "skerry_origin_warmings_refused_total",
+        "Warmings refused because too many were under way"
+    );
     describe_counter!("skerry_origin_fill_bytes_total", Unit::Bytes, "Bytes of slices handed to edges");
     describe_counter!("skerry_origin_fill_errors_total", "Fills that failed at the origin");
     describe_gauge!("skerry_origin_auth_entries", "Addresses with wrong tokens that are remembered");

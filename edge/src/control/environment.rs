@@ -1,5 +1,6 @@
 //! What each domain shows, ready to be served: everything that a response needs was computed when the pointer was taken.
 
+use super::announced::Announced;
 use super::asset::{Asset, Form, Modified};
 use super::footprint::Footprint;
 use super::pages::{HashIndex, HistoryPage, ManifestPage, Pages};
@@ -16,6 +17,7 @@ use skerry_proto::signed_url::key::PublicKey;
 use skerry_proto::slices::BlobId;
 use skerry_proto::visibility::Visibility;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// One environment at one version. Never changed; a deployment puts another in its place.
 #[derive(Debug)]
@@ -143,6 +145,8 @@ pub struct Environments {
     shown: ArcSwap<HashMap<Box<str>, Arc<Environment>>>,
     /// What each account shows.
     of_accounts: ArcSwap<HashMap<AccountKey, Vec<Arc<Environment>>>>,
+    /// What is about to be shown.
+    announced: Announced,
 }
 
 impl Environments {
@@ -156,9 +160,17 @@ impl Environments {
         self.shown.load().get(name).is_some_and(|named| named.domain != environment.domain)
     }
 
-    /// The blob of a hash, if an environment of an account names it.
+    /// The blob of a hash, if an environment of an account names it, or is about to.
     pub(crate) fn named(&self, account: AccountKey, hash: &Hash) -> Option<BlobId> {
-        self.of_accounts.load().get(&account)?.iter().find_map(|environment| environment.blob(hash))
+        let of_accounts = self.of_accounts.load();
+        let mut shown = of_accounts.get(&account).into_iter().flatten();
+        let named = shown.find_map(|environment| environment.blob(hash));
+        named.or_else(|| self.announced.find(account, hash, Instant::now()))
+    }
+
+    /// Environments of an account are about to name these, within a time.
+    pub(super) fn announce(&self, account: AccountKey, blobs: &[BlobId], time: Duration) {
+        self.announced.add(account, blobs, Instant::now(), time);
     }
 
     /// How many there are.

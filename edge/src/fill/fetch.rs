@@ -5,7 +5,7 @@ use super::coalesce::{Claim, Ticket};
 use super::flight::{Flight, Sink};
 use super::tiers::Route;
 use super::{Asker, FillError, Shared};
-use crate::cache::{Account, SliceKey, Tier};
+use crate::cache::{Account, SliceKey};
 use crate::metrics::{CacheResult, FillBound, UpstreamKind};
 use futures_util::future::{join, join_all};
 use skerry_proto::slices::{BlobId, SliceList, VerifiedSlice};
@@ -81,11 +81,7 @@ impl Fetch {
         let Some(index) = self.claim.first() else { return };
         let key = SliceKey { account: self.account.key, hash: self.blob.hash, slice: index };
         if let Some((slice, tier)) = self.shared.cache.find(&key, self.blob).await {
-            let from = match tier {
-                Tier::Memory => CacheResult::Memory,
-                Tier::Disk => CacheResult::Disk,
-            };
-            return self.claim.deliver(slice, from);
+            return self.claim.deliver(slice, tier.into());
         }
         if let Err(error) = self.fill(index, until, turn).await {
             self.claim.fail(error);

@@ -188,6 +188,11 @@ impl Tiers {
         owner.into_iter().chain(well.map(|(_, tier)| Arc::clone(tier))).collect()
     }
 
+    /// Whether this edge is to keep a slice: no neighbour owns it.
+    pub(super) fn keeps(&self, account: AccountKey, hash: &Hash, slice: u64) -> bool {
+        self.neighbours.as_ref().is_none_or(|neighbours| neighbours.owner(account, hash, slice).is_none())
+    }
+
     /// Finds neighbours, and probes those who are benched, until `stop` is cancelled.
     pub(crate) async fn keep_up(&self, stop: CancellationToken) {
         let discovering = async {

@@ -140,7 +140,7 @@ impl Giving {
         let mut slices = self.slices.clone();
         // The first slice before the list: if both must be fetched, one fill brings both.
         let mut next = match slices.next() {
-            Some(index) => Some((index, self.reader.get(index, self.slices.end).await?)),
+            Some(index) => Some((index, self.next(index).await?)),
             None => None,
         };
         let list = self.reader.slice_list().await?;

@@ -149,6 +149,7 @@ impl Services {
                     session.ack(acked);
                 }
                 Some(In::Refusal(refused)) => self.note_refusal(edge, &refused),
+                Some(In::Warmed(warmed)) => self.warmings.report(edge, warmed),
                 Some(In::Goodbye(_)) => return Ok(true),
                 Some(In::Hello(_)) => {
                     return Err(refusal(
@@ -205,6 +206,7 @@ impl Outbound<'_> {
         mut ping: watch::Receiver<Option<u64>>,
     ) -> Result<(), Status> {
         let mut committed = self.services.catalogue.committed();
+        let mut warms = self.services.warmings.told();
         match shows {
             Some(version) => {
                 self.sent.send_replace(version);
@@ -230,6 +232,9 @@ impl Outbound<'_> {
             }
             tokio::select! {
                 changed = committed.changed() => if changed.is_err() { return Ok(()) },
+                warm = warms.recv() => if let Ok(warm) = warm {
+                    self.send(Out::Warm(wire::Warm::clone(&warm))).await?;
+                },
                 // The other half ends the stream when it ends.
                 changed = ping.changed() => if changed.is_err() { std::future::pending::<()>().await },
             }
