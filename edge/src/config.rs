@@ -30,6 +30,8 @@ pub struct EdgeConfig {
     pub tiers: TierConfig,
     /// What other edges are given.
     pub give: GiveConfig,
+    /// What is pulled before the edge is ready.
+    pub ready: ReadyConfig,
     /// Bytes of memory for manifests and histories.
     pub documents_size_max: u64,
     /// Bounds on what clients may take up.
@@ -135,6 +137,17 @@ pub enum UpstreamAddress {
     Origin,
     /// `HOST:PORT` of the fill listener of an edge.
     Shield(String),
+}
+
+/// What an edge pulls of what it, or its neighbours, were asked for most, before it says that it is ready.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadyConfig {
+    /// Of 100; 0: nothing.
+    pub share_percent: u8,
+    /// Bytes.
+    pub size_max: u64,
+    /// After this it is ready in any case.
+    pub time_max: Duration,
 }
 
 /// What other edges are given.
@@ -302,6 +315,13 @@ impl Default for TierConfig {
             bench_time_max: Duration::from_secs(60),
             liar_bench_time: Duration::from_secs(600),
         }
+    }
+}
+
+impl Default for ReadyConfig {
+    fn default() -> Self {
+        // In 30 s a line of 100 Mbit/s brings 375 MB.
+        Self { share_percent: 80, size_max: 256 << 20, time_max: Duration::from_secs(30) }
     }
 }
 

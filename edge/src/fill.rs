@@ -16,6 +16,7 @@ mod failures;
 mod fetch;
 mod flight;
 mod health;
+pub(crate) mod hot;
 mod neighbours;
 mod peer;
 #[cfg(test)]
@@ -29,6 +30,7 @@ mod tiers;
 mod upstream;
 mod warm;
 
+pub(crate) use hot::Named;
 pub(crate) use tiers::HOPS_MAX;
 pub use tiers::{Journey, Tiers};
 pub use upstream::{OriginUpstream, SliceStream, Upstream, UpstreamError};
@@ -43,9 +45,11 @@ use coalesce::{Claim, Flights, Ticket};
 use failures::Failures;
 use fetch::Fetch;
 use flight::{Flight, Sink};
+use hot::Hot;
 use skerry_proto::slices::{BlobId, SliceList, VerifiedSlice};
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 use tiers::{Rank, Route};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -104,6 +108,7 @@ struct Shared {
     turns: Semaphore,
     clients: Clients,
     failures: Failures,
+    hot: Hot,
     metrics: Arc<Metrics>,
 }
 
@@ -178,6 +183,7 @@ impl Slices {
             turns: Semaphore::new(limits.fill_count_max),
             clients: Clients::new(limits.client_fill_count_max),
             failures: Failures::new(limits.retry_pause),
+            hot: Hot::default(),
             metrics,
         };
         Self { shared: Arc::new(shared), runtime }
@@ -185,6 +191,12 @@ impl Slices {
 
     /// Reads a blob for the client at `peer`.
     pub fn reader(self: &Arc<Self>, account: &Account, blob: BlobId, peer: IpAddr) -> SliceReader {
+        self.shared.hot.note(account, blob);
+        self.reader_of_nobody(account, blob, peer)
+    }
+
+    /// The same, uncounted: for what nobody has asked for yet.
+    fn reader_of_nobody(self: &Arc<Self>, account: &Account, blob: BlobId, peer: IpAddr) -> SliceReader {
         SliceReader {
             slices: Arc::clone(self),
             account: account.clone(),
@@ -254,6 +266,20 @@ impl Slices {
             }
         }
         if count == 0 { Err(CorruptError::NotHeld) } else { Ok(count) }
+    }
+
+    /// What clients ask for most, most first.
+    pub(crate) fn hot(&self, count_max: usize) -> Vec<Named> {
+        self.shared.hot.most(count_max)
+    }
+
+    /// Waits until it is known what the disk tier holds, or that there is none.
+    pub(crate) async fn disk_opened(&self) {
+        /// Opening takes some 20 ms for a full tier.
+        const LOOK: Duration = Duration::from_millis(20);
+        while self.disk_condition() == DiskCondition::Opening {
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     /// What the disk tier of the cache can do now.

@@ -19,6 +19,7 @@ use incoming::Incoming;
 use quota::Quota;
 use service::FillService;
 use skerry_proto::wire::fill_server::FillServer;
+use skerry_proto::wire::peer_server::PeerServer;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -114,8 +115,9 @@ impl BoundGive {
         let quota = Arc::new(Quota::new(&config, &metrics));
         let incoming =
             Incoming::start(self.listeners, trust, config.connection_count_max, Arc::clone(&metrics), &stop);
-        let service = FillServer::new(FillService::new(stock, Arc::clone(&quota)))
-            .max_decoding_message_size(REQUEST_SIZE_MAX);
+        let service = FillService::new(stock, Arc::clone(&quota));
+        let peers = PeerServer::new(service.clone()).max_decoding_message_size(REQUEST_SIZE_MAX);
+        let service = FillServer::new(service).max_decoding_message_size(REQUEST_SIZE_MAX);
         let server = Server::builder()
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(STREAM_WINDOW)
@@ -123,6 +125,7 @@ impl BoundGive {
             .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
             .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
             .add_service(service)
+            .add_service(peers)
             .serve_with_incoming_shutdown(incoming.connections(), stop.clone().cancelled_owned());
         let late = async {
             stop.cancelled().await;

@@ -21,3 +21,4 @@ pub mod metrics;
 pub mod network;
 pub mod run;
 pub mod serve;
+mod warm_up;

@@ -14,6 +14,7 @@ use crate::give::{BoundGive, GiveError, Stock};
 use crate::listen::{BoundListeners, ListenError, Usage};
 use crate::metrics::Metrics;
 use crate::serve::Site;
+use crate::warm_up::WarmUp;
 use metrics_exporter_prometheus::{BuildError, PrometheusHandle};
 use skerry_folder::{DataFolder, FolderError};
 use std::net::SocketAddr;
@@ -45,6 +46,8 @@ pub struct Edge {
 #[derive(Debug)]
 pub struct RunningEdge {
     status: watch::Receiver<WatcherStatus>,
+    /// What is asked for most was pulled, or the time for that is over.
+    is_warm: watch::Receiver<bool>,
     environments: Arc<Environments>,
     slices: Arc<Slices>,
     stop: CancellationToken,
@@ -205,6 +208,15 @@ impl Edge {
             usage,
             ending.clone(),
         ));
+        let (warmed, is_warm) = watch::channel(false);
+        let warm_up = WarmUp {
+            config: config.ready,
+            slices: Arc::clone(&slices),
+            environments: Arc::clone(&environments),
+            tiers: Arc::clone(&tiers),
+            path: folder.path().join("hot"),
+        };
+        tasks.spawn(warm_up.run(status.clone(), warmed, ending.clone()));
         tasks.spawn(async move { tiers.keep_up(tiers_end).await });
         let certified = Certified { control, fills, trust };
         tasks.spawn(keep_certified(folder.path().to_owned(), identity, certified, ending.clone()));
@@ -217,7 +229,7 @@ impl Edge {
             slices.close().await;
             drop(folder);
         });
-        Ok(RunningEdge { status, environments, slices: shown, stop, ended })
+        Ok(RunningEdge { status, is_warm, environments, slices: shown, stop, ended })
     }
 }
 
@@ -243,6 +255,8 @@ impl RunningEdge {
             reasons.push("nothing heard from the origin yet, and nothing kept");
         } else if !status.current && !status.was_current && !status.origin_is_away {
             reasons.push("asking the origin what changed while this edge was stopped");
+        } else if status.current && !*self.is_warm.borrow() {
+            reasons.push("pulling what is asked for most; see ready.warm_share and ready.seconds_max");
         }
         reasons
     }

@@ -78,6 +78,7 @@ fn bind(settings: EdgeSettings) -> Result<Edge, Failure> {
         fills: settings.fills,
         tiers: settings.tiers,
         give: settings.give,
+        ready: settings.ready,
         documents_size_max: settings.documents_size_max,
         limits: settings.limits,
         serve: settings.serve,

@@ -9,7 +9,7 @@ use crate::environment::Environment;
 use crate::failure::Failure;
 use skerry_edge::cache::DISK_SIZE_MIN;
 use skerry_edge::config::{
-    AdmissionPolicy, CacheConfig, FillLimits, GiveConfig, ListenLimits, ServeConfig, TierConfig,
+    AdmissionPolicy, CacheConfig, FillLimits, GiveConfig, ListenLimits, ReadyConfig, ServeConfig, TierConfig,
 };
 use skerry_proto::join::JoinToken;
 use std::net::SocketAddr;
@@ -39,6 +39,7 @@ pub(crate) struct EdgeSettings {
     pub(crate) fills: FillLimits,
     pub(crate) tiers: TierConfig,
     pub(crate) give: GiveConfig,
+    pub(crate) ready: ReadyConfig,
     pub(crate) documents_size_max: u64,
     pub(crate) faults: bool,
     pub(crate) limits: ListenLimits,
@@ -68,6 +69,7 @@ impl EdgeSettings {
             fills: FillLimits::default(),
             tiers: TierConfig::default(),
             give: GiveConfig::default(),
+            ready: ReadyConfig::default(),
             documents_size_max: 0,
             faults: false,
             limits: ListenLimits::default(),

@@ -168,6 +168,7 @@ fn edge_configs(
             fills: settings.fills,
             tiers: TierConfig::default(),
             give: GiveConfig::default(),
+            ready: settings.ready,
             documents_size_max: settings.documents_size_max,
             limits: settings.limits,
             serve: settings.serve.clone(),

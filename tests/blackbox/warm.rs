@@ -1,6 +1,6 @@
 //! `--warm`: edges have what is new before they show it.
 
-use crate::harness::{Edge, Origin, Protocol, bytes};
+use crate::harness::{Edge, FakeOrigin, Lie, Origin, Protocol, bytes};
 use crate::tiers::{GIVES, behind, place, sent_by};
 use serde_json::Value;
 
@@ -83,15 +83,18 @@ fn an_edge_that_is_away_is_said_and_stops_only_what_requires_it() {
     let origin = Origin::start();
     let (_here, mut away) = (Edge::join(&origin), Edge::join(&origin));
     away.kill_9();
-    let file = origin.cli().write("a.bin", &bytes(5, 1000));
-    let file = file.to_str().expect("UTF-8");
+    let mut seed = 200;
+    let mut file = || {
+        seed += 1;
+        origin.cli().write("a.bin", &bytes(seed, 1000)).to_str().expect("UTF-8").to_owned()
+    };
     let mut said = crate::harness::eventually("the origin knows that it is away", || {
-        let said = origin.cli().run(&["put", file, "--warm", "--json"]).json();
+        let said = origin.cli().run(&["put", &file(), "--warm", "--json"]).json();
         Some(states(&said)).filter(|states| states.contains(&"no answer".to_owned()))
     });
     said.sort();
     assert_eq!(said, ["no answer", "warm"]);
-    origin.cli().refused(&["put", file, "--warm=require"], &["nothing was deployed"]);
+    origin.cli().refused(&["put", &file(), "--warm=require"], &["nothing was deployed"]);
 }
 
 #[test]
@@ -111,6 +114,68 @@ fn a_place_behind_a_shield_is_warmed_for_what_each_edge_keeps() {
     let behind = behind(&origin, &[&shield]);
     let response = behind.site(origin.domain()).get(Protocol::Http2, "/0.bin");
     assert!(response.body == bytes(50, 300_000));
+}
+
+/// A machine with an empty disk in the place of one that served for long.
+#[test]
+fn an_edge_that_lost_its_cache_is_ready_when_it_has_what_it_was_asked_for_most() {
+    let origin = Origin::start();
+    let mut edge = Edge::join(&origin);
+    let files: Vec<_> =
+        (0..10).map(|number| (format!("/{number}.bin"), bytes(70 + number, 100_000))).collect();
+    for (path, content) in &files {
+        origin.cli().put(path, content);
+        assert!(edge.site(origin.domain()).get(Protocol::Http2, path).body == *content);
+    }
+    edge.stop();
+    std::fs::remove_dir_all(edge.data().join("cache")).expect("it has a cache");
+    edge.start_again();
+    let size = pulled(&edge);
+    assert!((800_000.0..=1_000_000.0).contains(&size), "80 % of what was asked for: {size}");
+    let held = files.iter().filter(|(path, _)| {
+        let response = edge.site(origin.domain()).get(Protocol::Http2, path);
+        response.header("cache-status").starts_with("skerry; hit")
+    });
+    assert!(held.count() >= 8);
+    // What it still has is not pulled again.
+    edge.figures().until("skerry_edge_cache_write_pending_bytes", &[], |bytes| bytes == 0.0);
+    edge.stop();
+    edge.start_again();
+    assert_eq!(pulled(&edge), 0.0);
+}
+
+#[test]
+fn a_new_edge_is_ready_when_it_has_its_share_of_what_its_neighbours_are_asked_for() {
+    let origin = Origin::start();
+    let old = Edge::join_set(&origin, &[GIVES]);
+    for number in 0..20 {
+        origin.cli().put(&format!("/{number}.bin"), &bytes(90 + number, 100_000));
+        old.site(origin.domain()).get(Protocol::Http1, &format!("/{number}.bin"));
+    }
+    let neighbours = format!("neighbours={}", old.fill_address());
+    let new = Edge::join_set(&origin, &[GIVES, &neighbours, "ready.warm_share=100"]);
+    let share = pulled(&new);
+    assert!(share > 0.0 && share < 2_000_000.0, "some of 20 files of 100,000 bytes: {share}");
+    let cold = Edge::join_set(&origin, &[GIVES, &neighbours, "ready.warm_share=0"]);
+    assert_eq!(pulled(&cold), 0.0);
+}
+
+/// What cannot be had in time holds nobody up for ever.
+#[test]
+fn an_edge_is_ready_when_the_time_for_warming_is_over() {
+    let origin = FakeOrigin::start();
+    let mut edge = Edge::of_fake_with(&origin, &["limits.fill_retry_seconds=0", "ready.seconds_max=3"]);
+    let content = bytes(120, 1000);
+    let revision = origin.show("a.sites.test", &[("/a.bin", &content, Lie::Honest)]);
+    origin.until_acked(revision);
+    assert!(edge.site("a.sites.test").get(Protocol::Http1, "/a.bin").body == content);
+    edge.stop();
+    std::fs::remove_dir_all(edge.data().join("cache")).expect("it has a cache");
+    origin.lie_about(&content, Lie::Silence);
+    edge.start_again_without_origin();
+    let (status, said) = edge.figures().get("/readyz").expect("answers");
+    assert_eq!(status, 503, "{said}");
+    edge.figures().until_ready();
 }
 
 /// What is uploaded and warmed is not shown, and nobody may have it who may not have the account's.

@@ -9,6 +9,7 @@ use crate::cache::AccountKey;
 use arc_swap::ArcSwap;
 use skerry_proto::hash::Hash;
 use std::sync::Arc;
+use tokio::sync::watch;
 
 /// Slices that have one owner: 2 MiB, so that a sequential reader asks one edge for a run of them, and large assets spread all the
 /// same.
@@ -26,12 +27,14 @@ pub(super) struct Neighbour {
 pub(super) struct Neighbours {
     own_id: Arc<str>,
     known: ArcSwap<Vec<Neighbour>>,
+    /// All of them were looked for once.
+    looked: watch::Sender<bool>,
 }
 
 impl Neighbours {
     /// This edge, which knows no other yet.
     pub(super) fn new(own_id: &str) -> Self {
-        Self { own_id: own_id.into(), known: ArcSwap::default() }
+        Self { own_id: own_id.into(), known: ArcSwap::default(), looked: watch::Sender::new(false) }
     }
 
     /// Those that are known.
@@ -42,6 +45,13 @@ impl Neighbours {
     /// From now on, these.
     pub(super) fn replace(&self, neighbours: Vec<Neighbour>) {
         self.known.store(Arc::new(neighbours));
+        self.looked.send_replace(true);
+    }
+
+    /// Waits until they were looked for once.
+    pub(super) async fn looked_for(&self) {
+        // The sender lives as long as this does.
+        let _ = self.looked.subscribe().wait_for(|looked| *looked).await;
     }
 
     /// The neighbour that owns a slice; `None`: this edge does. One that is benched owns nothing, so that its share is spread over

@@ -1,7 +1,9 @@
 //! Another edge as an upstream: a shield, or a neighbour. It speaks the same service as the origin, over TLS between edges.
 
+use super::hot::{HOT_MAX, Named, from_wire};
 use super::upstream::{MESSAGE_SIZE_MAX, SliceStream, Upstream, UpstreamError, error};
 use crate::control::Trust;
+use arc_swap::ArcSwapOption;
 use futures_util::future::BoxFuture;
 use futures_util::stream::StreamExt;
 use hyper_util::rt::TokioIo;
@@ -43,6 +45,8 @@ struct Connector {
     address: Arc<str>,
     /// Who must answer there; `None`: whoever is an edge of the cluster.
     expected: Option<Arc<str>>,
+    /// Who answered last.
+    answered: Arc<ArcSwapOption<String>>,
 }
 
 impl PeerUpstream {
@@ -53,7 +57,7 @@ impl PeerUpstream {
         expected: Option<Arc<str>>,
         connect_time_max: Duration,
     ) -> Self {
-        let connector = Connector { trust, address: address.into(), expected };
+        let connector = Connector { trust, address: address.into(), expected, answered: Arc::default() };
         // The name is looked at by nobody: the connector knows where to go, and certificates name ids.
         let endpoint = Endpoint::from_static("http://edge.invalid")
             .connect_timeout(connect_time_max)
@@ -70,10 +74,26 @@ impl PeerUpstream {
 impl Upstream for PeerUpstream {
     fn open(&self, request: wire::FillRequest) -> BoxFuture<'_, Result<SliceStream, UpstreamError>> {
         Box::pin(async move {
+            if self.connector.is_expelled() {
+                return Err(UpstreamError::Unavailable("the edge that answers there was expelled".into()));
+            }
             let mut client = wire::fill_client::FillClient::new(self.channel.clone())
                 .max_decoding_message_size(MESSAGE_SIZE_MAX);
             let stream = client.fill(request).await.map_err(error)?.into_inner();
             Ok(stream.map(|message| message.map_err(error)).boxed())
+        })
+    }
+
+    fn hot(&self) -> BoxFuture<'_, Vec<Named>> {
+        Box::pin(async move {
+            let mut client = wire::peer_client::PeerClient::new(self.channel.clone())
+                .max_decoding_message_size(MESSAGE_SIZE_MAX);
+            let count_max = u32::try_from(HOT_MAX).unwrap_or(u32::MAX);
+            let asked = client.hot(wire::HotRequest { count_max });
+            match timeout(self.connect_time_max, asked).await {
+                Ok(Ok(said)) => from_wire(said.get_ref()),
+                Ok(Err(_)) | Err(_) => Vec::new(),
+            }
         })
     }
 
@@ -86,7 +106,8 @@ impl Upstream for PeerUpstream {
 
 /// Who answers at `HOST:PORT`.
 pub(super) async fn identify(trust: &Arc<Trust>, address: &str, time_max: Duration) -> io::Result<String> {
-    let connector = Connector { trust: Arc::clone(trust), address: address.into(), expected: None };
+    let (trust, answered) = (Arc::clone(trust), Arc::default());
+    let connector = Connector { trust, address: address.into(), expected: None, answered };
     let connected = timeout(time_max, connector.connect()).await;
     let stream = connected.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
     connector.id(&stream).ok_or_else(|| io::Error::other("no edge of this cluster answers there"))
@@ -99,12 +120,17 @@ impl Connector {
         // An address, because no name is sent for one.
         let nameless = ServerName::from(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let stream = TlsConnector::from(self.trust.client()).connect(nameless, tcp).await?;
-        match (&self.expected, self.id(&stream)) {
-            (Some(expected), Some(id)) if id != **expected => {
-                Err(io::Error::other("another edge answers at its address now"))
-            }
-            _ => Ok(stream),
+        let id = self.id(&stream).ok_or_else(|| io::Error::other("no edge of this cluster answers there"))?;
+        if self.expected.as_ref().is_some_and(|expected| id != **expected) {
+            return Err(io::Error::other("another edge answers at its address now"));
         }
+        self.answered.store(Some(Arc::new(id)));
+        Ok(stream)
+    }
+
+    /// A connection may be older than the expulsion of who is at its other end.
+    fn is_expelled(&self) -> bool {
+        self.answered.load().as_ref().is_some_and(|id| !self.trust.may_call(id))
     }
 
     fn id(&self, stream: &TlsStream<TcpStream>) -> Option<String> {

@@ -10,6 +10,7 @@
 
 use super::discovery::Discovery;
 use super::health::Benches;
+use super::hot::Named;
 use super::neighbours::{GROUP_SLICES, Neighbours};
 use super::peer::PeerUpstream;
 use super::tier::{Patience, Tier};
@@ -26,6 +27,9 @@ use tokio_util::sync::CancellationToken;
 
 /// Edges that a fill may have come through when it is sent on; the origin counts the same way.
 pub(crate) const HOPS_MAX: u32 = 3;
+
+/// Neighbours that are asked what is hot: they are asked for much the same.
+const HOT_FROM_MAX: usize = 3;
 
 /// The origin may take its time: it may be far away, and nobody is asked after it.
 const ORIGIN_PATIENCE: Patience =
@@ -191,6 +195,17 @@ impl Tiers {
     /// Whether this edge is to keep a slice: no neighbour owns it.
     pub(super) fn keeps(&self, account: AccountKey, hash: &Hash, slice: u64) -> bool {
         self.neighbours.as_ref().is_none_or(|neighbours| neighbours.owner(account, hash, slice).is_none())
+    }
+
+    /// What clients of the neighbours ask for most, of each in turn.
+    pub(crate) async fn hot(&self) -> Vec<Named> {
+        let Some(neighbours) = &self.neighbours else { return Vec::new() };
+        neighbours.looked_for().await;
+        let known = neighbours.known();
+        let asked = known.iter().filter(|known| known.tier.is_well()).take(HOT_FROM_MAX);
+        let said = futures_util::future::join_all(asked.map(|known| known.tier.upstream.hot())).await;
+        let longest = said.iter().map(Vec::len).max().unwrap_or(0);
+        (0..longest).flat_map(|rank| said.iter().filter_map(move |hot| hot.get(rank).cloned())).collect()
     }
 
     /// Finds neighbours, and probes those who are benched, until `stop` is cancelled.

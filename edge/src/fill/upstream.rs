@@ -1,5 +1,6 @@
 //! Where fills go: the origin, or whoever else speaks the fill service.
 
+use super::hot::Named;
 use crate::control::OriginChannel;
 use futures_util::future::{BoxFuture, ready};
 use futures_util::stream::{BoxStream, StreamExt};
@@ -27,6 +28,11 @@ pub enum UpstreamError {
 pub trait Upstream: Send + Sync {
     /// Opens a fill: one head, then the slices asked for, in order.
     fn open(&self, request: wire::FillRequest) -> BoxFuture<'_, Result<SliceStream, UpstreamError>>;
+
+    /// What its clients ask for most; nothing where it does not say.
+    fn hot(&self) -> BoxFuture<'_, Vec<Named>> {
+        Box::pin(ready(Vec::new()))
+    }
 
     /// Whether it can be reached, without a fill. Where that cannot be told, the next fill finds out.
     fn probe(&self) -> BoxFuture<'_, bool> {

@@ -1,6 +1,6 @@
 //! Pulling blobs ahead of those who will ask for them, within a bound.
 
-use super::{SliceReader, Slices};
+use super::Slices;
 use crate::cache::{Account, SliceKey};
 use futures_util::stream::{self, StreamExt};
 use skerry_proto::slices::BlobId;
@@ -59,32 +59,52 @@ impl Slices {
 
 impl Puller<'_> {
     async fn pull(&self, blob: BlobId) {
+        let missing: Vec<u64> =
+            (0..blob.slice_count()).filter(|index| !self.is_in_place(blob, *index)).collect();
+        let mut wanted = missing.iter().copied().take_while(|index| self.spend(blob, *index)).peekable();
         // A client of its own, whose turns are nobody else's.
-        let reader = self.slices.reader(self.account, blob, IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        for index in 0..blob.slice_count() {
-            if !self.pull_slice(&reader, blob, index).await {
-                return;
+        let reader = self.slices.reader_of_nobody(self.account, blob, IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        let mut came = 0;
+        while let Some(first) = wanted.next() {
+            let mut run = vec![first];
+            while let Some(next) = wanted.next_if_eq(&(first + run.len() as u64)) {
+                run.push(next);
+            }
+            let until = first + run.len() as u64;
+            for index in run {
+                match reader.get(index, until).await {
+                    Ok(_) => came += 1,
+                    Err(_) => self.give_back(blob, index),
+                }
             }
         }
-        self.whole.fetch_add(1, Ordering::Relaxed);
+        if came == missing.len() {
+            self.whole.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
-    /// Whether the slice is where it should be now.
-    async fn pull_slice(&self, reader: &SliceReader, blob: BlobId, index: u64) -> bool {
+    /// Whether a slice is where it should be: here, or with the neighbour that keeps it.
+    fn is_in_place(&self, blob: BlobId, index: u64) -> bool {
         let shared = &self.slices.shared;
         let key = SliceKey { account: self.account.key, hash: blob.hash, slice: index };
-        if shared.cache.may_hold(&key) || !shared.tiers.keeps(key.account, &key.hash, index) {
-            return true;
-        }
-        let size = blob.slice_len(index).unwrap_or(0) as u64;
-        if self.pulled.fetch_add(size, Ordering::Relaxed) + size > self.size_max {
-            self.pulled.fetch_sub(size, Ordering::Relaxed);
-            return false;
-        }
-        let came = reader.get(index, blob.slice_count()).await.is_ok();
-        if !came {
-            self.pulled.fetch_sub(size, Ordering::Relaxed);
-        }
-        came
+        shared.cache.may_hold(&key) || !shared.tiers.keeps(key.account, &key.hash, index)
     }
+
+    /// Whether a slice may still be pulled.
+    fn spend(&self, blob: BlobId, index: u64) -> bool {
+        let size = size(blob, index);
+        let fits = self.pulled.fetch_add(size, Ordering::Relaxed) + size <= self.size_max;
+        if !fits {
+            self.give_back(blob, index);
+        }
+        fits
+    }
+
+    fn give_back(&self, blob: BlobId, index: u64) {
+        self.pulled.fetch_sub(size(blob, index), Ordering::Relaxed);
+    }
+}
+
+fn size(blob: BlobId, index: u64) -> u64 {
+    blob.slice_len(index).unwrap_or(0) as u64
 }

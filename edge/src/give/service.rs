@@ -4,14 +4,15 @@ use super::Stock;
 use super::incoming::Peer;
 use super::quota::{Held, Place, Quota};
 use crate::cache::Account;
-use crate::fill::{FillError, HOPS_MAX, Journey, SliceReader};
+use crate::fill::{FillError, HOPS_MAX, Journey, SliceReader, hot};
 use crate::metrics::{CacheResult, GiveRefusal};
 use futures_util::stream::{BoxStream, StreamExt};
 use skerry_proto::hash::Hash;
 use skerry_proto::slices::{BlobId, VerifiedSlice};
 use skerry_proto::wire::fill_response::Kind;
 use skerry_proto::wire::fill_server::Fill;
-use skerry_proto::wire::{FillHead, FillRequest, FillResponse, FillSlice};
+use skerry_proto::wire::peer_server::Peer as PeerService;
+use skerry_proto::wire::{FillHead, FillRequest, FillResponse, FillSlice, HotRequest, HotSet};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +27,8 @@ const QUEUE: usize = 2;
 /// How long an edge may take no message of a stream before it is given up.
 const SEND_TIME_MAX: Duration = Duration::from_secs(60);
 
-/// Answers fills.
+/// Answers fills, and what else edges ask each other.
+#[derive(Clone)]
 pub(super) struct FillService {
     stock: Arc<Stock>,
     quota: Arc<Quota>,
@@ -59,7 +61,7 @@ impl FillService {
     }
 
     /// Who calls. A connection may be older than the caller's expulsion.
-    fn caller(&self, request: &Request<FillRequest>) -> Result<Arc<str>, Status> {
+    fn caller<T>(&self, request: &Request<T>) -> Result<Arc<str>, Status> {
         let peer = request.extensions().get::<Peer>();
         let peer = peer.filter(|peer| self.stock.trust.may_call(&peer.edge_id));
         peer.map(|peer| Arc::clone(&peer.edge_id)).ok_or_else(|| {
@@ -117,6 +119,15 @@ impl Fill for FillService {
         tokio::spawn(giving.run());
         // The answer begins at once, so that whoever asks knows that this edge is there, however long the bytes take.
         Ok(Response::new(ReceiverStream::new(messages).map(|(message, _held)| message).boxed()))
+    }
+}
+
+#[tonic::async_trait]
+impl PeerService for FillService {
+    async fn hot(&self, request: Request<HotRequest>) -> Result<Response<HotSet>, Status> {
+        self.caller(&request)?;
+        let count_max = usize::try_from(request.get_ref().count_max).unwrap_or(usize::MAX);
+        Ok(Response::new(hot::to_wire(&self.stock.slices.hot(count_max))))
     }
 }
 

@@ -63,6 +63,7 @@ impl Server {
             fills: FillLimits::default(),
             tiers: TierConfig::default(),
             give: GiveConfig::default(),
+            ready: crate::config::ReadyConfig::default(),
             documents_size_max: 1 << 30,
             limits,
             lease: NEVER,
