@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-const FILES: [&str; 12] = [
+const FILES: [&str; 13] = [
     "skerry/v1/blob.proto",
     "skerry/v1/pointer.proto",
     "skerry/v1/manifest.proto",
@@ -15,6 +15,7 @@ const FILES: [&str; 12] = [
     "skerry/v1/keys.proto",
     "skerry/v1/names.proto",
     "skerry/v1/edge.proto",
+    "skerry/v1/purge.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -2,7 +2,7 @@
 
 use crate::commands::{
     account, audit, bundle, deploy, dev, domain, edge, edges, env, fault, get, join_token, key, limits, ls,
-    origin, put, rm, rollback, service, sign, twilio, usage, verify,
+    origin, purge, put, rm, rollback, service, sign, twilio, usage, verify,
 };
 use crate::failure::EXIT_CODES;
 use crate::logging::LogOptions;
@@ -35,6 +35,8 @@ pub(crate) enum Command {
     Ls(ls::Options),
     /// Publish without some paths
     Rm(rm::Options),
+    /// Purge bytes: no edge shows them any more, until the purge is lifted
+    Purge(purge::Options),
     /// Fetch an asset from the origin, or a URL over HTTP/1.1, HTTP/2 or HTTP/3
     Get(get::Options),
     /// Show a build that was made before
@@ -90,6 +92,7 @@ impl Command {
             | Self::Put(_)
             | Self::Ls(_)
             | Self::Rm(_)
+            | Self::Purge(_)
             | Self::Get(_)
             | Self::Deploy(_)
             | Self::Rollback(_)

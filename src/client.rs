@@ -124,6 +124,11 @@ impl Client {
         wire::names_client::NamesClient::new(self.channel.clone()).max_decoding_message_size(LIST_SIZE_MAX)
     }
 
+    /// The service for purges.
+    pub(crate) fn purging(&self) -> wire::purges_client::PurgesClient<Channel> {
+        wire::purges_client::PurgesClient::new(self.channel.clone()).max_decoding_message_size(LIST_SIZE_MAX)
+    }
+
     /// The service for the operator.
     pub(crate) fn operating(&self) -> wire::operator_client::OperatorClient<Channel> {
         wire::operator_client::OperatorClient::new(self.channel.clone())

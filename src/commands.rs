@@ -17,6 +17,7 @@ pub(crate) mod limits;
 pub(crate) mod ls;
 mod names;
 pub(crate) mod origin;
+pub(crate) mod purge;
 pub(crate) mod put;
 pub(crate) mod rm;
 pub(crate) mod rollback;
@@ -40,6 +41,7 @@ pub(crate) async fn run(command: Command, environment: &Environment) -> Result<(
         Command::Put(options) => put::run(options, environment).await,
         Command::Ls(options) => ls::run(options, environment).await,
         Command::Rm(options) => rm::run(options, environment).await,
+        Command::Purge(options) => purge::run(options, environment).await,
         Command::Get(options) => get::run(options, environment).await,
         Command::Deploy(options) => deploy::run(options, environment).await,
         Command::Rollback(options) => rollback::run(options, environment).await,

@@ -1,19 +1,8 @@
-// The console in Firefox, over WebDriver BiDi: the file dialog and a drop. Prints a line of JSON for each rule. Argument: as console.cjs.
+// The console in Firefox, over WebDriver BiDi: the file dialog and a drop. Argument: as `console_page.cjs`.
 const puppeteer = require("puppeteer-core");
 const { execFileSync } = require("node:child_process");
-const { writeFileSync } = require("node:fs");
+const { file, question, rule, run } = require("./console_page.cjs");
 const { join } = require("node:path");
-
-const question = JSON.parse(process.argv[2]);
-
-async function rule(name, work) {
-  try {
-    await work();
-    console.log(JSON.stringify({ rule: name, ok: true }));
-  } catch (error) {
-    console.log(JSON.stringify({ rule: name, ok: false, error: String((error && error.stack) || error).slice(0, 1500) }));
-  }
-}
 
 async function main() {
   const executablePath = execFileSync("sh", ["-c", "command -v firefox-esr || command -v firefox"], { encoding: "utf8" }).trim();
@@ -30,9 +19,7 @@ async function main() {
     await page.waitForSelector(".plus");
   });
   await rule("the file dialog publishes a file", async () => {
-    const path = join(question.folder, "firefox.txt");
-    writeFileSync(path, "from Firefox");
-    await (await page.$("#chooser")).uploadFile(path);
+    await (await page.$("#chooser")).uploadFile(file("firefox.txt", "from Firefox"));
     await live("/firefox.txt");
     if (question.shots) await page.screenshot({ path: join(question.shots, "firefox.png") });
   });
@@ -47,7 +34,4 @@ async function main() {
   await browser.close();
 }
 
-main().catch((error) => {
-  console.error(error);
-  process.exit(1);
-});
+run(main);

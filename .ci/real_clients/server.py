@@ -25,8 +25,8 @@ class Dev:
         self.arguments = arguments
         self.start()
 
-    def start(self):
-        ports = ["--https", "127.0.0.1:0", "--api", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
+    def start(self, api="127.0.0.1:0"):
+        ports = ["--https", "127.0.0.1:0", "--api", api, "--grpc", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
         command = [self.program, "dev", "--json", "--data", self.data, *ports, *self.arguments]
         self.log = open(self.folder / "dev.log", "ab")
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log, env=environment(), cwd=self.folder)
@@ -45,6 +45,14 @@ class Dev:
             self.process.wait(DEADLINE_S)
         self.process.stdout.close()
         self.log.close()
+
+    def kill_and_start(self):
+        """As after a power cut; the API is where it was."""
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+        self.log.close()
+        self.start(self.line["api"].removeprefix("http://"))
 
     def __enter__(self):
         return self

@@ -198,6 +198,24 @@ impl SliceCache {
         }
     }
 
+    /// Drops what is held under a key. The bytes stay in a block of the disk tier until it is reclaimed, where nobody finds them, unless
+    /// a restart does.
+    pub fn evict(&self, key: &SliceKey) {
+        self.memory.remove(key);
+        self.borrowed.remove(key);
+        self.disk.delete(key);
+    }
+
+    /// Bytes that were handed to the disk since the start.
+    pub fn written(&self) -> u64 {
+        self.writer.written()
+    }
+
+    /// Bytes after whose writing nothing is on disk any more that was there, or on its way there, before.
+    pub fn turnover(&self) -> u64 {
+        self.disk.turnover()
+    }
+
     /// Whether the slice is probably on disk and not in memory; may be wrong either way, and does not count as a use.
     pub fn may_hold_on_disk_alone(&self, key: &SliceKey) -> bool {
         !self.memory.contains(key) && !self.borrowed.holds(key) && self.disk.may_hold(key)

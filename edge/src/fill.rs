@@ -38,6 +38,7 @@ pub(crate) use warm::Warming;
 
 use crate::cache::{Account, CorruptError, DiskCondition, SliceCache, SliceKey};
 use crate::config::FillLimits;
+use crate::control::Revoked;
 use crate::metrics::{CacheResult, FillBound, Metrics, UpstreamKind};
 use bytes::{Bytes, BytesMut};
 use clients::{Client, Clients, Turn};
@@ -109,6 +110,7 @@ struct Shared {
     clients: Clients,
     failures: Failures,
     hot: Hot,
+    revoked: Revoked,
     metrics: Arc<Metrics>,
 }
 
@@ -184,6 +186,7 @@ impl Slices {
             clients: Clients::new(limits.client_fill_count_max),
             failures: Failures::new(limits.retry_pause),
             hot: Hot::default(),
+            revoked: Revoked::default(),
             metrics,
         };
         Self { shared: Arc::new(shared), runtime }
@@ -280,6 +283,36 @@ impl Slices {
         while self.disk_condition() == DiskCondition::Opening {
             tokio::time::sleep(LOOK).await;
         }
+    }
+
+    /// What accounts have revoked: it is neither fetched nor passed on.
+    pub fn revoked(&self) -> &Revoked {
+        &self.shared.revoked
+    }
+
+    /// Drops all copies of a blob: how many slices and lists were probably held.
+    pub fn evict(&self, account: &Account, blob: BlobId) -> u64 {
+        let cache = &self.shared.cache;
+        let slices =
+            (0..blob.slice_count()).map(|slice| SliceKey { account: account.key, hash: blob.hash, slice });
+        let mut count = 0;
+        for key in slices.chain([SliceKey::list(account.key, blob.hash)]) {
+            if cache.may_hold(&key) {
+                cache.evict(&key);
+                count += 1;
+            }
+        }
+        count
+    }
+
+    /// Bytes that were handed to the disk since the start.
+    pub fn written(&self) -> u64 {
+        self.shared.cache.written()
+    }
+
+    /// Bytes after whose writing nothing is on disk any more that was there before.
+    pub fn turnover(&self) -> u64 {
+        self.shared.cache.turnover()
     }
 
     /// What the disk tier of the cache can do now.

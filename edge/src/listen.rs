@@ -31,6 +31,7 @@ mod pace;
 mod policed;
 mod quic;
 mod quota;
+mod refused;
 mod sockets;
 mod steer;
 mod tcp;

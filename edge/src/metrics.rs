@@ -136,6 +136,8 @@ pub enum CutOff {
     Slow,
     /// The body of a request past the bound on what is read of one.
     BodyTooLarge,
+    /// A stream of HTTP/2 past the bound on the open ones of its connection.
+    TooManyStreams,
 }
 
 /// Figures of a bound.
@@ -167,7 +169,7 @@ pub struct Metrics {
     request_duration: [Histogram; 3],
     time_to_first_byte: [Histogram; 3],
     handshakes: [Counter; 5],
-    cut_offs: [Counter; 7],
+    cut_offs: [Counter; 8],
     /// Open connections, TCP and QUIC.
     pub connections: BoundFigures,
     /// Those of one address.
@@ -456,7 +458,7 @@ impl Metrics {
             time_to_first_byte: PROTOCOLS.map(|protocol| histogram!("skerry_edge_time_to_first_byte_seconds", "protocol" => protocol)),
             handshakes: ["tls13", "tls12", "quic", "failed", "timed_out"]
                 .map(|outcome| counter!("skerry_edge_handshakes_total", "outcome" => outcome)),
-            cut_offs: ["malformed", "target_too_long", "head_too_large", "head_timeout", "flood", "slow", "body_too_large"]
+            cut_offs: ["malformed", "target_too_long", "head_too_large", "head_timeout", "flood", "slow", "body_too_large", "too_many_streams"]
                 .map(|reason| counter!("skerry_edge_cut_offs_total", "reason" => reason)),
             connections: BoundFigures::register("skerry_edge_connections", "open client connections", Unit::Count),
             address_connections: BoundFigures::register(

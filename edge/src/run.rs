@@ -6,8 +6,8 @@
 use crate::cache::{CorruptError, DiskCondition, SliceCache};
 use crate::config::{CacheConfig, EdgeConfig, OriginAddress};
 use crate::control::{
-    Applier, Backoff, Environments, Expelled, Identity, IdentityError, Lease, OriginChannel, Secrets,
-    StateError, StateFolder, Told, Trust, TrustError, Watcher, WatcherStatus, enrol, renew,
+    Applier, Backoff, Environments, Expelled, Identity, IdentityError, Lease, OriginChannel, Overwritten,
+    Secrets, StateError, StateFolder, Told, Trust, TrustError, Watcher, WatcherStatus, enrol, renew,
 };
 use crate::fill::{OriginUpstream, Slices, Tiers, Which};
 use crate::give::{BoundGive, GiveError, Stock};
@@ -169,6 +169,7 @@ impl Edge {
             secrets: Arc::clone(&secrets),
             expelled,
             documents_size_max: config.documents_size_max,
+            overwritten: Overwritten::default(),
             metrics: Arc::clone(&metrics),
         };
         metrics.documents_bytes_max.set(config.documents_size_max as f64);

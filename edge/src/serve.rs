@@ -223,7 +223,7 @@ impl Shared {
                 let page = environment.rules.not_found.clone().and_then(|page| {
                     // Who takes no form of the page gets it as it is: better than no word of what is wrong.
                     let position = negotiate::choose(&request.headers, &page.representations);
-                    Form::new(page, position.unwrap_or(0))
+                    Form::new(page, position.unwrap_or(0)).filter(|page| !environment.is_purged(page))
                 });
                 return Ok(Decision::NotFound(environment, page.ok_or(Refusal::NotFound)?));
             }
@@ -237,6 +237,9 @@ impl Shared {
                 (form.ok_or(Refusal::NotAcceptable)?, Address::Path)
             }
         };
+        if environment.is_purged(&form) {
+            return Err(Refusal::Gone);
+        }
         let answer = self.head(&environment, &form, address).answer(request)?;
         Ok(Decision::Show(Plan { environment, form, address, answer }))
     }

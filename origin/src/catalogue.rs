@@ -21,6 +21,7 @@ mod edges;
 mod environments;
 mod events;
 mod past;
+mod purges;
 mod resources;
 
 pub(crate) use accounts::{AccountRows, EnvironmentRow, ServiceRow};
@@ -34,6 +35,7 @@ pub(crate) use derived::{Derivation, Derived};
 pub(crate) use edges::JoinOutcome;
 pub(crate) use environments::{Settings, Standing};
 pub(crate) use past::{Difference, PastVersion};
+pub(crate) use purges::{PurgeChange, PurgeRow};
 pub(crate) use resources::{
     AccountChange, AccountChanged, AccountDetails, Actor, ApiKey, AuditEntry, AuditFilter, BuildDetails,
     ClaimOutcome, Content, ContentVersion, DeploymentDetails, DomainDetails, EnvironmentDetails,
@@ -144,6 +146,7 @@ struct Shared {
     committed: watch::Sender<Version>,
     /// When the newest versions were committed, for those who measure how long edges take to show them.
     times: Mutex<VecDeque<(Version, Instant)>>,
+    revoked: purges::Revoked,
 }
 
 /// Versions whose time of commit is remembered: those that somebody may still wait for.
@@ -192,7 +195,8 @@ impl Catalogue {
         let (cluster_id, version) = cluster(&writer).await?;
         let committed = watch::Sender::new(version);
         let times = Mutex::default();
-        Ok(Self { shared: Arc::new(Shared { writer, reader, cluster_id, committed, times }) })
+        let revoked = purges::Revoked::load(&reader).await?;
+        Ok(Self { shared: Arc::new(Shared { writer, reader, cluster_id, committed, times, revoked }) })
     }
 
     /// The cluster that this catalogue is of.

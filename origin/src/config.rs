@@ -195,11 +195,18 @@ pub struct DomainConfig {
     pub dns_servers: Vec<SocketAddr>,
     /// Time for a server to answer. It is asked twice.
     pub dns_timeout: Duration,
+    /// Proofs that are looked up at once: each is a socket, and some seconds at worst. Who comes then is told to come back.
+    pub lookup_count_max: usize,
 }
 
 impl Default for DomainConfig {
     fn default() -> Self {
-        Self { count_max: 20, dns_servers: Vec::new(), dns_timeout: Duration::from_secs(5) }
+        Self {
+            count_max: 20,
+            dns_servers: Vec::new(),
+            dns_timeout: Duration::from_secs(5),
+            lookup_count_max: 16,
+        }
     }
 }
 

@@ -7,6 +7,9 @@
 //!   acts by the change. API keys are nothing to edges: a change of them holds at once.
 
 mod api_keys;
+mod recover;
+
+pub use recover::Recovered;
 
 use crate::catalogue::{
     Actor, Catalogue, CatalogueError, CredentialChange, CredentialRows, token_midstates, token_name,

@@ -4,6 +4,7 @@
 //! only.
 
 use crate::config::DomainConfig;
+use crate::metrics::Metrics;
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig, ResolverOpts};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
@@ -14,9 +15,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
-
-/// Lookups under way at most: each is a socket and some seconds at worst.
-const LOOKUPS_MAX: usize = 16;
 
 /// Times that servers which do not answer are asked again.
 const RETRIES: usize = 1;
@@ -52,7 +50,9 @@ pub(crate) enum DnsError {
 pub(crate) struct Dns {
     resolver: Option<TokioResolver>,
     lookups: Arc<Semaphore>,
+    lookup_count_max: usize,
     time_max: Duration,
+    metrics: Arc<Metrics>,
 }
 
 impl std::fmt::Debug for Dns {
@@ -63,13 +63,25 @@ impl std::fmt::Debug for Dns {
 
 impl Dns {
     /// Of the configured servers, else of the system's. A system without any is told of when somebody asks.
-    pub(crate) fn new(config: &DomainConfig) -> Self {
+    pub(crate) fn new(config: &DomainConfig, metrics: Arc<Metrics>) -> Self {
         let resolver = resolver(config).inspect_err(|error| {
             tracing::warn!(%error, "the system names no DNS servers; no domain can be verified until domains.dns_servers does");
         });
         // Each try may use up its own time.
         let time_max = config.dns_timeout * (RETRIES as u32 + 1) + Duration::from_secs(1);
-        Self { resolver: resolver.ok(), lookups: Arc::new(Semaphore::new(LOOKUPS_MAX)), time_max }
+        metrics.dns_lookups_max.set(config.lookup_count_max as f64);
+        Self {
+            resolver: resolver.ok(),
+            lookups: Arc::new(Semaphore::new(config.lookup_count_max)),
+            lookup_count_max: config.lookup_count_max,
+            time_max,
+            metrics,
+        }
+    }
+
+    /// Lookups under way.
+    pub(crate) fn lookups(&self) -> usize {
+        self.lookup_count_max - self.lookups.available_permits()
     }
 
     /// The texts at a name; none where there is no such name.
@@ -78,7 +90,10 @@ impl Dns {
     /// Any [`DnsError`].
     pub(crate) async fn texts(&self, name: &str) -> Result<Vec<Vec<u8>>, DnsError> {
         let resolver = self.resolver.as_ref().ok_or(DnsError::NoServers)?;
-        let _turn = self.lookups.try_acquire().map_err(|_| DnsError::Busy)?;
+        let _turn = self.lookups.try_acquire().map_err(|_| {
+            self.metrics.dns_lookups_refused.increment(1);
+            DnsError::Busy
+        })?;
         // With the dot at its end no search list of the system is tried.
         let lookup = tokio::time::timeout(self.time_max, resolver.txt_lookup(format!("{name}."))).await;
         match lookup.map_err(|_| DnsError::TimedOut { name: name.to_owned() })? {

@@ -41,6 +41,8 @@ pub(crate) struct EdgeState {
     pub(crate) name: String,
     pub(crate) is_connected: bool,
     pub(crate) acked: Version,
+    /// Whatever was purged up to this version is on its disk no more.
+    pub(crate) overwritten: Version,
     /// Version of its program; empty before it connected.
     pub(crate) program: String,
     pub(crate) enrolled_at: i64,
@@ -72,6 +74,7 @@ struct Edge {
     session: Option<(u64, CancellationToken)>,
     sessions: u64,
     acks: VecDeque<(Version, Instant)>,
+    overwritten: Version,
 }
 
 impl Edge {
@@ -134,6 +137,7 @@ impl Edges {
             name: edge.name.clone(),
             is_connected: edge.session.is_some(),
             acked: edge.acks.back().map(|(version, _)| *version).unwrap_or_default(),
+            overwritten: edge.overwritten,
             program: edge.program.clone(),
             enrolled_at: edge.enrolled_at,
             counts: !edge.has_left,
@@ -226,6 +230,15 @@ impl Session {
     pub(crate) fn ack(&self, version: Version) {
         self.with_edge(|edge| edge.ack(version));
         self.edges.shared.changed.send_replace(());
+    }
+
+    /// Notes that what was purged up to `version` is on the edge's disk no more. It can only say so of what it has acknowledged.
+    pub(crate) fn overwritten(&self, version: Version) {
+        self.with_edge(|edge| {
+            if edge.acks.back().is_some_and(|(acked, _)| version <= *acked) {
+                edge.overwritten = version;
+            }
+        });
     }
 
     /// Notes that the edge stops cleanly: nobody need wait for it.

@@ -12,6 +12,7 @@ mod keys;
 mod names;
 mod operator;
 mod publish;
+mod purges;
 mod status;
 mod wait;
 mod warm;
@@ -34,6 +35,7 @@ use skerry_proto::wire::keys_server::KeysServer;
 use skerry_proto::wire::names_server::NamesServer;
 use skerry_proto::wire::operator_server::OperatorServer;
 use skerry_proto::wire::publish_server::PublishServer;
+use skerry_proto::wire::purges_server::PurgesServer;
 use skerry_proto::wire::watch_server::WatchServer;
 use std::sync::Arc;
 use std::time::Duration;
@@ -187,6 +189,11 @@ pub(crate) async fn serve(
             services.clone(),
             NamesServer::new(names::NamesService(services.clone()))
                 .max_decoding_message_size(SMALL_REQUEST_MAX),
+        ))
+        .add_service(Gate::new(
+            services.clone(),
+            PurgesServer::new(purges::PurgesService(services.clone()))
+                .max_decoding_message_size(LIST_REQUEST_MAX),
         ))
         .add_service(Gate::new(
             services.clone(),

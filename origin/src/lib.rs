@@ -42,6 +42,7 @@ pub use config::{
     ApiCertificate, ApiConfig, AuthLimits, CONNECTION_COUNT_MAX, Compression, ConsoleConfig, DomainConfig,
     Levels, Limits, OriginConfig, PublishBounds, WarmBounds,
 };
+pub use credentials::Recovered;
 pub use grpc::ServeError;
 pub use keys::KeysError;
 pub use publish::content_type::{LOOK_SIZE, choose as choose_content_type};

@@ -106,6 +106,12 @@ pub(crate) struct Metrics {
     pub(crate) warmings_refused: Counter,
     /// Fills that failed at the origin.
     pub(crate) fill_errors: Counter,
+    /// Proofs of domains that are being looked up.
+    pub(crate) dns_lookups: Gauge,
+    /// Bound of [`Self::dns_lookups`].
+    pub(crate) dns_lookups_max: Gauge,
+    /// Proofs that were not looked up because of it.
+    pub(crate) dns_lookups_refused: Counter,
     /// Addresses with wrong tokens that are remembered.
     pub(crate) auth_entries: Gauge,
     /// Bound of [`Self::auth_entries`].
@@ -243,6 +249,9 @@ impl Metrics {
             warmings: gauge!("skerry_origin_warmings"),
             warmings_refused: counter!("skerry_origin_warmings_refused_total"),
             fill_errors: counter!("skerry_origin_fill_errors_total"),
+            dns_lookups: gauge!("skerry_origin_dns_lookups"),
+            dns_lookups_max: gauge!("skerry_origin_dns_lookups_max"),
+            dns_lookups_refused: counter!("skerry_origin_dns_lookups_refused_total"),
             auth_entries: gauge!("skerry_origin_auth_entries"),
             auth_entries_max: gauge!("skerry_origin_auth_entries_max"),
             blobs: gauge!("skerry_origin_blobs"),
@@ -346,6 +355,9 @@ fn describe_bounds() {
         "skerry_origin_api_key_refusals_total",
         "API keys that were refused because the account has as many as it may"
     );
+    describe_gauge!("skerry_origin_dns_lookups", "Proofs of domains that are being looked up in DNS");
+    describe_gauge!("skerry_origin_dns_lookups_max", "Bound on such lookups");
+    describe_counter!("skerry_origin_dns_lookups_refused_total", "Lookups that were refused at the bound");
     describe_gauge!("skerry_origin_uploads_active", "Uploads that are under way");
     describe_gauge!("skerry_origin_uploads_active_max", "Bound on uploads under way; others wait");
     describe_counter!("skerry_origin_upload_refusals_total", "Uploads that waited for their turn too long");

@@ -25,6 +25,7 @@ mod limits;
 mod named;
 mod pointer;
 mod prove;
+mod purge;
 mod read;
 mod receive;
 mod reuse;
@@ -47,6 +48,7 @@ pub(crate) use derive::representations;
 pub(crate) use fault::Fault;
 pub(crate) use limits::{LimitChange, LimitsChange, LimitsOfService};
 pub(crate) use prove::Proof;
+pub(crate) use purge::PurgeWanted;
 pub(crate) use receive::{Part, Said};
 pub(crate) use reuse::Known;
 pub(crate) use settings::SettingsChange;
@@ -153,6 +155,14 @@ pub(crate) enum PublishError {
     TooManyDomains {
         /// What is allowed.
         count_max: u32,
+    },
+    /// The account has revoked as much as it can.
+    #[error(
+        "an account can have at most {limit} blobs purged, coded forms included; lift those whose assets are gone"
+    )]
+    TooManyPurges {
+        /// How many.
+        limit: usize,
     },
     /// Nothing in DNS says that the domain is the account's.
     #[error(
@@ -324,7 +334,7 @@ impl Publisher {
             keys,
             limits: config.limits,
             turn_time_max: bounds.turn_time_max,
-            dns: Dns::new(&config.domains),
+            dns: Dns::new(&config.domains, Arc::clone(&metrics)),
             domains: config.domains.clone(),
             naming,
             metrics,

@@ -5,7 +5,7 @@ use crate::blobs::{BlobError, BlobStore};
 use crate::catalogue::{Actor, Catalogue, CatalogueError};
 use crate::config::OriginConfig;
 use crate::console::{self, Console, Links};
-use crate::credentials::{CredentialError, Credentials};
+use crate::credentials::{CredentialError, Credentials, Recovered};
 use crate::edges::{Edges, EnrolError};
 use crate::grpc::{self, ServeError, Services};
 use crate::keys::{Keys, KeysError};
@@ -103,6 +103,12 @@ pub enum OriginError {
     /// No domain name is free for a new environment.
     #[error("no free name for the environment was found under {0}; choose another base domain")]
     NoDomain(String),
+    /// Nobody to help.
+    #[error("this origin has no account {0}; `skerry account ls` shows which there are")]
+    NoAccount(String),
+    /// It has none at all.
+    #[error("this origin has no account yet; make the first one with `skerry origin init`")]
+    IsNew,
     /// The runtime is being torn down.
     #[error("the origin is stopping")]
     Stopping,
@@ -175,6 +181,26 @@ impl Origin {
             PublishError::Catalogue(error) => error.into(),
             PublishError::NoRandomness(error) => error.into(),
             PublishError::Busy => OriginError::NoDomain(base_domain.to_owned()),
+            _ => OriginError::Stopping,
+        })
+    }
+
+    /// Makes a new auth token for an account that has lost everything else; without a SID, for the operator's.
+    ///
+    /// # Errors
+    /// [`OriginError::NoAccount`], [`OriginError::IsNew`], [`OriginError::Catalogue`], [`OriginError::NoRandomness`].
+    pub async fn recover(&self, account_sid: Option<&str>) -> Result<Recovered, OriginError> {
+        let catalogue = &self.services.catalogue;
+        let account = match account_sid {
+            Some(sid) => {
+                let found = catalogue.account_details(sid).await?;
+                found.ok_or_else(|| OriginError::NoAccount(sid.to_owned()))?.sid
+            }
+            None => catalogue.first_operator().await?.ok_or(OriginError::IsNew)?,
+        };
+        self.services.credentials.recover(&Actor::origin(account)).await.map_err(|error| match error {
+            CredentialError::Catalogue(error) => error.into(),
+            CredentialError::NoRandomness(error) => error.into(),
             _ => OriginError::Stopping,
         })
     }
@@ -377,6 +403,7 @@ async fn upkeep(services: &Services) {
     loop {
         ticks.tick().await;
         handle.run_upkeep();
+        services.metrics.dns_lookups.set(services.publisher.proofs_under_way() as f64);
         services.metrics.auth_entries.set(services.credentials.throttle().entries() as f64);
         if let Ok((count, bytes)) = services.catalogue.blob_totals().await {
             services.metrics.blobs.set(count as f64);

@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn a_document_survives_its_bytes() {
-        let message = wire::Ping { number: 7 };
+        let message = wire::Ping { number: 7, ..wire::Ping::default() };
         assert_eq!(decode::<wire::Ping>(&encode(&message)), Ok(message));
     }
 

@@ -33,6 +33,7 @@ pub mod paging;
 pub mod path;
 pub mod pointer;
 pub mod proof;
+pub mod purged;
 pub mod recent;
 pub mod rules;
 pub mod signature;

@@ -88,6 +88,8 @@ pub struct Pointer {
     pub aliases: Vec<String>,
     /// The environment is no more: its names are those of nobody, which is not the same as one that shows nothing.
     pub deleted: bool,
+    /// What the account has revoked ([`crate::purged`]); `None`: nothing.
+    pub purged: Option<BlobId>,
 }
 
 /// Keys for signed URLs in a pointer at most: every service of an account may have its own, and each its successor.
@@ -160,6 +162,7 @@ impl Pointer {
             url_keys: self.url_keys.iter().map(Into::into).collect(),
             aliases: self.aliases.clone(),
             deleted: self.deleted,
+            purged: self.purged.map(Into::into),
         }
     }
 
@@ -182,6 +185,7 @@ impl Pointer {
             version: Version { epoch: pointer.epoch, revision: pointer.revision },
             manifest: optional(pointer.manifest.as_ref())?,
             history: optional(pointer.history.as_ref())?,
+            purged: optional(pointer.purged.as_ref())?,
             access: AccessRules {
                 public_stale: access.public_stale.try_into()?,
                 protected_stale: access.protected_stale.try_into()?,

@@ -1,4 +1,6 @@
-//! `skerry origin`: the role as a process of its own; and `skerry origin init`, which makes its first account.
+//! `skerry origin`: the role as a process of its own; `skerry origin init`, which makes its first account; and `recover`.
+
+mod recover;
 
 use crate::admin::{self, Admin};
 use crate::certificate;
@@ -41,6 +43,8 @@ pub(crate) struct Options {
 enum OriginCommand {
     /// Make the data folder and the first account, which is the operator's, and print it, once
     Init(InitOptions),
+    /// Make a new auth token for an account that has lost all it could prove itself with, and print it, once
+    Recover(recover::RecoverOptions),
 }
 
 #[derive(Debug, clap::Args)]
@@ -72,6 +76,7 @@ pub(crate) async fn run(options: Options, environment: &Environment) -> Result<(
             let Some(settings) = config::load_origin(&options.config, environment)? else { return Ok(()) };
             init(settings, &options).await
         }
+        Some(OriginCommand::Recover(options)) => recover::run(options, environment).await,
         None => {
             let Some(settings) = config::load_origin(&options.config, environment)? else { return Ok(()) };
             serve(settings).await

@@ -348,6 +348,14 @@ pub(super) const SETTINGS: &[Setting<OriginSettings>] = &[
         set: |to, text| put(&mut to.role.domains.dns_timeout, value::seconds(text)),
     },
     Setting {
+        name: "domains.lookup_count_max",
+        default: "16",
+        shape: Shape::Number,
+        accepts: "a whole number, from 1 to 1000",
+        doc: "Proofs of domains that are looked up in DNS at once; who asks for one more is told to come back.",
+        set: |to, text| put(&mut to.role.domains.lookup_count_max, value::number(text, 1..=1000)),
+    },
+    Setting {
         name: "compression.size_max",
         default: "16MiB",
         shape: Shape::Text,

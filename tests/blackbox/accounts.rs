@@ -1,6 +1,6 @@
 //! What an account proves itself with: API keys, auth tokens that are rotated, and accounts that take keys only.
 
-use crate::harness::{Account, Api, Cli, Dev, Protocol};
+use crate::harness::{Account, Api, Cli, Dev, Origin, Protocol};
 use crate::protected::signed_get;
 
 const SERVICES: &str = "/v1/Services";
@@ -192,4 +192,41 @@ fn an_account_sees_itself_and_an_operator_sees_all() {
     let log = theirs.get("/v1/AuditLog?PageSize=1");
     assert_eq!((log.text("/entries/0/credential"), log.text("/entries/0/address")), ("operator", ""));
     assert_eq!(log.text("/entries/0/detail"), "friendly_name");
+}
+
+#[test]
+fn who_has_the_machine_of_a_stopped_origin_gets_in_again() {
+    let mut origin = Origin::start();
+    let config = origin.data().with_file_name("origin.toml");
+    let recover = ["origin", "recover", "--config", config.to_str().expect("UTF-8"), "--json"];
+    let (cli, old) = (origin.cli(), origin.account().clone());
+    cli.refused(&recover, &["data", "in use"]);
+
+    // All there is to be lost: tokens that let nobody in, and a key that is gone.
+    let key = cli.run(&["key", "create", "--kind", "api", "--json"]).json();
+    cli.run(&["account", "set", "--keys-only", "true"]);
+    cli.refused(&["ls"], &["API keys only"]);
+    origin.stop();
+    let unknown = [&recover[..], &["--account", "AC00000000000000000000000000000000"]].concat();
+    cli.refused(&unknown, &["no account AC00000000000000000000000000000000"]);
+    let first = cli.run(&recover).json();
+    assert_eq!(
+        (&first["account_sid"], &first["revoked_older_token"]),
+        (&old.sid.clone().into(), &false.into())
+    );
+    let second = cli.run(&recover).json();
+    assert_eq!(second["revoked_older_token"], true);
+
+    origin.start_again();
+    let with = |token: &serde_json::Value| {
+        let token = token["auth_token"].as_str().expect("a token").to_owned();
+        origin.cli_of(&Account { sid: old.sid.clone(), token })
+    };
+    with(&second).run(&["ls"]);
+    // Two are valid: the newest, and the one before it.
+    with(&first).run(&["ls"]);
+    cli.refused(&["ls"], &["auth token"]);
+    let key = |field: &str| key[field].as_str().expect("a text").to_owned();
+    origin.cli_of(&Account { sid: key("id"), token: key("secret") }).run(&["ls"]);
+    assert!(with(&second).run(&["audit", "--json"]).stdout.contains("auth_token_"));
 }

@@ -1,6 +1,6 @@
 //! What one client address may take up: each bound refuses what is past it, is counted, and gives back what ends.
 
-use crate::harness::{Dev, Protocol, block_on, bytes, eventually};
+use crate::harness::{Dev, PREFACE, Protocol, WHOLE, block_on, bytes, eventually, frame, get, kind};
 
 #[test]
 fn an_address_has_so_many_connections_and_no_more() {
@@ -55,6 +55,30 @@ fn what_is_in_flight_is_bounded_and_more_is_told_to_come_back() {
         (site.get(Protocol::Http1, "/small.txt").status == 200).then_some(())
     });
     figures.until("skerry_edge_bytes_in_flight", &[], |bytes| bytes == 0.0);
+}
+
+#[test]
+fn a_stream_past_the_bound_is_refused_and_counted_and_the_others_go_on() {
+    let dev = Dev::with(&["--set", "edge.limits.stream_count_max=4"]);
+    dev.cli().put("/small.txt", b"small\n");
+    let (site, figures) = (dev.site(), dev.figures());
+    let request = get("/small.txt", "localhost");
+    let refused = || figures.metric("skerry_edge_cut_offs_total", &[("reason", "too_many_streams")]);
+    assert_eq!(refused(), 0.0);
+    block_on(async {
+        let mut raw = site.raw(Protocol::Http2).await;
+        // Four that do not come to their end, and two more.
+        let open = |stream| frame(kind::HEADERS, WHOLE & !1, stream, &request);
+        let streams: Vec<u8> = (0..6).flat_map(|index| open(2 * index + 1)).collect();
+        raw.send(&[PREFACE, &streams].concat()).await;
+        // RFC 9113 §8.7: so a client knows that nothing was done for them.
+        for _ in 0..2 {
+            assert_eq!(raw.until_frame(kind::RST_STREAM).await, [0, 0, 0, 7]);
+        }
+        raw.send(&frame(kind::DATA, 1, 1, &[])).await;
+        raw.until_frame(kind::HEADERS).await;
+    });
+    assert_eq!(refused(), 2.0);
 }
 
 #[test]

@@ -40,6 +40,7 @@ mod openapi;
 mod outage;
 mod protected;
 mod publish;
+mod purge;
 mod quotas;
 mod ranges;
 mod refusals;

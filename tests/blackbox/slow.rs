@@ -119,7 +119,9 @@ impl Unread {
                 let ended = raw.end().await;
                 assert!(ended.received.starts_with(b"HTTP/1.1 200 ") && !ended.is_announced);
             }
-            Self::Tcp(mut raw) => raw.until_frame(kind::RST_STREAM).await,
+            Self::Tcp(mut raw) => {
+                raw.until_frame(kind::RST_STREAM).await;
+            }
             Self::Quic(_quic, _control, mut receive) => {
                 let reset = receive.received_reset().await.expect("the connection goes on");
                 assert!(reset.is_some(), "the response is not whole");

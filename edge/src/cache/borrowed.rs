@@ -51,6 +51,12 @@ impl Borrowed {
         }
     }
 
+    pub(super) fn remove(&self, key: &SliceKey) {
+        if let Some(memory) = &self.0 {
+            memory.remove(key);
+        }
+    }
+
     pub(super) fn used(&self) -> usize {
         self.0.as_ref().map_or(0, Memory::usage)
     }

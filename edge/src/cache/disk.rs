@@ -15,14 +15,15 @@ use crate::config::CacheConfig;
 use crate::metrics::{DiskOperation, IntegritySource, Metrics};
 use bytes::Bytes;
 use foyer::{
-    BlockEngineConfig, Cache, CacheProperties, DefaultHasher, DeviceBuilder, FsDeviceBuilder, Load,
-    PsyncIoEngineConfig, RecoverMode, Spawner, StoreBuilder,
+    BlockEngineConfig, Cache, CacheProperties, DefaultHasher, DeviceBuilder, FifoPicker, FsDeviceBuilder,
+    Load, PsyncIoEngineConfig, RecoverMode, Spawner, StoreBuilder,
 };
 use nix::sys::statvfs::statvfs;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
@@ -47,6 +48,9 @@ const BLOCK_COUNT: u64 = 64;
 
 /// The least disk that makes sense, in bytes: two blocks to write, one clean, some to keep.
 pub const DISK_SIZE_MIN: u64 = 8 * BLOCK_SIZE_MIN;
+
+/// Blocks that are filled at once.
+const FLUSHERS: usize = 2;
 
 /// Blocks that foyer keeps clean by pushing out old ones; with no more than these there is no room.
 const CLEAN_BLOCKS_KEPT: u64 = 1;
@@ -116,6 +120,7 @@ struct Shared {
     metrics: Arc<Metrics>,
     state: watch::Sender<State>,
     write_failed: Notify,
+    deletions: AtomicU64,
 }
 
 impl Disk {
@@ -136,6 +141,7 @@ impl Disk {
             metrics,
             state: watch::Sender::new(State { condition: DiskCondition::Opening, store: None }),
             write_failed: Notify::new(),
+            deletions: AtomicU64::new(0),
             runtime: runtime.clone(),
         }));
         let kept = disk.clone();
@@ -174,6 +180,15 @@ impl Disk {
         }
     }
 
+    /// Bytes after whose writing nothing is there any more that was there, or on its way there, before: all blocks, those that are
+    /// being filled, and what waits to be written.
+    pub(super) fn turnover(&self) -> u64 {
+        let Shared { config, .. } = &*self.0;
+        let layout = Layout::of(config.disk_size);
+        (layout.block_count + FLUSHERS as u64) * layout.block_size
+            + 2 * pool_size(config.write_buffer_size) as u64
+    }
+
     /// Whether an entry is probably there; may be wrong either way.
     pub(super) fn may_hold(&self, key: &SliceKey) -> bool {
         self.0.state.borrow().store.as_ref().is_some_and(|store| store.may_contains(key))
@@ -208,9 +223,15 @@ impl Disk {
 
     /// Forgets what is kept under a key.
     pub(super) fn delete(&self, key: &SliceKey) {
+        self.0.deletions.fetch_add(1, Ordering::Relaxed);
         if let Some(store) = &self.0.state.borrow().store {
             store.delete(key);
         }
+    }
+
+    /// How often something was deleted: what is being written meanwhile may be missing afterwards for that.
+    pub(super) fn deletions(&self) -> u64 {
+        self.0.deletions.load(Ordering::Relaxed)
     }
 
     /// The tier for writing, once it is open. `None` while it takes no writes.
@@ -307,7 +328,9 @@ impl Disk {
         let pool = pool_size(config.write_buffer_size);
         let engine = BlockEngineConfig::new(device)
             .with_block_size(layout.block_size as usize)
-            .with_flushers(2)
+            .with_flushers(FLUSHERS)
+            // Oldest first and nothing else, so that it is known when something that was purged is gone.
+            .with_eviction_pickers(vec![Box::<FifoPicker>::default()])
             .with_clean_block_threshold(CLEAN_BLOCKS_KEPT as usize)
             .with_buffer_pool_size(pool)
             .with_submit_queue_size_threshold(2 * pool);

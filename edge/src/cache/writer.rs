@@ -10,7 +10,7 @@ use super::entry::{Cached, SliceKey};
 use crate::metrics::{Metrics, SkipReason};
 use foyer::CacheEntry;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
@@ -61,6 +61,8 @@ enum Job {
 struct Backlog {
     bytes: AtomicUsize,
     notes: AtomicUsize,
+    /// Bytes that the disk has taken since the start.
+    written: AtomicU64,
 }
 
 /// Queues entries for the disk.
@@ -120,6 +122,11 @@ impl DiskWriter {
         };
         // The receiver only goes away at the stop, when nothing needs to be written any more.
         let _ = self.queue.send(job);
+    }
+
+    /// Bytes that the disk has taken since the start.
+    pub(super) fn written(&self) -> u64 {
+        self.backlog.written.load(Ordering::Relaxed)
     }
 
     /// Waits until all that was queued before is written, or is not going to be.
@@ -191,6 +198,7 @@ impl Writing {
     }
 
     async fn write(&self, store: &Store, batch: Vec<Entry>) {
+        let deletions = self.disk.deletions();
         for entry in &batch {
             store.enqueue(entry.piece(), true);
         }
@@ -198,9 +206,12 @@ impl Writing {
         let mut failed = false;
         for entry in &batch {
             if in_time && store.may_contains(entry.key()) {
-                self.metrics.cache_disk_written_bytes.increment(entry.value().len() as u64);
+                let size = entry.value().len() as u64;
+                self.metrics.cache_disk_written_bytes.increment(size);
+                self.backlog.written.fetch_add(size, Ordering::Relaxed);
             } else {
-                failed = true;
+                // One that was deleted meanwhile is not there either.
+                failed |= !in_time || self.disk.deletions() == deletions;
                 self.metrics.write_skipped(SkipReason::DiskFailed);
             }
         }

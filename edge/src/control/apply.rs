@@ -3,6 +3,7 @@
 use super::environment::{Documents, Environment, Environments};
 use super::expelled::Expelled;
 use super::footprint::Footprint;
+use super::overwritten::Overwritten;
 use super::pages::{HistoryPage, ManifestPage, Pages};
 use super::secrets::Secrets;
 use super::state::{StateError, StateFolder};
@@ -15,7 +16,7 @@ use skerry_proto::paging::Root;
 use skerry_proto::pointer::{Pointer, PointerError};
 use skerry_proto::signature::KeySet;
 use skerry_proto::slices::BlobId;
-use skerry_proto::{history, manifest, wire};
+use skerry_proto::{history, manifest, purged, wire};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -29,6 +30,7 @@ pub(crate) struct Applier {
     pub(crate) expelled: Arc<Expelled>,
     /// Bytes that all documents may take in memory.
     pub(crate) documents_size_max: u64,
+    pub(crate) overwritten: Overwritten,
     pub(crate) metrics: Arc<Metrics>,
 }
 
@@ -127,13 +129,18 @@ impl Applier {
             }
         }
         let mut taking = Taking { named: HashSet::new(), room: self.room_beside(held.as_deref()) };
-        let documents = self.documents(&pointer, held.as_deref(), &mut taking).await?;
+        let mut documents = self.documents(&pointer, held.as_deref(), &mut taking).await?;
+        let purged = self.purged(&pointer, &mut taking).await?;
+        documents.purged = purged.iter().map(|blob| blob.hash).collect::<HashSet<_, _>>().into();
         let environment = Environment::new(&pointer, documents);
         if environment.footprint() > self.room_beside(held.as_deref()) {
             return Err(self.no_room());
         }
         self.keep(&pointer, signed, taking.named).await?;
-        self.environments.show(Arc::new(environment));
+        self.slices.revoked().tell(environment.account.key, pointer.version, &environment.purged);
+        let environment = Arc::new(environment);
+        self.environments.show(Arc::clone(&environment));
+        self.drop_purged(&environment, held.as_deref(), &purged);
         self.measure();
         Ok(pointer.domain)
     }
@@ -192,6 +199,25 @@ impl Applier {
             documents.history = self.pages(pointer, name, root, &read, taking).await?;
         }
         Ok(documents)
+    }
+
+    /// What the account of a pointer has revoked.
+    async fn purged(&self, pointer: &Pointer, taking: &mut Taking) -> Result<Vec<BlobId>, ApplyError> {
+        let Some(name) = pointer.purged else { return Ok(Vec::new()) };
+        let bytes = self.document(pointer, name, taking).await?;
+        purged::read(&bytes).map_err(|error| self.refuse(error))
+    }
+
+    /// Drops the copies of what was revoked since the pointer before. Nothing depends on it: nobody can ask for them any more.
+    fn drop_purged(&self, environment: &Environment, held: Option<&Environment>, purged: &[BlobId]) {
+        let is_new = |blob: &&BlobId| held.is_none_or(|held| !held.purged.contains(&blob.hash));
+        let mut new = purged.iter().filter(is_new).peekable();
+        if new.peek().is_some() {
+            self.overwritten.purged(environment.version, self.slices.written());
+        }
+        for blob in new {
+            self.slices.evict(&environment.account, *blob);
+        }
     }
 
     /// All pages of a document; those that are held already are shared.

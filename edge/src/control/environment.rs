@@ -4,6 +4,7 @@ use super::announced::Announced;
 use super::asset::{Asset, Form, Modified};
 use super::footprint::Footprint;
 use super::pages::{HashIndex, HistoryPage, ManifestPage, Pages};
+use super::revoked::Hashes;
 use super::rules::Rules;
 use crate::cache::{Account, AccountKey};
 use arc_swap::ArcSwap;
@@ -45,6 +46,8 @@ pub struct Environment {
     pub(super) manifest: Pages<ManifestPage>,
     pub(super) history: Pages<HistoryPage>,
     by_hash: HashIndex,
+    /// What the account has revoked.
+    pub(super) purged: Hashes,
 }
 
 /// What the documents say that a pointer names.
@@ -53,11 +56,12 @@ pub(super) struct Documents {
     pub(super) rules: SiteRules,
     pub(super) manifest: Pages<ManifestPage>,
     pub(super) history: Pages<HistoryPage>,
+    pub(super) purged: Hashes,
 }
 
 impl Environment {
     pub(super) fn new(pointer: &Pointer, documents: Documents) -> Self {
-        let Documents { rules, manifest, history } = documents;
+        let Documents { rules, manifest, history, purged } = documents;
         // A page that not everybody may see is none that everybody is shown.
         let not_found = rules
             .not_found
@@ -79,6 +83,7 @@ impl Environment {
             by_hash: HashIndex::new(&manifest),
             manifest,
             history,
+            purged,
         }
     }
 
@@ -92,6 +97,7 @@ impl Environment {
         // Nobody asks which documents these were.
         let nameless = BlobId::of(b"");
         let documents = Documents {
+            purged: Hashes::default(),
             rules,
             manifest: Pages::new(0, vec![(nameless, Arc::new(ManifestPage::new(entries)))]),
             history: Pages::new(0, vec![(nameless, Arc::new(HistoryPage::new(history)))]),
@@ -118,10 +124,18 @@ impl Environment {
         }
     }
 
-    /// The blob of a hash that the live build or the history names, whoever may see it.
+    /// The blob of a hash that the live build or the history names, whoever may see it; none that the account has revoked.
     fn blob(&self, hash: &Hash) -> Option<BlobId> {
         let form = self.by_hash.find(&self.manifest, hash).or_else(|| self.history.find(hash))?;
-        Some(form.representation().blob)
+        (!self.is_purged(form)).then(|| form.representation().blob)
+    }
+
+    /// Whether the account has revoked a form, or what it is a form of.
+    pub fn is_purged(&self, form: &Form) -> bool {
+        let source = || form.asset().representations.first().map(|source| &source.blob.hash);
+        !self.purged.is_empty()
+            && (self.purged.contains(&form.representation().blob.hash)
+                || source().is_some_and(|source| self.purged.contains(source)))
     }
 
     /// The later of an asset's time and the environment's floor.

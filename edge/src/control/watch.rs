@@ -169,7 +169,7 @@ impl Watcher {
         };
         tokio::select! {
             result = following => result,
-            () = pings.send_all(&requests, self.lease_length / PINGS_PER_LEASE) => Err(WatchError::Closed),
+            () = pings.send_all(&requests, self.lease_length / PINGS_PER_LEASE, || self.overwritten()) => Err(WatchError::Closed),
             () = stop.cancelled() => {
                 send(&requests, watch_request::Kind::Goodbye(wire::Goodbye {})).await;
                 drop(requests);
@@ -178,6 +178,12 @@ impl Watcher {
                 Ok(())
             }
         }
+    }
+
+    /// Up to which version everything that was purged is on the disk no more.
+    fn overwritten(&self) -> Version {
+        let Applier { overwritten, slices, .. } = &self.applier;
+        overwritten.reached(self.status.borrow().position, slices.written(), slices.turnover())
     }
 
     fn set_position(&self, position: Version, current: bool) {
@@ -372,8 +378,13 @@ struct Pings {
 }
 
 impl Pings {
-    /// Sends pings until the stream is gone.
-    async fn send_all(&self, requests: &mpsc::Sender<wire::WatchRequest>, every: Duration) {
+    /// Sends pings until the stream is gone, with what is `overwritten` by then.
+    async fn send_all(
+        &self,
+        requests: &mpsc::Sender<wire::WatchRequest>,
+        every: Duration,
+        overwritten: impl Fn() -> Version,
+    ) {
         let mut ticks = interval(every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         for number in 1.. {
@@ -385,8 +396,10 @@ impl Pings {
                     sent.pop_front();
                 }
             }
-            let ping = watch_request::Kind::Ping(wire::Ping { number });
-            if requests.send(wire::WatchRequest { kind: Some(ping) }).await.is_err() {
+            let Version { epoch, revision } = overwritten();
+            let ping = wire::Ping { number, overwritten_epoch: epoch, overwritten_revision: revision };
+            let kind = Some(watch_request::Kind::Ping(ping));
+            if requests.send(wire::WatchRequest { kind }).await.is_err() {
                 return;
             }
         }

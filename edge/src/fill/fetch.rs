@@ -91,6 +91,10 @@ impl Fetch {
     async fn fill(&mut self, index: u64, until: u64, turn: Option<Turn>) -> Result<(), FillError> {
         let shared = Arc::clone(&self.shared);
         let (account, hash) = (self.account.clone(), self.blob.hash);
+        // Also where somebody began to read before it was revoked.
+        if shared.revoked.contains(account.key, &hash) {
+            return Err(FillError::NotFound);
+        }
         if let Some(error) = shared.failures.recall(account.key, hash, Instant::now()) {
             shared.metrics.fill_failures_recalled.increment(1);
             return Err(error);

@@ -74,7 +74,10 @@ impl FillService {
         let hash = Hash::try_from(&request.hash[..]).map_err(|error| {
             self.refuse(GiveRefusal::Malformed, Code::InvalidArgument, &error.to_string())
         })?;
-        self.stock.environments.named(account.key, &hash).ok_or_else(|| {
+        // Also of what was announced, and of a form that one environment has not heard of yet.
+        let is_revoked = self.stock.slices.revoked().contains(account.key, &hash);
+        let named = self.stock.environments.named(account.key, &hash).filter(|_| !is_revoked);
+        named.ok_or_else(|| {
             let message = "no manifest or history of the account that this edge holds names this hash";
             self.refuse(GiveRefusal::NotNamed, Code::NotFound, message)
         })

@@ -113,7 +113,8 @@ pub(super) async fn serve_http2<S, R>(
     let asker = Asker { client, shared: Arc::clone(shared), activity: Arc::clone(&activity) };
     let asker = Arc::new(asker);
     let service = service_fn(move |request| respond(request, Arc::clone(&asker)));
-    let stream = Policed::new(stream, limits.frame_credit_max, Arc::clone(&activity));
+    let metrics = Arc::clone(&shared.metrics);
+    let stream = Policed::new(stream, limits.frame_credit_max, Arc::clone(&activity), metrics);
     let connection =
         Gathered::new(stream).turns(|stream| builder.serve_connection(TokioIo::new(stream), service));
     drive(connection, &activity, Heads::AreBlocks, shared).await;

@@ -8,6 +8,8 @@
 
 use super::frames::{Frames, HEADER_SIZE, kind};
 use super::idle::{Activity, CLOSE_TIME_MAX};
+use super::refused::Refused;
+use crate::metrics::{CutOff, Metrics};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -27,6 +29,8 @@ const ENDLESS_CONTINUATION: [u8; HEADER_SIZE] = [0, 0, 0, kind::CONTINUATION, 0,
 pub(super) struct Policed<S> {
     stream: S,
     frames: Frames,
+    refused: Refused,
+    metrics: Arc<Metrics>,
     activity: Arc<Activity>,
     /// How much was shown in place of what the client sends, once it is not listened to any more.
     shown: Option<usize>,
@@ -43,10 +47,23 @@ struct Linger {
 
 impl<S> Policed<S> {
     /// What is not a request costs credit, of which there is so much at first and at most.
-    pub(super) fn new(stream: S, credit_max: u64, activity: Arc<Activity>) -> Self {
+    pub(super) fn new(stream: S, credit_max: u64, activity: Arc<Activity>, metrics: Arc<Metrics>) -> Self {
         let frames = Frames::new(credit_max);
         activity.note_block(frames.is_in_head());
-        Self { stream, frames, activity, shown: None, linger: None }
+        Self { stream, frames, refused: Refused::default(), metrics, activity, shown: None, linger: None }
+    }
+
+    /// So many bytes of `slices` were sent.
+    fn note_sent(&mut self, slices: &[IoSlice<'_>], count: usize) {
+        self.frames.note_sent(count);
+        let mut left = count;
+        for slice in slices {
+            let sent = slice.get(..left.min(slice.len())).unwrap_or_default();
+            left -= sent.len();
+            for _ in 0..self.refused.advance(sent) {
+                self.metrics.cut_off(CutOff::TooManyStreams);
+            }
+        }
     }
 }
 
@@ -106,7 +123,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Policed<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Policed<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let count = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes))?;
-        self.frames.note_sent(count);
+        self.note_sent(&[IoSlice::new(bytes)], count);
         Poll::Ready(Ok(count))
     }
 
@@ -116,7 +133,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Policed<S> {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let count = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, slices))?;
-        self.frames.note_sent(count);
+        self.note_sent(slices, count);
         Poll::Ready(Ok(count))
     }
 

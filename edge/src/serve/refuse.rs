@@ -29,6 +29,8 @@ pub(super) enum Refusal {
     Method { allow: &'static str },
     /// No such asset; private ones look the same.
     NotFound,
+    /// The owner has purged these bytes.
+    Gone,
     /// The asset is protected, and the request shows nothing for it.
     Forbidden,
     /// A signature that cannot be read.
@@ -92,6 +94,7 @@ impl Refusal {
                 (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "assets do not answer this method")
             }
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found", "no such asset"),
+            Self::Gone => (StatusCode::GONE, "purged", "the owner of this asset has purged it"),
             Self::Forbidden => (
                 StatusCode::FORBIDDEN,
                 "signature_required",
@@ -201,6 +204,7 @@ impl Refusal {
             | Self::Misdirected
             | Self::Excess(Excess::Target | Excess::Head)
             | Self::NotFound
+            | Self::Gone
             | Self::Forbidden
             | Self::MalformedSignature(_)
             | Self::WrongSignature
@@ -281,6 +285,7 @@ mod tests {
             Refusal::Excess(Excess::InFlight),
             Refusal::Method { allow: "GET" },
             Refusal::NotFound,
+            Refusal::Gone,
             Refusal::Forbidden,
             Refusal::MalformedSignature(Malformed::Repeated),
             Refusal::MalformedSignature(Malformed::NotBase64),

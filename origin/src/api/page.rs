@@ -12,9 +12,8 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use schemars::{JsonSchema, SchemaGenerator};
-use serde::Serialize;
-use serde_json::{Value, json};
-use std::marker::PhantomData;
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::json;
 
 /// Entries of a page where nothing else is asked for, and at most.
 const SIZE_DEFAULT: u32 = 50;
@@ -38,11 +37,23 @@ pub(super) trait Entry: Serialize + JsonSchema {
     const KEY: &'static str;
 }
 
-/// A page of a list.
-pub(super) struct Listed<T>(Value, PhantomData<T>);
+/// A page of a list, as `{"<key>": […], "meta": {…}}`.
+pub(super) struct Listed<T> {
+    entries: Vec<T>,
+    meta: Meta,
+}
+
+impl<T: Entry> Serialize for Listed<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut page = serializer.serialize_map(Some(2))?;
+        page.serialize_entry(T::KEY, &self.entries)?;
+        page.serialize_entry("meta", &self.meta)?;
+        page.end()
+    }
+}
 
 /// Where a page is in its list.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, serde::Serialize, JsonSchema)]
 struct Meta {
     /// Name of the member that has the entries.
     key: &'static str,
@@ -55,9 +66,9 @@ struct Meta {
     next_page_url: Option<String>,
 }
 
-impl<T> IntoResponse for Listed<T> {
+impl<T: Entry> IntoResponse for Listed<T> {
     fn into_response(self) -> Response {
-        Json(self.0).into_response()
+        Json(self).into_response()
     }
 }
 
@@ -164,7 +175,7 @@ impl Listing {
             previous_page_url: self.number.checked_sub(1).map(|number| url(number, None)),
             next_page_url: page.next.map(|before| url(self.number + 1, Some(before))),
         };
-        Listed(json!({ S::KEY: entries, "meta": meta }), PhantomData)
+        Listed { entries, meta }
     }
 }
 
@@ -173,8 +184,9 @@ mod tests {
     use super::super::call::Base;
     use super::*;
     use crate::catalogue::Actor;
+    use serde_json::Value;
 
-    #[derive(Debug, Serialize, JsonSchema)]
+    #[derive(Debug, serde::Serialize, JsonSchema)]
     struct Shown(u8);
 
     impl Entry for Shown {
@@ -194,7 +206,7 @@ mod tests {
     fn pages_lead_on_until_the_last_one_whose_next_is_null() {
         let first = Listing::parse("/v1/Services", "PageSize=2").expect("parses");
         assert_eq!(first.wanted(), PageWanted { size: 2, before: None, skip: 0 });
-        let Listed(answer, _) = first.answer(&call(), Page { items: vec![9, 8], next: Some(8) }, Shown);
+        let answer = json!(first.answer(&call(), Page { items: vec![9, 8], next: Some(8) }, Shown));
         assert_eq!(answer["services"], json!([9, 8]));
         let next = answer["meta"]["next_page_url"].as_str().expect("there is one");
         assert_eq!(next, "http://localhost:8080/v1/Services?PageSize=2&Page=1&PageToken=PA8");
@@ -203,7 +215,7 @@ mod tests {
         let second = Listing::parse("/v1/Services", "PageSize=2&Page=1&PageToken=PA8").expect("parses");
         assert_eq!(second.wanted(), PageWanted { size: 2, before: Some(8), skip: 0 });
         let second = second.narrowed(vec![("SubjectSid", "a&b".into())]);
-        let Listed(answer, _) = second.answer(&call(), Page { items: vec![7], next: None }, Shown);
+        let answer = json!(second.answer(&call(), Page { items: vec![7], next: None }, Shown));
         assert_eq!(answer["meta"]["next_page_url"], Value::Null);
         let previous = "http://localhost:8080/v1/Services?PageSize=2&Page=0&SubjectSid=a%26b";
         assert_eq!(answer["meta"]["previous_page_url"], previous);

@@ -125,6 +125,7 @@ impl From<PublishError> for Refusal {
             | PublishError::NoEnvironment { .. }
             | PublishError::InvalidDomain { .. }
             | PublishError::TooManyDomains { .. }
+            | PublishError::TooManyPurges { .. }
             | PublishError::NothingToCommit
             | PublishError::Document(_) => Self::new(StatusCode::BAD_REQUEST, message),
             PublishError::Taken(_)

@@ -144,29 +144,11 @@ impl Catalogue {
         if let Some((action, subject)) = change.audited() {
             audit::append(&mut transaction, actor, action, &subject, now).await?;
         }
-        let pointers: Vec<(String, Vec<u8>)> = sqlx::query_as(
-            "SELECT pointers.domain, pointer FROM services JOIN environments ON service_sid = services.sid \
-             JOIN pointers ON pointers.domain = domain_name JOIN events USING (revision) WHERE account_sid = ?1",
-        )
-        .bind(account.as_str())
-        .fetch_all(&mut *transaction)
-        .await?;
         let keys: Vec<_> =
             url_keys(&mut transaction, account.as_str()).await?.into_iter().map(|row| row.key).collect();
-        let mut version = self.version();
-        for (domain, pointer) in pointers {
-            let mut is_damaged = false;
-            let stamp = |version| {
-                restamp(&pointer, version, keys.clone()).unwrap_or_else(|| {
-                    is_damaged = true;
-                    Vec::new()
-                })
-            };
-            version = events::append(&mut transaction, &domain, stamp).await?;
-            if is_damaged {
-                return Err(CatalogueError::Damaged("a pointer is one that this origin signed"));
-            }
-        }
+        let stamp = |pointer: &[u8], version| restamp(pointer, version, keys.clone());
+        let version = events::restamp(&mut transaction, account, stamp).await?;
+        let version = version.unwrap_or_else(|| self.version());
         transaction.commit().await?;
         self.announce(version);
         Ok(Some(version))

@@ -4,7 +4,7 @@ use super::builds::{self, BuildDocuments, NewBuild};
 use super::environments::{SettingsColumns, Standing, settings};
 use super::resources::audit::{self, Action, Actor};
 use super::resources::domains;
-use super::{Catalogue, CatalogueError, bytes_32, credentials, events, signed, unsigned};
+use super::{Catalogue, CatalogueError, bytes_32, credentials, events, purges, signed, unsigned};
 use crate::blobs::StoredBlob;
 use crate::sid::{AccountSid, BuildSid, DeploymentSid, EnvironmentSid};
 use skerry_proto::hash::Hash;
@@ -87,6 +87,7 @@ impl Catalogue {
             url_keys: credentials::pointer_keys(&mut transaction, &new.environment).await?,
             aliases: domains::aliases(&mut transaction, new.environment.as_str()).await?,
             is_deleted: false,
+            purged: purges::pointer_document(&mut transaction, &new.environment).await?,
         };
         let version =
             events::append(&mut transaction, &new.domain, |version| pointer(version, &standing)).await?;

@@ -2,7 +2,7 @@
 
 use super::resources::audit::{self, Action, Actor};
 use super::resources::domains;
-use super::{Catalogue, CatalogueError, credentials, events, signed, unsigned};
+use super::{Catalogue, CatalogueError, credentials, events, purges, signed, unsigned};
 use crate::sid::EnvironmentSid;
 use skerry_proto::hash::Hash;
 use skerry_proto::pointer::{AccessRules, ServingRules, StaleRule, Version};
@@ -37,6 +37,8 @@ pub(crate) struct Standing {
     pub(crate) aliases: Vec<String>,
     /// It is no more.
     pub(crate) is_deleted: bool,
+    /// What the account has revoked.
+    pub(crate) purged: Option<BlobId>,
 }
 
 impl Standing {
@@ -138,6 +140,7 @@ pub(super) async fn standing(
         url_keys: credentials::pointer_keys(transaction, environment).await?,
         aliases: domains::aliases(transaction, environment.as_str()).await?,
         is_deleted: false,
+        purged: purges::pointer_document(transaction, environment).await?,
     })
 }
 

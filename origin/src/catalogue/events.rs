@@ -1,6 +1,7 @@
 //! Events: every change that edges are told of, in order, as the signed pointer that tells of it.
 
 use super::{Catalogue, CatalogueError, signed, unsigned};
+use crate::sid::AccountSid;
 use skerry_proto::pointer::Version;
 use sqlx::{Sqlite, Transaction};
 
@@ -52,6 +53,37 @@ impl Catalogue {
         transaction.rollback().await?;
         Ok((Version { epoch: unsigned(epoch)?, revision: unsigned(revision)? }, pointers))
     }
+}
+
+/// Appends an event for each pointer of an account, made anew from its last form; the last version, `None` where it has no pointers.
+/// `stamp` gives `None` for a pointer that is damaged.
+pub(super) async fn restamp(
+    transaction: &mut Transaction<'static, Sqlite>,
+    account: &AccountSid,
+    stamp: impl Fn(&[u8], Version) -> Option<Vec<u8>>,
+) -> Result<Option<Version>, CatalogueError> {
+    let pointers: Vec<(String, Vec<u8>)> = sqlx::query_as(
+        "SELECT pointers.domain, pointer FROM services JOIN environments ON service_sid = services.sid \
+         JOIN pointers ON pointers.domain = domain_name JOIN events USING (revision) WHERE account_sid = ?1",
+    )
+    .bind(account.as_str())
+    .fetch_all(&mut **transaction)
+    .await?;
+    let mut last = None;
+    for (domain, pointer) in pointers {
+        let mut is_damaged = false;
+        let stamp = |version| {
+            stamp(&pointer, version).unwrap_or_else(|| {
+                is_damaged = true;
+                Vec::new()
+            })
+        };
+        last = Some(append(transaction, &domain, stamp).await?);
+        if is_damaged {
+            return Err(CatalogueError::Damaged("a pointer is one that this origin signed"));
+        }
+    }
+    Ok(last)
 }
 
 /// Counts a revision and appends the event that `pointer` makes for it.

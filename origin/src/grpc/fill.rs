@@ -85,6 +85,11 @@ fn range(request: &FillRequest, count: u64) -> Result<Range<u64>, Status> {
 impl Services {
     /// A blob that a retained manifest or history of the account names.
     async fn named_blob(&self, account: &str, hash: Hash) -> Result<BlobReader, Status> {
+        let not_named =
+            || refusal(Code::NotFound, "not_found", "no manifest or history of the account names this hash");
+        if self.catalogue.is_purged(account, &hash) {
+            return Err(not_named());
+        }
         if let Some(blob) = self.open_blobs.find(account, hash) {
             return Ok(blob);
         }
@@ -94,9 +99,7 @@ impl Services {
         })?;
         // What is kept open may be filled as long as this origin runs, which a blob that is warmed may not.
         let is_named = id.is_some();
-        let id = id.or_else(|| self.warmings.granted(account, &hash)).ok_or_else(|| {
-            refusal(Code::NotFound, "not_found", "no manifest or history of the account names this hash")
-        })?;
+        let id = id.or_else(|| self.warmings.granted(account, &hash)).ok_or_else(not_named)?;
         let blob = self.blobs.open_blob(id).await.map_err(|error| {
             self.metrics.fill_errors.increment(1);
             status::of_blob(error)
@@ -153,7 +156,7 @@ impl Services {
 }
 
 /// Blobs that were filled lately, kept open, so that the next fill of one costs neither a query nor an open. What an account may
-/// fill only grows while an origin runs, so an entry is never wrong.
+/// fill only grows while an origin runs, but for what it purges, which is asked for before.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct OpenBlobs {
     shared: Arc<Mutex<OpenBlobsState>>,

@@ -55,6 +55,7 @@ pub(super) fn of_publish(error: PublishError) -> Status {
         }
         PublishError::IsLive => refusal(Code::FailedPrecondition, "live", &message),
         PublishError::NothingToCommit => refusal(Code::InvalidArgument, "nothing_to_commit", &message),
+        PublishError::TooManyPurges { .. } => refusal(Code::ResourceExhausted, "too_many_purges", &message),
         PublishError::Superseded => refusal(Code::Aborted, "superseded", &message),
         PublishError::Busy => refusal(Code::Unavailable, "busy", &message),
         PublishError::Stopping => refusal(Code::Unavailable, "stopping", &message),
@@ -73,7 +74,7 @@ fn of_faults(faults: &[Fault], message: &str) -> Status {
         Fault::TooLarge { .. } | Fault::TooMany { .. } | Fault::SiteFileTooLarge { .. } => {
             Code::ResourceExhausted
         }
-        Fault::MissingTarget { .. } => Code::FailedPrecondition,
+        Fault::MissingTarget { .. } | Fault::Purged { .. } => Code::FailedPrecondition,
         Fault::InvalidPath { .. }
         | Fault::InvalidVisibility { .. }
         | Fault::InvalidContentType { .. }

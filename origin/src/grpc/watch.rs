@@ -138,6 +138,8 @@ impl Services {
         while let Ok(Some(message)) = inbound.message().await {
             match message.kind {
                 Some(In::Ping(message)) => {
+                    let (epoch, revision) = (message.overwritten_epoch, message.overwritten_revision);
+                    session.overwritten(Version { epoch, revision });
                     ping.send_replace(Some(message.number));
                 }
                 Some(In::Ack(ack)) => {

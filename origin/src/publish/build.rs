@@ -54,6 +54,7 @@ impl Publisher {
     ) -> Result<BuildDetails, PublishError> {
         let catalogue = &self.shared.catalogue;
         let versions = catalogue.versions(service, &chosen.assets).await?;
+        self.refuse_purged(&actor.account, &versions)?;
         let limits = self.limits(service).await?.limits;
         let versions =
             contents::apply(Vec::new(), versions, &chosen.assets, &[], &limits).map_err(unknown)?;

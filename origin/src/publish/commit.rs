@@ -60,6 +60,7 @@ impl Publisher {
         // One that cannot be read any more must not stand in the way of its own removal.
         let rules_before = self.site_file(&live).await.unwrap_or_default().rules;
         let added = shared.catalogue.versions(&place.service, &changes.versions).await?;
+        self.refuse_purged(&actor.account, &added)?;
         let limits = self.limits(&place.service).await?.limits;
         let versions: Arc<[AssetVersion]> =
             contents::apply(live.clone(), added, &changes.versions, &changes.removed_paths, &limits)?.into();

@@ -144,6 +144,8 @@ impl Publisher {
             }
             (None, _) => Arc::default(),
         };
+        let is_purged = |version: &PastVersion| catalogue.is_purged(account.as_str(), &version.blob.id.hash);
+        let past = past.into_iter().filter(|version| !is_purged(version)).collect();
         let (history, pages) = self.write_history(past, versions).await?;
         let may_show_older = may_show_older(&next.rules_before, &next.rules, next.difference.removes_paths);
         let older_than = match &environment.live_build {
@@ -199,9 +201,14 @@ impl Publisher {
         &self,
         environment: &EnvironmentSid,
     ) -> Result<OwnedMutexGuard<()>, PublishError> {
+        self.turn_of(environment.as_str()).await
+    }
+
+    /// Waits until nobody else changes what has this SID.
+    pub(super) async fn turn_of(&self, sid: &str) -> Result<OwnedMutexGuard<()>, PublishError> {
         let turn = {
             let mut turns = self.shared.turns.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(turns.entry(environment.to_string()).or_default())
+            Arc::clone(turns.entry(sid.to_owned()).or_default())
         };
         tokio::time::timeout(self.shared.turn_time_max, turn.lock_owned())
             .await

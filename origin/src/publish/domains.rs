@@ -20,6 +20,11 @@ const TEXTS_SHOWN_MAX: usize = 3;
 const TEXT_SHOWN_MAX: usize = 80;
 
 impl Publisher {
+    /// Proofs of domains that are being looked up.
+    pub(crate) fn proofs_under_way(&self) -> usize {
+        self.shared.dns.lookups()
+    }
+
     /// Claims a domain for an environment; one that it has already is answered as it is.
     ///
     /// # Errors

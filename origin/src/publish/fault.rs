@@ -2,6 +2,7 @@
 
 use super::site_file::{self, Problem};
 use crate::config::Limits;
+use skerry_proto::hash::Hash;
 use skerry_proto::path::InvalidPath;
 use skerry_proto::rules::SITE_FILE;
 use skerry_proto::visibility::Visibility;
@@ -146,6 +147,16 @@ pub(crate) enum Fault {
         /// What is named.
         target: String,
     },
+    /// Bytes that the account has revoked.
+    #[error(
+        "{path:?} has bytes that were purged, and would answer 410; show them again first: skerry purge --lift {hash}"
+    )]
+    Purged {
+        /// Where they were meant to be.
+        path: String,
+        /// Which bytes.
+        hash: Hash,
+    },
     /// A setting beyond its bound.
     #[error("{key} is at most {seconds_max} seconds, or unbounded")]
     StaleTooLong {
@@ -171,6 +182,7 @@ impl Fault {
             Self::SiteFileTooLarge { .. } => "too_large",
             Self::InvalidSiteFile { .. } => "invalid_site_file",
             Self::MissingTarget { .. } => "missing_target",
+            Self::Purged { .. } => "purged",
             Self::StaleTooLong { .. } => "invalid_setting",
         }
     }

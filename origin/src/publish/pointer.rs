@@ -38,6 +38,7 @@ impl Publisher {
             url_keys: standing.url_keys.clone(),
             aliases: standing.aliases.clone(),
             deleted: standing.is_deleted,
+            purged: standing.purged,
         };
         pointer.sign(&self.shared.keys.signing).encode_to_vec()
     }

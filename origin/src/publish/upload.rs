@@ -201,6 +201,7 @@ pub(super) fn outcome_of(error: &PublishError) -> UploadOutcome {
         | PublishError::NoEnvironment { .. }
         | PublishError::InvalidDomain { .. }
         | PublishError::TooManyDomains { .. }
+        | PublishError::TooManyPurges { .. }
         | PublishError::NotProven { .. }
         | PublishError::Held { .. }
         | PublishError::IsLive

@@ -53,7 +53,9 @@ impl Publisher {
         };
         let live: HashSet<BlobId> = live.iter().flat_map(blobs).collect();
         let mut seen = HashSet::new();
-        Ok(next.iter().flat_map(blobs).filter(|blob| !live.contains(blob) && seen.insert(*blob)).collect())
+        let is_new =
+            |blob: &BlobId| !live.contains(blob) && !catalogue.is_purged(account.as_str(), &blob.hash);
+        Ok(next.iter().flat_map(blobs).filter(|blob| is_new(blob) && seen.insert(*blob)).collect())
     }
 }
 

@@ -101,7 +101,7 @@ async fn a_heartbeat_echoes_the_ping_after_everything_that_was_committed_before_
     let mut watching = served.watch(&edge, served.hello(0, 0)).await.expect("watches");
     watching.snapshot().await;
     let commit = served.put("/a", &sample(1)).await;
-    watching.say(Say::Ping(Ping { number: 7 })).await;
+    watching.say(Say::Ping(Ping { number: 7, ..Default::default() })).await;
     assert_eq!(watching.change().await.revision, commit.revision);
     match watching.next().await {
         watch_response::Kind::Heartbeat(beat) => {
@@ -317,7 +317,7 @@ async fn an_edge_that_comes_back_with_the_revision_counts_as_showing_it() {
     let hello = served.hello(commit.epoch, commit.revision);
     let mut watching = served.watch(&edge, hello).await.expect("watches");
     // A heartbeat says that the hello was taken.
-    watching.say(Say::Ping(Ping { number: 1 })).await;
+    watching.say(Say::Ping(Ping { number: 1, ..Default::default() })).await;
     assert!(matches!(watching.next().await, watch_response::Kind::Heartbeat(_)));
     let mut waiting = wait_live(&served, &commit, 60).await;
     assert_eq!(waiting.message().await.expect("no error").expect("one edge").state(), EdgeState::Live);

@@ -93,7 +93,7 @@ async fn edges_get_midstates_only_of_accounts_that_show_protected_assets() {
     // Whoever comes later gets them first, also without a snapshot of pointers.
     let commit = served.put("/other", &sample(2)).await;
     let mut later = served.watch(&edge, served.hello(commit.epoch, commit.revision)).await.expect("watches");
-    later.say(watch_request::Kind::Ping(wire::Ping { number: 1 })).await;
+    later.say(watch_request::Kind::Ping(wire::Ping { number: 1, ..Default::default() })).await;
     later.next().await;
     assert_eq!(later.secrets[&served.account.account_sid], both);
 

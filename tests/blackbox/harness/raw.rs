@@ -57,16 +57,16 @@ impl Raw {
         bytes
     }
 
-    /// Reads frames of HTTP/2 until one of a kind has come; fails where the connection ends before.
-    pub(crate) async fn until_frame(&mut self, wanted: u8) {
+    /// Reads frames of HTTP/2 until one of a kind has come: its payload. Fails where the connection ends before.
+    pub(crate) async fn until_frame(&mut self, wanted: u8) -> Vec<u8> {
         loop {
             let head = self.read(9).await;
             let [a, b, c, kind, ..] = head[..] else {
                 panic!("the connection ended before a frame {wanted}")
             };
-            self.read(u32::from_be_bytes([0, a, b, c]) as usize).await;
+            let payload = self.read(u32::from_be_bytes([0, a, b, c]) as usize).await;
             if kind == wanted {
-                return;
+                return payload;
             }
         }
     }

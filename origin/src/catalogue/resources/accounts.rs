@@ -68,6 +68,18 @@ impl Catalogue {
             .await?)
     }
 
+    /// The operator's account; of several the oldest.
+    ///
+    /// # Errors
+    /// Any [`CatalogueError`].
+    pub(crate) async fn first_operator(&self) -> Result<Option<AccountSid>, CatalogueError> {
+        let sid: Option<String> =
+            sqlx::query_scalar("SELECT sid FROM accounts WHERE is_operator ORDER BY rowid LIMIT 1")
+                .fetch_optional(self.reader())
+                .await?;
+        Ok(sid.map(AccountSid::from))
+    }
+
     /// Changes an account, the actor's own or another. One without an API key cannot take keys only.
     ///
     /// # Errors
