@@ -146,18 +146,10 @@ impl Edge {
         let control = OriginChannel::new(&origin.url, &identity)?;
         let fills = OriginChannel::new(&origin.url, &identity)?;
 
-        let runtime = Handle::current();
-        // An edge does without its disk cache, which itself says what is wrong and tries again.
-        let disk = folder.inner("cache").unwrap_or_else(|_| folder.path().join("cache"));
-        let borrowed_size = if config.tiers.neighbours.is_empty() { 0 } else { config.cache.borrowed_size };
-        let cache = CacheConfig { borrowed_size, ..config.cache };
-        let cache = SliceCache::start(&disk, cache, &runtime, Arc::clone(&metrics));
-        let upstream = Box::new(OriginUpstream::new(fills.clone()));
         let expelled = Arc::new(Expelled::load(folder.path().join("expelled")));
         let trust = Arc::new(Trust::new(&identity, Arc::clone(&expelled))?);
-        let tiers = Arc::new(Tiers::new(&config.tiers, &trust, upstream, Arc::clone(&metrics)));
-        let slices = Slices::before(cache, Arc::clone(&tiers), config.fills, runtime, Arc::clone(&metrics));
-        let slices = Arc::new(slices);
+        let upstream = OriginUpstream::new(fills.clone());
+        let (slices, tiers) = filling(&config, &folder, upstream, &trust, &metrics);
         let lease = Arc::new(Lease::load(folder.path().join("lease"), config.lease));
         let environments = Arc::new(Environments::default());
         let secrets = Arc::new(Secrets::load(folder.path().join("secrets"), config.secrets_on_disk)?);
@@ -198,27 +190,14 @@ impl Edge {
         let status = watcher.status();
         let shown = Arc::clone(&slices);
         let ending = CancellationToken::new();
-        let tiers_end = ending.clone();
         let mut tasks = JoinSet::new();
         tasks.spawn(watcher.run(ending.clone()));
-        let usage = serving.usage();
-        tasks.spawn(upkeep(
-            Arc::clone(&metrics),
-            Arc::clone(&lease),
-            Arc::clone(&slices),
-            usage,
-            ending.clone(),
-        ));
+        tasks.spawn(upkeep(metrics, lease, Arc::clone(&slices), serving.usage(), ending.clone()));
         let (warmed, is_warm) = watch::channel(false);
-        let warm_up = WarmUp {
-            config: config.ready,
-            slices: Arc::clone(&slices),
-            environments: Arc::clone(&environments),
-            tiers: Arc::clone(&tiers),
-            path: folder.path().join("hot"),
-        };
+        let warm_up = WarmUp::new(config.ready, &slices, &environments, &tiers, folder.path().join("hot"));
         tasks.spawn(warm_up.run(status.clone(), warmed, ending.clone()));
-        tasks.spawn(async move { tiers.keep_up(tiers_end).await });
+        let until = ending.clone();
+        tasks.spawn(async move { tiers.keep_up(until).await });
         let certified = Certified { control, fills, trust };
         tasks.spawn(keep_certified(folder.path().to_owned(), identity, certified, ending.clone()));
         let ended = tokio::spawn(async move {
@@ -305,6 +284,26 @@ impl RunningEdge {
     pub async fn stopped(self) -> Result<(), EdgeError> {
         self.ended.await.map_err(|_| EdgeError::Panicked)
     }
+}
+
+/// Cache and upstreams, as configured.
+fn filling(
+    config: &EdgeConfig,
+    folder: &DataFolder,
+    upstream: OriginUpstream,
+    trust: &Arc<Trust>,
+    metrics: &Arc<Metrics>,
+) -> (Arc<Slices>, Arc<Tiers>) {
+    let runtime = Handle::current();
+    // An edge does without its disk cache, which itself says what is wrong and tries again.
+    let disk = folder.inner("cache").unwrap_or_else(|_| folder.path().join("cache"));
+    // Without neighbours nothing is ever borrowed.
+    let borrowed_size = if config.tiers.neighbours.is_empty() { 0 } else { config.cache.borrowed_size };
+    let cache = CacheConfig { borrowed_size, ..config.cache };
+    let cache = SliceCache::start(&disk, cache, &runtime, Arc::clone(metrics));
+    let tiers = Arc::new(Tiers::new(&config.tiers, trust, Box::new(upstream), Arc::clone(metrics)));
+    let slices = Slices::before(cache, Arc::clone(&tiers), config.fills, runtime, Arc::clone(metrics));
+    (Arc::new(slices), tiers)
 }
 
 /// The identity on disk, else a new one for the join token. Waits for an origin that is away.

@@ -19,15 +19,26 @@ const KEEP: Duration = Duration::from_secs(60);
 
 /// What warming up needs.
 pub(crate) struct WarmUp {
-    pub(crate) config: ReadyConfig,
-    pub(crate) slices: Arc<Slices>,
-    pub(crate) environments: Arc<Environments>,
-    pub(crate) tiers: Arc<Tiers>,
-    /// Where what is hot is kept.
-    pub(crate) path: PathBuf,
+    config: ReadyConfig,
+    slices: Arc<Slices>,
+    environments: Arc<Environments>,
+    tiers: Arc<Tiers>,
+    path: PathBuf,
 }
 
 impl WarmUp {
+    /// What is hot is kept in the file at `path`.
+    pub(crate) fn new(
+        config: ReadyConfig,
+        slices: &Arc<Slices>,
+        environments: &Arc<Environments>,
+        tiers: &Arc<Tiers>,
+        path: PathBuf,
+    ) -> Self {
+        let (slices, environments, tiers) = (Arc::clone(slices), Arc::clone(environments), Arc::clone(tiers));
+        Self { config, slices, environments, tiers, path }
+    }
+
     /// Pulls what is hot, then says so, at the latest when the time for it is over; and keeps what is hot from then on.
     pub(crate) async fn run(
         self,

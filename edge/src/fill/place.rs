@@ -147,7 +147,7 @@ impl Place {
     }
 
     /// Slices that the origin sent.
-    fn from_origin(&self) -> usize {
+    fn sent_by_origin(&self) -> usize {
         self.origin.sent().len()
     }
 }
@@ -214,13 +214,13 @@ async fn hit_ratio(place: &Place, assets: &[BlobId], popularity: &Popularity) ->
     let requests = 4 * assets.len();
     let mut before = 0;
     for round in 0..2 {
-        before = if round == 1 { place.from_origin() } else { 0 };
+        before = if round == 1 { place.sent_by_origin() } else { 0 };
         for _ in 0..requests {
             let edge = (random.next() * place.edges.len() as f64) as usize;
             place.ask(edge, assets[popularity.pick(&mut random)]).await.expect("comes");
         }
     }
-    1.0 - (place.from_origin() - before) as f64 / requests as f64
+    1.0 - (place.sent_by_origin() - before) as f64 / requests as f64
 }
 
 /// The mark: within 5 points of one edge with three times the cache.
@@ -251,12 +251,12 @@ async fn a_fourth_neighbour_moves_no_more_than_its_share() {
     for (number, asset) in assets.iter().enumerate() {
         place.ask(number % 3, *asset).await.expect("comes");
     }
-    assert_eq!(place.from_origin(), 2000, "each slice was fetched once for all three");
+    assert_eq!(place.sent_by_origin(), 2000, "each slice was fetched once for all three");
     place.grow(32 * MEMORY);
     for (number, asset) in assets.iter().enumerate() {
         place.ask(number % 4, *asset).await.expect("comes");
     }
-    let moved = place.from_origin() - 2000;
+    let moved = place.sent_by_origin() - 2000;
     println!("a fourth edge moved {moved} of 2000");
     // Less than the 500 of its share, because those who held them before still answer their own clients.
     assert!((100..=500).contains(&moved), "{moved} of 2000");
@@ -292,7 +292,7 @@ async fn a_neighbour_that_is_away_is_passed_over_and_its_share_goes_to_the_other
             place.ask((number + round) % 2, *asset).await.expect("comes");
         }
     }
-    let asked = place.from_origin();
+    let asked = place.sent_by_origin();
     assert!(
         (300..305).contains(&asked),
         "{asked} of 300: the two that are left share all, but for what the first failure cost"

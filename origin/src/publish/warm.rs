@@ -39,7 +39,7 @@ impl Publisher {
                     Wanted::Build(build) => build,
                     Wanted::Previous => {
                         let previous = catalogue.previous_build(&place.environment.sid).await?;
-                        previous.ok_or(PublishError::NothingBefore)?.into()
+                        previous.ok_or(PublishError::NothingBefore)?
                     }
                     Wanted::Nothing => return Ok(Vec::new()),
                 };
