@@ -10,7 +10,7 @@ use std::process::ExitCode;
 pub(crate) enum Exit {
     /// The command did not do what it should.
     Failure,
-    /// It was published, but not every edge showed it in time (`--wait`).
+    /// It was published, but an edge may still serve what was before (`--wait`).
     NotLive,
     /// Usage or configuration: the same command cannot succeed.
     Usage,
@@ -35,7 +35,7 @@ pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
   0   done; for a server: stopped as asked
   1   failed, or ended at once by a second signal
-  3   published, but not every edge showed it in time (--wait)
+  3   published, but an edge may still serve what was before (--wait)
   64  usage or configuration";
 
 /// Why a command failed. The message says what was wrong, where, and what to do.
@@ -56,7 +56,7 @@ impl Failure {
         Self { exit: Exit::Usage, message: message.into() }
     }
 
-    /// Published, but not shown everywhere.
+    /// Published, but something older may be shown somewhere.
     pub(crate) fn not_live(message: impl Into<String>) -> Self {
         Self { exit: Exit::NotLive, message: message.into() }
     }

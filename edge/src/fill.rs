@@ -335,6 +335,11 @@ impl Slices {
         metrics.cache_disk_writable.set(writable);
     }
 
+    /// Bytes of disk that hold slices.
+    pub fn disk_used(&self) -> u64 {
+        self.shared.cache.disk_used()
+    }
+
     /// Writes what waits for the disk, and closes the cache.
     pub async fn close(&self) {
         self.shared.cache.close().await;

@@ -9,7 +9,7 @@
 //! - [`fill`]: what the cache misses, from an upstream
 //! - [`give`]: the fill service of this edge, for other edges
 //! - [`control`]: identity, the watch stream, and what each domain shows
-//! - [`network`], [`metrics`]: networks of peers, every figure of an edge
+//! - [`network`], [`metrics`], `vitals`: networks of peers, every figure of an edge, and those that the origin is told
 
 pub mod cache;
 pub mod config;
@@ -21,4 +21,5 @@ pub mod metrics;
 pub mod network;
 pub mod run;
 pub mod serve;
+mod vitals;
 mod warm_up;

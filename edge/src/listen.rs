@@ -19,6 +19,7 @@
 //! What follows bytes of clients without doing anything is open to fuzzers.
 
 mod credit;
+mod field_section;
 pub mod frames;
 pub mod framing;
 mod gather;
@@ -130,6 +131,9 @@ trait Respond: Send + Sync + 'static {
         connection: &Connection,
     ) -> impl Future<Output = Response<Self::Body>> + Send;
 
+    /// Whether the answer may depend on the body of the request, so that it is to be kept.
+    fn wants_body(&self, request: &Parts) -> bool;
+
     /// Answers a request that is past a bound of the listeners, without a look at what it asks for.
     fn refuse(&self, request: &Parts, connection: &Connection, excess: Excess) -> Response<Self::Body>;
 }
@@ -145,6 +149,10 @@ impl Respond for Site {
         Self::respond(self, request, connection)
     }
 
+    fn wants_body(&self, request: &Parts) -> bool {
+        Self::wants_body(self, request)
+    }
+
     fn refuse(&self, request: &Parts, connection: &Connection, excess: Excess) -> Response<Body> {
         Self::refuse(self, request, connection, excess)
     }
@@ -158,26 +166,29 @@ struct Client {
 }
 
 impl Client {
-    /// Answers a request of this client, within the bounds on targets and on what is in flight. The flight lasts as long as the
-    /// response is under way.
-    async fn answer<R: Respond>(
-        &self,
-        request: &Parts,
-        shared: &Shared<R>,
-    ) -> (Response<R::Body>, Option<Flight>) {
+    /// Admits a request of this client, within the bounds on targets and on what is in flight, before its body is read; or the answer
+    /// to one that is past them. The flight lasts as long as the response is under way.
+    fn admit<R: Respond>(&self, request: &Parts, shared: &Shared<R>) -> Result<Flight, Response<R::Body>> {
         let target_size = request.uri.path_and_query().map_or(0, |target| target.as_str().len());
         if target_size > shared.limits.target_size_max {
             shared.metrics.cut_off(CutOff::TargetTooLong);
-            return (shared.site.refuse(request, &self.connection, Excess::Target), None);
+            return Err(shared.site.refuse(request, &self.connection, Excess::Target));
         }
         // HTTP/1.1's is bounded where its bytes are followed.
         if self.connection.protocol != Protocol::Http1 && list_size(request) > shared.limits.head_size_max {
             shared.metrics.cut_off(CutOff::HeadTooLarge);
-            return (shared.site.refuse(request, &self.connection, Excess::Head), None);
+            return Err(shared.site.refuse(request, &self.connection, Excess::Head));
         }
-        let Some(mut flight) = self.slot.begin() else {
-            return (shared.site.refuse(request, &self.connection, Excess::InFlight), None);
-        };
+        self.slot.begin().ok_or_else(|| shared.site.refuse(request, &self.connection, Excess::InFlight))
+    }
+
+    /// Answers a request that was admitted.
+    async fn answer<R: Respond>(
+        &self,
+        request: &Parts,
+        mut flight: Flight,
+        shared: &Shared<R>,
+    ) -> (Response<R::Body>, Option<Flight>) {
         let response = shared.site.respond(request, &self.connection).await;
         if flight.grow(response.body().size_hint().upper().unwrap_or(u64::MAX)).is_none() {
             return (shared.site.refuse(request, &self.connection, Excess::InFlight), None);
@@ -315,6 +326,11 @@ impl Usage {
     /// Sets the figures of what is in flight, and of the busiest address.
     pub fn report(&self) {
         self.0.report();
+    }
+
+    /// Connections that are open.
+    pub fn connections(&self) -> u64 {
+        self.0.connections()
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod listen;
 mod tiers;
+mod trust;
 
 use crate::serve::Protocol;
 use listen::ListenBounds;
@@ -14,6 +15,8 @@ use metrics::{
 };
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use skerry_proto::signed_url::TokenError;
+use std::sync::atomic::{AtomicU64, Ordering};
+use trust::TrustFigures;
 
 pub use tiers::{GiveFigures, GiveRefusal, TierFigures, UpstreamFailure, UpstreamFigures, UpstreamKind};
 
@@ -164,6 +167,8 @@ impl BoundFigures {
 /// Handles to the figures of one edge.
 pub struct Metrics {
     handle: PrometheusHandle,
+    /// Requests by cache result: what recorded counters do not tell again.
+    answered: [AtomicU64; 5],
     requests: [[[Counter; 5]; 5]; 3],
     response_bytes: [Counter; 3],
     request_duration: [Histogram; 3],
@@ -250,6 +255,8 @@ pub struct Metrics {
     pub watch_connected: Gauge,
     /// Pointers that were refused.
     pub watch_refused: Counter,
+    /// Keys and certificates.
+    pub trust: TrustFigures,
     /// Seconds that the lease still runs; negative when it is over.
     pub lease_remaining: Gauge,
     /// Environments that this edge shows.
@@ -283,6 +290,12 @@ impl Metrics {
     pub fn request(&self, protocol: Protocol, status: http::StatusCode, cache: CacheResult) {
         let class = usize::from(status.as_u16() / 100).clamp(1, 5) - 1;
         self.requests[protocol as usize][class][cache as usize].increment(1);
+        self.answered[cache as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Requests that were answered so far, by [`CacheResult`].
+    pub fn answered(&self) -> [u64; 5] {
+        self.answered.each_ref().map(|count| count.load(Ordering::Relaxed))
     }
 
     /// Counts a response that ended: bytes of its body that were handed to the connection, and times in seconds.
@@ -446,6 +459,7 @@ impl Metrics {
         const CACHE: [&str; 5] = ["none", "memory", "disk", "miss", "neighbour"];
         Self {
             handle,
+            answered: Default::default(),
             requests: PROTOCOLS.map(|protocol| {
                 CLASSES.map(|class| {
                     CACHE.map(|cache| {
@@ -529,6 +543,7 @@ impl Metrics {
             watch_epoch: gauge!("skerry_edge_watch_epoch"),
             watch_connected: gauge!("skerry_edge_watch_connected"),
             watch_refused: counter!("skerry_edge_watch_refused_total"),
+            trust: TrustFigures::register(),
             lease_remaining: gauge!("skerry_edge_lease_remaining_seconds"),
             environments: gauge!("skerry_edge_environments"),
             documents_bytes: gauge!("skerry_edge_documents_bytes"),

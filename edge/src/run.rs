@@ -7,13 +7,15 @@ use crate::cache::{CorruptError, DiskCondition, SliceCache};
 use crate::config::{CacheConfig, EdgeConfig, OriginAddress};
 use crate::control::{
     Applier, Backoff, Environments, Expelled, Identity, IdentityError, Lease, OriginChannel, Overwritten,
-    Secrets, StateError, StateFolder, Told, Trust, TrustError, Watcher, WatcherStatus, enrol, renew,
+    Secrets, StateError, StateFolder, Told, Trust, TrustError, TrustedKeys, Watcher, WatcherStatus, enrol,
+    renew,
 };
 use crate::fill::{OriginUpstream, Slices, Tiers, Which};
 use crate::give::{BoundGive, GiveError, Stock};
 use crate::listen::{BoundListeners, ListenError, Usage};
 use crate::metrics::Metrics;
 use crate::serve::Site;
+use crate::vitals::vitals;
 use crate::warm_up::WarmUp;
 use metrics_exporter_prometheus::{BuildError, PrometheusHandle};
 use skerry_folder::{DataFolder, FolderError};
@@ -29,8 +31,11 @@ use tokio_util::sync::CancellationToken;
 /// How often figures that nobody pushes are taken, and histograms drained.
 const UPKEEP: Duration = Duration::from_secs(5);
 
-/// How often the certificate is looked at.
+/// How often the certificate is looked at, at least: a clock may be set.
 const RENEWAL_CHECK: Duration = Duration::from_secs(600);
+
+/// How soon after a renewal the next one may be: an origin may give out certificates that a wrong clock here finds old.
+const RENEWAL_PAUSE: Duration = Duration::from_secs(1);
 
 /// An edge whose data folder is locked and whose sockets are bound; nothing is accepted yet.
 #[derive(Debug)]
@@ -153,8 +158,10 @@ impl Edge {
         let lease = Arc::new(Lease::load(folder.path().join("lease"), config.lease));
         let environments = Arc::new(Environments::default());
         let secrets = Arc::new(Secrets::load(folder.path().join("secrets"), config.secrets_on_disk)?);
+        let keys = Arc::new(TrustedKeys::load(folder.path(), &identity));
+        metrics.trust.key_set_number.set(keys.chain().current().number as f64);
         let applier = Applier {
-            keys: identity.keys.clone(),
+            keys: Arc::clone(&keys),
             state: StateFolder::open(folder.inner("state")?)?,
             slices: Arc::clone(&slices),
             environments: Arc::clone(&environments),
@@ -191,15 +198,18 @@ impl Edge {
         let shown = Arc::clone(&slices);
         let ending = CancellationToken::new();
         let mut tasks = JoinSet::new();
-        tasks.spawn(watcher.run(ending.clone()));
-        tasks.spawn(upkeep(metrics, lease, Arc::clone(&slices), serving.usage(), ending.clone()));
+        let usage = serving.usage();
+        let open = usage.clone();
+        let vitals = vitals(Arc::clone(&metrics), Arc::clone(&slices), move || open.connections());
+        tasks.spawn(watcher.run(vitals, ending.clone()));
+        tasks.spawn(upkeep(Arc::clone(&metrics), lease, Arc::clone(&slices), usage, ending.clone()));
         let (warmed, is_warm) = watch::channel(false);
         let warm_up = WarmUp::new(config.ready, &slices, &environments, &tiers, folder.path().join("hot"));
         tasks.spawn(warm_up.run(status.clone(), warmed, ending.clone()));
         let until = ending.clone();
         tasks.spawn(async move { tiers.keep_up(until).await });
         let certified = Certified { control, fills, trust };
-        tasks.spawn(keep_certified(folder.path().to_owned(), identity, certified, ending.clone()));
+        tasks.spawn(keep_certified(folder.path().to_owned(), identity, certified, metrics, ending.clone()));
         let ended = tokio::spawn(async move {
             serving.stopped().await;
             // It ends by itself at the stop; a panic in it is no reason not to flush the cache.
@@ -371,32 +381,46 @@ impl Certified {
     }
 }
 
-/// Renews the certificate when two thirds of its life are over.
+/// Renews the certificate when two thirds of its life are over. Whoever shows it shows the new one from the next call or handshake on.
 async fn keep_certified(
     folder: PathBuf,
     mut identity: Identity,
     certified: Certified,
+    metrics: Arc<Metrics>,
     stop: CancellationToken,
 ) {
-    let mut ticks = tokio::time::interval(RENEWAL_CHECK);
+    let (mut backoff, mut logged) = (Backoff::new(), String::new());
     loop {
-        tokio::select! {
-            _ = ticks.tick() => {}
-            () = stop.cancelled() => return,
-        }
-        if !identity.wants_renewal(SystemTime::now()) {
-            continue;
-        }
-        let renewed = renew(&folder, &certified.control, &identity).await;
-        match renewed {
-            Ok(renewed) => {
-                if let Err(error) = certified.replace(&renewed) {
-                    tracing::error!(%error, "the renewed certificate cannot be used");
+        let now = SystemTime::now();
+        metrics.trust.certificate_remaining.set(identity.remaining_seconds(now));
+        let due = identity.renewal_is_in(now);
+        let pause = if !due.is_zero() {
+            due.min(RENEWAL_CHECK)
+        } else {
+            match renew(&folder, &certified.control, &identity).await {
+                Ok(renewed) => {
+                    if let Err(error) = certified.replace(&renewed) {
+                        tracing::error!(%error, "the renewed certificate cannot be used");
+                    }
+                    identity = renewed;
+                    (backoff, logged) = (Backoff::new(), String::new());
+                    tracing::info!("renewed the certificate of this edge");
+                    RENEWAL_PAUSE
                 }
-                identity = renewed;
-                tracing::info!("renewed the certificate of this edge");
+                Err(error) => {
+                    // The origin may be away for days: once for each reason is enough.
+                    let reason = error.to_string();
+                    if reason != logged {
+                        tracing::warn!(%error, "the certificate of this edge cannot be renewed yet; trying again until it is");
+                        logged = reason;
+                    }
+                    backoff.pause()
+                }
             }
-            Err(error) => tracing::warn!(%error, "the certificate of this edge cannot be renewed yet"),
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = stop.cancelled() => return,
         }
     }
 }

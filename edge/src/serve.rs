@@ -175,6 +175,15 @@ impl Site {
         response
     }
 
+    /// Whether the answer may depend on the request's body: of a POST that is answered like GET, for its signature.
+    pub fn wants_body(&self, request: &Parts) -> bool {
+        request.method == Method::POST
+            && route::host(request)
+                .ok()
+                .and_then(|host| self.shared.find(host))
+                .is_some_and(|environment| environment.serving.post_as_get)
+    }
+
     /// Answers a request that is past a bound of the listeners.
     pub fn refuse(&self, request: &Parts, connection: &Connection, excess: Excess) -> Response<Body> {
         let mut response = Refusal::Excess(excess).response(&request.headers, &self.shared.common);
@@ -244,17 +253,20 @@ impl Shared {
         Ok(Decision::Show(Plan { environment, form, address, answer }))
     }
 
-    /// What the host of a request shows, unless the connection was made for another environment: its certificate, and what stands
-    /// before us, then did not mean this one (RFC 9110 §7.4).
-    fn environment(&self, host: &str, connection: &Connection) -> Result<Arc<Environment>, Refusal> {
+    /// What a host shows.
+    fn find(&self, host: &str) -> Option<Arc<Environment>> {
         let found = if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
             self.environments.find(&host.to_ascii_lowercase())
         } else {
             self.environments.find(host)
         };
-        let environment = found
-            .or_else(|| self.environments.find(self.fallback_domain.as_deref()?))
-            .ok_or(Refusal::Misdirected)?;
+        found.or_else(|| self.environments.find(self.fallback_domain.as_deref()?))
+    }
+
+    /// What the host of a request shows, unless the connection was made for another environment: its certificate, and what stands
+    /// before us, then did not mean this one (RFC 9110 §7.4).
+    fn environment(&self, host: &str, connection: &Connection) -> Result<Arc<Environment>, Refusal> {
+        let environment = self.find(host).ok_or(Refusal::Misdirected)?;
         match connection.sni.as_deref() {
             Some(sni)
                 if *sni != *environment.domain && self.environments.is_of_another(sni, &environment) =>

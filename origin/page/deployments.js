@@ -4,7 +4,7 @@ import * as api from "./api.js";
 import { place, state } from "./app.js";
 import { confirm } from "./dialog.js";
 import { h, replace, toast } from "./dom.js";
-import { exact, liveness, number, when } from "./format.js";
+import { exact, liveness, number, shows, when } from "./format.js";
 import { t } from "./i18n.js";
 
 export async function show(main) {
@@ -33,7 +33,7 @@ export async function show(main) {
         h("div", {}, h("time", { datetime: new Date(one.created_at * 1000).toISOString(), title: exact(one.created_at) }, when(one.created_at)),
           one === first ? h("span", { class: "badge public" }, t("detail.live")) : null),
         h("div", { class: "muted" }, one.build_sid ? h("code", {}, short(one.build_sid)) : t("deployments.off"), ` · ${t("deployments.revision", { revision: number(one.revision) })}`),
-        h("details", {}, h("summary", {}, liveness(one.edges)), h("ul", {}, one.edges.map((edge) => h("li", {}, `${edge.name}: `, edge.is_live ? (edge.milliseconds === null ? t("edge.live") : t("edge.time", { time: number(edge.milliseconds) })) : t("edge.behind"))))),
+        h("details", {}, h("summary", {}, liveness(one.edges)), h("ul", {}, one.edges.map((edge) => h("li", {}, `${edge.name}: `, shows(edge))))),
         h("div", { class: "actions" },
           one.build_sid && one.build_sid !== first.build_sid ? h("button", { type: "button", onclick: () => deploy({ build: one.build_sid }, t("deployments.deployed")) }, t("deployments.again")) : null,
           one.build_sid && others.length ? promote(one, others) : null)))));

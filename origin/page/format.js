@@ -37,5 +37,21 @@ export function liveness(receipts) {
   const total = receipts[receipts.length - 1].edge_count;
   const times = live.map((receipt) => receipt.milliseconds).filter((time) => time !== null);
   const values = { live: live.length, total, time: times.length ? Math.max(...times) : "" };
-  return times.length ? t("live.time", values) : t("live.count", values);
+  const others = ["refusing", "may_serve_older"].map((state) => [state, receipts.filter((receipt) => receipt.state === state).length]);
+  return [times.length ? t("live.time", values) : t("live.count", values), ...others.filter(([, count]) => count).map(([state, count]) => t(`live.${state}`, { count: number(count) }))].join(" · ");
 }
+
+// What one edge shows of a revision.
+export function shows(receipt) {
+  if (receipt.state === "live") return receipt.milliseconds === null ? t("edge.live") : t("edge.time", { time: number(receipt.milliseconds) });
+  return t(receipt.state === "refusing" ? "edge.refusing" : "edge.behind");
+}
+
+// Seconds as days and hours, or hours and minutes.
+export function span(seconds) {
+  const [days, hours, minutes] = [Math.floor(seconds / 86400), Math.floor(seconds / 3600) % 24, Math.floor(seconds / 60) % 60];
+  const unit = (value, name) => new Intl.NumberFormat(language, { style: "unit", unit: name, unitDisplay: "short" }).format(value);
+  return days ? `${unit(days, "day")} ${unit(hours, "hour")}` : hours ? `${unit(hours, "hour")} ${unit(minutes, "minute")}` : unit(minutes, "minute");
+}
+
+export const percent = (ratio) => new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: 1 }).format(ratio);

@@ -30,6 +30,7 @@ mod limits;
 mod listen;
 mod of;
 mod page;
+mod receipts;
 mod refusal;
 mod routes;
 mod services;
@@ -43,6 +44,7 @@ pub(crate) use crate::blobs::BlobStore;
 use crate::catalogue::Catalogue;
 use crate::config::ApiConfig;
 use crate::credentials::Credentials;
+use crate::edges::Receipts;
 use crate::metrics::Metrics;
 use crate::publish::Publisher;
 use axum::extract::DefaultBodyLimit;
@@ -67,6 +69,7 @@ pub(crate) struct Api {
     pub(crate) catalogue: Catalogue,
     pub(crate) blobs: BlobStore,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) receipts: Receipts,
     /// Connections, and what is left of requests that were refused.
     pub(crate) tasks: TaskTracker,
     pub(crate) hosts: Arc<Hosts>,
@@ -100,6 +103,7 @@ fn routes() -> Routes {
         .merge(domains::routes())
         .merge(variables::routes())
         .merge(deployments::routes())
+        .merge(receipts::routes())
         .merge(builds::routes())
         .merge(bundle::routes())
         .merge(contents::routes())

@@ -20,9 +20,11 @@ mod derived;
 mod edges;
 mod environments;
 mod events;
+mod key_sets;
 mod past;
 mod purges;
 mod resources;
+mod staleness;
 
 pub(crate) use accounts::{AccountRows, EnvironmentRow, ServiceRow};
 pub(crate) use assets::{AssetVersion, NewVersion};
@@ -32,8 +34,9 @@ pub(crate) use credentials::{CredentialChange, CredentialRows, token_midstates, 
 pub(crate) use deploy::{DeployOutcome, Document, NewDeployment};
 pub(crate) use derivations::{DerivationRound, Showing};
 pub(crate) use derived::{Derivation, Derived};
-pub(crate) use edges::JoinOutcome;
+pub(crate) use edges::{EdgeRow, JoinOutcome};
 pub(crate) use environments::{Settings, Standing};
+pub(crate) use key_sets::Rotation;
 pub(crate) use past::{Difference, PastVersion};
 pub(crate) use purges::{PurgeChange, PurgeRow};
 pub(crate) use resources::{

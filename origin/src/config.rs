@@ -37,8 +37,30 @@ pub struct OriginConfig {
     pub compression: Compression,
     /// How often a stranger may fail to prove who they are.
     pub auth: AuthLimits,
-    /// How long an edge's lease lasts; the same number as at the edges.
+    /// What edges are held to.
+    pub edges: EdgeRules,
+}
+
+/// What edges are held to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EdgeRules {
+    /// How long a lease lasts; the same number as at the edges. An edge that takes it to be longer is refused.
     pub lease: Duration,
+    /// How long the certificate of an edge lasts. Edges renew theirs by themselves.
+    pub certificate_life: Duration,
+    /// How long after its end a certificate is still renewed, by proof of its key.
+    pub renewal_time_max: Duration,
+}
+
+impl Default for EdgeRules {
+    fn default() -> Self {
+        Self {
+            lease: Duration::from_secs(10),
+            // Short, since what was copied from an edge is good for no longer; long enough for a weekend without an origin.
+            certificate_life: Duration::from_secs(7 * 86_400),
+            renewal_time_max: Duration::from_secs(90 * 86_400),
+        }
+    }
 }
 
 /// How the REST API is reached.

@@ -26,7 +26,7 @@ pub(crate) use link::Links;
 
 use crate::api::{self, Api, Refusal};
 use crate::config::ConsoleConfig;
-use crate::edges::{Edges, Receipts};
+use crate::edges::Edges;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post, put};
 use axum::{Router, middleware};
@@ -37,7 +37,6 @@ use std::sync::Arc;
 pub(crate) struct Console {
     pub(crate) api: Api,
     pub(crate) edges: Edges,
-    pub(crate) receipts: Receipts,
     pub(crate) links: Arc<Links>,
     pub(crate) config: ConsoleConfig,
 }

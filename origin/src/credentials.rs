@@ -344,9 +344,9 @@ impl Credentials {
         now: i64,
     ) -> Option<Vec<u8>> {
         let signed = SignedPointer::decode(Bytes::copy_from_slice(signed)).ok()?;
-        let trusted = self.keys.key_set(self.catalogue.cluster_id()).ok()?;
-        let pointer = Pointer::open(&signed, &trusted).ok()?;
+        let signer = self.keys.signer();
+        let pointer = Pointer::open(&signed, &signer.set).ok()?;
         let pointer = Pointer { version, url_keys, issued_at: now, ..pointer };
-        Some(pointer.sign(&self.keys.signing).encode_to_vec())
+        Some(pointer.sign(&signer.key).encode_to_vec())
     }
 }

@@ -1,17 +1,26 @@
 //! The edges of the cluster: who is enrolled, who is connected, and what each of them shows.
 //!
 //! Enrolment and expulsion are in the catalogue; this holds a copy in memory, so that a fill costs no query, and beside it what is
-//! only known while the origin runs: the watch stream of an edge and the versions it acknowledged.
+//! only known while the origin runs: the watch stream of an edge, the versions it acknowledged, its figures, and when its lease was
+//! last renewed. What an edge shows is noted in the catalogue, late when it grows and at once when it shrinks, so that it never says too
+//! much. Of leases an origin that just began assumes the worst: that the one before it answered a ping a moment ago.
 
 mod enrol;
+mod expel;
+mod figures;
+mod judge;
 mod wait;
 mod warm;
 
 pub(crate) use enrol::EnrolError;
+pub(crate) use expel::ExpelError;
+pub(crate) use figures::Figures;
+pub(crate) use judge::Showing;
 pub(crate) use wait::{Receipt, Receipts};
 pub(crate) use warm::{Report, WarmLimits, Warming, Warmings};
 
-use crate::catalogue::{Catalogue, CatalogueError};
+use crate::catalogue::{Catalogue, CatalogueError, EdgeRow};
+use crate::config::EdgeRules;
 use crate::keys::Keys;
 use skerry_proto::pointer::Version;
 use std::collections::{BTreeMap, VecDeque};
@@ -48,6 +57,15 @@ pub(crate) struct EdgeState {
     pub(crate) enrolled_at: i64,
     /// It may still serve something: it neither said goodbye nor was expelled.
     pub(crate) counts: bool,
+    /// It said goodbye at its last stop.
+    pub(crate) has_left: bool,
+    pub(crate) is_expelled: bool,
+    /// Unix seconds.
+    pub(crate) certificate_end: i64,
+    /// The latest moment at which its lease may have been renewed.
+    pub(crate) renewed_at: Instant,
+    /// What it said of itself last, and when.
+    pub(crate) figures: Option<(Figures, Instant)>,
 }
 
 /// The edges of the cluster. Clones share them.
@@ -60,14 +78,16 @@ pub(crate) struct Edges {
 struct Shared {
     catalogue: Catalogue,
     keys: Arc<Keys>,
+    rules: EdgeRules,
     edges: Mutex<BTreeMap<String, Edge>>,
     changed: watch::Sender<()>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Edge {
     name: String,
     enrolled_at: i64,
+    certificate_end: i64,
     has_left: bool,
     is_expelled: bool,
     program: String,
@@ -75,12 +95,58 @@ struct Edge {
     sessions: u64,
     acks: VecDeque<(Version, Instant)>,
     overwritten: Version,
+    /// What the catalogue says that it shows.
+    noted: Version,
+    renewed_at: Instant,
+    figures: Option<(Figures, Instant)>,
 }
 
 impl Edge {
+    /// An edge of which this process knows no more than the catalogue does. Its lease may have been renewed a moment ago.
+    fn new(row: EdgeRow) -> (String, Self) {
+        let (now, noted) = (Instant::now(), row.acked());
+        let edge = Self {
+            name: row.name,
+            enrolled_at: row.enrolled_at,
+            certificate_end: row.certificate_end,
+            has_left: row.has_left,
+            is_expelled: row.is_expelled,
+            program: String::new(),
+            session: None,
+            sessions: 0,
+            acks: (noted > Version::default()).then_some((noted, now)).into_iter().collect(),
+            overwritten: Version::default(),
+            noted,
+            renewed_at: now,
+            figures: None,
+        };
+        (row.id, edge)
+    }
+
+    fn state(&self, id: &str) -> EdgeState {
+        EdgeState {
+            id: id.to_owned(),
+            name: self.name.clone(),
+            is_connected: self.session.is_some(),
+            acked: self.acked(),
+            overwritten: self.overwritten,
+            program: self.program.clone(),
+            enrolled_at: self.enrolled_at,
+            counts: !self.has_left && !self.is_expelled,
+            has_left: self.has_left,
+            is_expelled: self.is_expelled,
+            certificate_end: self.certificate_end,
+            renewed_at: self.renewed_at,
+            figures: self.figures,
+        }
+    }
+
+    fn acked(&self) -> Version {
+        self.acks.back().map(|(version, _)| *version).unwrap_or_default()
+    }
+
     fn ack(&mut self, version: Version) {
-        let newest = self.acks.back().map(|(newest, _)| *newest).unwrap_or_default();
-        if version > newest {
+        if version > self.acked() {
             self.acks.push_back((version, Instant::now()));
         }
         if self.acks.len() > ACKS_MAX {
@@ -94,19 +160,14 @@ impl Edges {
     ///
     /// # Errors
     /// Any [`CatalogueError`].
-    pub(crate) async fn load(catalogue: Catalogue, keys: Arc<Keys>) -> Result<Self, CatalogueError> {
-        let edges = catalogue.edges().await?.into_iter().map(|row| {
-            let edge = Edge {
-                name: row.name,
-                enrolled_at: row.enrolled_at,
-                has_left: row.has_left,
-                is_expelled: row.is_expelled,
-                ..Edge::default()
-            };
-            (row.id, edge)
-        });
-        let (edges, changed) = (Mutex::new(edges.collect()), watch::Sender::new(()));
-        Ok(Self { shared: Arc::new(Shared { catalogue, keys, edges, changed }) })
+    pub(crate) async fn load(
+        catalogue: Catalogue,
+        keys: Arc<Keys>,
+        rules: EdgeRules,
+    ) -> Result<Self, CatalogueError> {
+        let edges = Mutex::new(catalogue.edges().await?.into_iter().map(Edge::new).collect());
+        let changed = watch::Sender::new(());
+        Ok(Self { shared: Arc::new(Shared { catalogue, keys, rules, edges, changed }) })
     }
 
     /// Whether an edge may call.
@@ -129,20 +190,14 @@ impl Edges {
         self.shared.changed.subscribe()
     }
 
-    /// What is known of all edges that are not expelled, ascending by id.
+    /// What is known of all edges, also of those that were expelled, ascending by id.
     pub(crate) fn states(&self) -> Vec<EdgeState> {
-        let edges = self.lock();
-        let states = edges.iter().filter(|(_, edge)| !edge.is_expelled).map(|(id, edge)| EdgeState {
-            id: id.clone(),
-            name: edge.name.clone(),
-            is_connected: edge.session.is_some(),
-            acked: edge.acks.back().map(|(version, _)| *version).unwrap_or_default(),
-            overwritten: edge.overwritten,
-            program: edge.program.clone(),
-            enrolled_at: edge.enrolled_at,
-            counts: !edge.has_left,
-        });
-        states.collect()
+        self.lock().iter().map(|(id, edge)| edge.state(id)).collect()
+    }
+
+    /// How long leases last, and the like.
+    pub(crate) fn rules(&self) -> &EdgeRules {
+        &self.shared.rules
     }
 
     /// When an edge first acknowledged `version` or a later one.
@@ -156,33 +211,45 @@ impl Edges {
     /// copied the edge's key. `shows` is what the edge says that it shows already.
     ///
     /// # Errors
-    /// Any [`CatalogueError`].
+    /// Any [`CatalogueError`]. `Ok(None)`: it was expelled while it connected.
     pub(crate) async fn connect(
         &self,
         id: &str,
         program: String,
         shows: Version,
-    ) -> Result<Session, CatalogueError> {
-        let (session, had_left) = {
+    ) -> Result<Option<Session>, CatalogueError> {
+        let (session, had_left, shrank) = {
             let mut edges = self.lock();
-            let edge = edges.entry(id.to_owned()).or_default();
+            let Some(edge) = edges.get_mut(id).filter(|edge| !edge.is_expelled) else { return Ok(None) };
             edge.sessions += 1;
             edge.program = program;
             // An edge that lost its disk shows less than it once did.
             edge.acks.retain(|(acked, _)| *acked <= shows);
             edge.ack(shows);
             let had_left = std::mem::take(&mut edge.has_left);
+            let shrank = edge.acked() < edge.noted;
+            if shrank {
+                edge.noted = edge.acked();
+            }
             let ended = CancellationToken::new();
             if let Some((_, earlier)) = edge.session.replace((edge.sessions, ended.clone())) {
                 earlier.cancel();
             }
-            (Session { edges: self.clone(), id: id.to_owned(), number: edge.sessions, ended }, had_left)
+            (
+                Session { edges: self.clone(), id: id.to_owned(), number: edge.sessions, ended },
+                had_left,
+                shrank,
+            )
         };
         self.shared.changed.send_replace(());
         if had_left {
             self.shared.catalogue.note_here(id).await?;
         }
-        Ok(session)
+        if shrank {
+            // What it said, not what it has said since: that is more.
+            self.shared.catalogue.note_acked(&[(id.to_owned(), shows)]).await?;
+        }
+        Ok(Some(session))
     }
 
     /// Notes that every edge that is not in `staying` stopped, as if it had said goodbye: nobody need wait for it.
@@ -206,6 +273,33 @@ impl Edges {
         Ok(())
     }
 
+    /// Notes what edges show, where that is more than is noted.
+    ///
+    /// # Errors
+    /// Any [`CatalogueError`]; it is tried again the next time.
+    pub(crate) async fn note_acks(&self) -> Result<(), CatalogueError> {
+        let (mut grown, mut before) = (Vec::new(), Vec::new());
+        for (id, edge) in self.lock().iter_mut().filter(|(_, edge)| edge.acked() > edge.noted) {
+            before.push((id.clone(), edge.noted));
+            // Before it is so, so that an edge that comes back with less meanwhile is seen to.
+            edge.noted = edge.acked();
+            grown.push((id.clone(), edge.noted));
+        }
+        if grown.is_empty() {
+            return Ok(());
+        }
+        let noted = self.shared.catalogue.note_acked(&grown).await;
+        if noted.is_err() {
+            let mut edges = self.lock();
+            for (id, before) in before {
+                if let Some(edge) = edges.get_mut(&id) {
+                    edge.noted = edge.noted.min(before);
+                }
+            }
+        }
+        noted
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Edge>> {
         self.shared.edges.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -221,8 +315,8 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Waits until another stream of the same edge takes this one's place.
-    pub(crate) async fn replaced(&self) {
+    /// Waits until another stream of the same edge takes this one's place, or the edge is expelled.
+    pub(crate) async fn ended(&self) {
         self.ended.cancelled().await;
     }
 
@@ -239,6 +333,19 @@ impl Session {
                 edge.overwritten = version;
             }
         });
+    }
+
+    /// Notes that a ping of the edge is about to be answered, so that its lease may be renewed. It counts whichever stream it is: two
+    /// machines may have the same key.
+    pub(crate) fn answers(&self) {
+        if let Some(edge) = self.edges.lock().get_mut(&self.id) {
+            edge.renewed_at = Instant::now();
+        }
+    }
+
+    /// Notes what the edge says of itself.
+    pub(crate) fn figures(&self, figures: Figures) {
+        self.with_edge(|edge| edge.figures = Some((figures, Instant::now())));
     }
 
     /// Notes that the edge stops cleanly: nobody need wait for it.

@@ -3,8 +3,11 @@
 //! Each origin has a recorder of its own, so that several roles in one process do not add up. Label values come from enums; no
 //! path, tenant or hash is ever one.
 
+mod fleet;
+
 use crate::coding::Coding;
 use crate::sockets::ConnectionFigures;
+use fleet::FleetFigures;
 use metrics::{
     Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge,
     histogram,
@@ -42,6 +45,8 @@ pub(crate) enum AuthFailure {
     Operator,
     /// An unknown, used or expired join token.
     JoinToken,
+    /// A certificate that has expired, or a proof that does not renew one.
+    Expired,
     /// Too many wrong tokens before.
     TooMany,
 }
@@ -74,7 +79,7 @@ pub(crate) struct Metrics {
     uploads: [Counter; 4],
     upload_bytes: Counter,
     upload_duration: Histogram,
-    auth_failures: [Counter; 6],
+    auth_failures: [Counter; 7],
     api_requests: [Counter; 4],
     domain_proofs: [Counter; 3],
     coded: [[Counter; 2]; 3],
@@ -96,6 +101,8 @@ pub(crate) struct Metrics {
     pub(crate) edges_connected: Gauge,
     /// Pointers that an edge refused.
     pub(crate) watch_refusals: Counter,
+    /// Who is enrolled, and by which keys.
+    pub(crate) fleet: FleetFigures,
     /// Fills that were asked for.
     pub(crate) fills: Counter,
     /// Bytes of slices handed to edges.
@@ -225,8 +232,16 @@ impl Metrics {
                 .map(|outcome| counter!("skerry_origin_uploads_total", "outcome" => outcome)),
             upload_bytes: counter!("skerry_origin_upload_bytes_total"),
             upload_duration: histogram!("skerry_origin_upload_duration_seconds"),
-            auth_failures: ["certificate", "expelled", "token", "operator", "join_token", "too_many"]
-                .map(|kind| counter!("skerry_origin_grpc_auth_failures_total", "kind" => kind)),
+            auth_failures: [
+                "certificate",
+                "expelled",
+                "token",
+                "operator",
+                "join_token",
+                "expired",
+                "too_many",
+            ]
+            .map(|kind| counter!("skerry_origin_grpc_auth_failures_total", "kind" => kind)),
             api_requests: ["2xx", "3xx", "4xx", "5xx"]
                 .map(|class| counter!("skerry_origin_api_requests_total", "class" => class)),
             domain_proofs: ["proven", "refused", "failed"]
@@ -244,6 +259,7 @@ impl Metrics {
             coders_max: gauge!("skerry_origin_coders_max"),
             edges_connected: gauge!("skerry_origin_edges_connected"),
             watch_refusals: counter!("skerry_origin_watch_refusals_total"),
+            fleet: FleetFigures::register(),
             fills: counter!("skerry_origin_fills_total"),
             fill_bytes: counter!("skerry_origin_fill_bytes_total"),
             warmings: gauge!("skerry_origin_warmings"),
@@ -309,7 +325,7 @@ fn describe() {
     describe_gauge!("skerry_origin_coders", "Blobs that are being compressed");
     describe_gauge!("skerry_origin_coders_max", "Bound on blobs that are being compressed; others wait");
     describe_gauge!("skerry_origin_edges_connected", "Watch streams that are up");
-    describe_counter!("skerry_origin_watch_refusals_total", "Pointers that edges refused");
+    describe_counter!("skerry_origin_watch_refusals_total", "Pointers and key sets that edges refused");
     describe_counter!("skerry_origin_fills_total", "Fills that edges asked for");
     describe_gauge!("skerry_origin_warmings", "Deployments that edges are being warmed for");
     describe_counter!(

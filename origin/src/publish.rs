@@ -30,6 +30,7 @@ mod read;
 mod receive;
 mod reuse;
 mod revise;
+mod rotate;
 mod services;
 mod settings;
 mod site_file;
@@ -300,6 +301,8 @@ struct Shared {
     in_flight: derive::InFlight,
     /// Wakes the worker when coded forms are to join a build.
     unfinished: Notify,
+    /// Whoever has it rotates the signing key.
+    rotation: Arc<tokio::sync::Mutex<()>>,
     /// One lock for each environment that was published to.
     turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
@@ -347,6 +350,7 @@ impl Publisher {
             later_coders: Arc::new(Semaphore::new(later_count)),
             in_flight: derive::InFlight::default(),
             unfinished: Notify::new(),
+            rotation: Arc::default(),
             turns: Mutex::default(),
         };
         Self { shared: Arc::new(shared) }

@@ -3,22 +3,26 @@
 use crate::api::{self, Api, ApiError, Bounds, Hosts};
 use crate::blobs::{BlobError, BlobStore};
 use crate::catalogue::{Actor, Catalogue, CatalogueError};
+use crate::cause;
 use crate::config::OriginConfig;
 use crate::console::{self, Console, Links};
 use crate::credentials::{CredentialError, Credentials, Recovered};
-use crate::edges::{Edges, EnrolError};
+use crate::edges::{Edges, EnrolError, Standing};
 use crate::grpc::{self, ServeError, Services};
 use crate::keys::{Keys, KeysError};
 use crate::metrics::Metrics;
-use crate::publish::{NewAccount, PublishError, Publisher};
+use crate::publish::{NewAccount, PublishError, Publisher, unix_seconds};
 use crate::sid::AccountSid;
 use crate::sockets::{self, BoundSockets, ListenError};
 use crate::throttle::Throttle;
 use metrics_exporter_prometheus::PrometheusHandle;
 use skerry_folder::{DataFolder, FolderError};
 use skerry_proto::authority::{Authority, AuthorityError, Identity};
+use skerry_proto::document;
 use skerry_proto::join::JoinToken;
+use skerry_proto::signature::KeySet;
 use skerry_proto::signed_url::key::PublicKey;
+use skerry_proto::wire::SignedKeySet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -123,12 +127,13 @@ impl Origin {
     pub async fn open(config: OriginConfig) -> Result<Self, OriginError> {
         let data = config.data.clone();
         let prepared = tokio::task::spawn_blocking(move || prepare(&data)).await;
-        let (folder, keys, blobs) = prepared.unwrap_or(Err(OriginError::Stopping))?;
+        let (folder, blobs) = prepared.unwrap_or(Err(OriginError::Stopping))?;
         let metrics = Arc::new(Metrics::new().map_err(OriginError::Metrics)?);
-        let keys = Arc::new(keys);
         let catalogue = Catalogue::open(folder.path()).await?;
         metrics.version(catalogue.version());
-        let edges = Edges::load(catalogue.clone(), Arc::clone(&keys)).await?;
+        let keys = Arc::new(keys(&config.data, &catalogue).await?);
+        metrics.fleet.key_set_number.set(keys.signer().set.number as f64);
+        let edges = Edges::load(catalogue.clone(), Arc::clone(&keys), config.edges).await?;
         let publisher = Publisher::new(
             catalogue.clone(),
             blobs.clone(),
@@ -237,11 +242,11 @@ impl Origin {
         made.map(|(token, _)| token).map_err(|error| match error {
             EnrolError::Catalogue(error) => error.into(),
             EnrolError::NoRandomness(error) => error.into(),
-            EnrolError::Keys(error) => error.into(),
             EnrolError::Request(error) => OriginError::Certificate(error),
-            EnrolError::UnknownToken | EnrolError::UsedToken | EnrolError::ExpiredToken => {
-                OriginError::Stopping
-            }
+            EnrolError::UnknownToken
+            | EnrolError::UsedToken
+            | EnrolError::ExpiredToken
+            | EnrolError::Proof(_) => OriginError::Stopping,
         })
     }
 
@@ -252,6 +257,11 @@ impl Origin {
     /// [`OriginError::Catalogue`].
     pub async fn only_edges(&self, ids: &[String]) -> Result<(), OriginError> {
         Ok(self.services.edges.left_but(ids).await?)
+    }
+
+    /// Whether an edge was expelled.
+    pub fn has_expelled(&self, edge_id: &str) -> bool {
+        self.services.edges.standing(edge_id) == Standing::Expelled
     }
 
     /// Tells publishers this port from now on, in place of the configured one: a development server knows it only when its edges
@@ -334,6 +344,9 @@ impl BoundOrigin {
         abort.cancel();
         services.tasks.close();
         services.tasks.wait().await;
+        if let Err(error) = services.edges.note_acks().await {
+            tracing::warn!(error = cause::chain(&error), "what edges show cannot be noted");
+        }
         origin.close().await;
         result
     }
@@ -351,8 +364,10 @@ impl Origin {
     }
 
     fn api(&self) -> Api {
+        let receipts = self.services.receipts();
         let Services { publisher, credentials, catalogue, blobs, metrics, tasks, .. } = self.services.clone();
         Api {
+            receipts,
             publisher,
             credentials,
             catalogue,
@@ -368,7 +383,6 @@ impl Origin {
         Console {
             api: self.api(),
             edges: self.services.edges.clone(),
-            receipts: self.services.receipts(),
             links: Arc::clone(&self.links),
             config: self.config.console.clone(),
         }
@@ -381,8 +395,29 @@ impl Origin {
     }
 }
 
-/// Everything on disk but the catalogue. Blocks.
-fn prepare(data: &std::path::Path) -> Result<(DataFolder, Keys, BlobStore), OriginError> {
+/// The keys, of which the catalogue says which one signs. A new catalogue is told of the first.
+async fn keys(data: &std::path::Path, catalogue: &Catalogue) -> Result<Keys, OriginError> {
+    const DAMAGED: CatalogueError = CatalogueError::Damaged("a key set is one that this origin signed");
+    let newest = match catalogue.key_sets_after(0).await?.pop() {
+        None => None,
+        Some(row) => {
+            let signed: SignedKeySet = document::decode(&row.signed).map_err(|_| DAMAGED)?;
+            Some(KeySet::decode(&signed.key_set).map_err(|_| DAMAGED)?)
+        }
+    };
+    let is_first = newest.is_none();
+    let (data, cluster_id) = (data.to_owned(), catalogue.cluster_id());
+    let loaded = tokio::task::spawn_blocking(move || Keys::load(&data, cluster_id, newest)).await;
+    let keys = loaded.map_err(|_| OriginError::Stopping)??;
+    if is_first {
+        let now = unix_seconds(SystemTime::now());
+        catalogue.begin_key_sets(&document::encode(&keys.first_set()), now).await?;
+    }
+    Ok(keys)
+}
+
+/// Everything on disk but the catalogue, and keys to be read. Blocks.
+fn prepare(data: &std::path::Path) -> Result<(DataFolder, BlobStore), OriginError> {
     let folder = DataFolder::take(data)?;
     if !Keys::exist(data) {
         if data.join("catalogue.sqlite").exists() {
@@ -390,9 +425,8 @@ fn prepare(data: &std::path::Path) -> Result<(DataFolder, Keys, BlobStore), Orig
         }
         Keys::generate(data, SystemTime::now())?;
     }
-    let keys = Keys::load(data)?;
     let blobs = BlobStore::open(data)?;
-    Ok((folder, keys, blobs))
+    Ok((folder, blobs))
 }
 
 /// Drains histograms and reads totals, as long as it is polled.
@@ -403,6 +437,13 @@ async fn upkeep(services: &Services) {
     loop {
         ticks.tick().await;
         handle.run_upkeep();
+        if let Err(error) = services.edges.note_acks().await {
+            tracing::warn!(error = cause::chain(&error), "what edges show cannot be noted; trying again");
+        }
+        let states = services.edges.states();
+        let expelled = states.iter().filter(|edge| edge.is_expelled).count();
+        services.metrics.fleet.enrolled.set((states.len() - expelled) as f64);
+        services.metrics.fleet.expelled.set(expelled as f64);
         services.metrics.dns_lookups.set(services.publisher.proofs_under_way() as f64);
         services.metrics.auth_entries.set(services.credentials.throttle().entries() as f64);
         if let Ok((count, bytes)) = services.catalogue.blob_totals().await {

@@ -3,10 +3,14 @@
 mod edges;
 mod keys;
 mod publishing;
+mod receipts;
+mod rotation;
 mod site;
 mod stopping;
+mod trust;
+mod watch;
 
-use crate::{AuthLimits, Limits, NewAccount, Origin, OriginConfig, OriginError};
+use crate::{AuthLimits, EdgeRules, Limits, NewAccount, Origin, OriginConfig, OriginError};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -23,7 +27,7 @@ use skerry_proto::wire::operator_client::OperatorClient;
 use skerry_proto::wire::publish_client::PublishClient;
 use skerry_proto::wire::watch_client::WatchClient;
 use skerry_proto::wire::{
-    self, CommitRequest, CommitResponse, EnrolRequest, FillRequest, UploadHead, UploadRequest,
+    self, CommitRequest, CommitResponse, EnrolRequest, FillRequest, Ping, UploadHead, UploadRequest,
     UploadResponse, Visibility, WatchRequest, WatchResponse, fill_response, upload_request, watch_request,
     watch_response,
 };
@@ -48,6 +52,7 @@ struct Served {
     /// A second account, and two join tokens.
     other: NewAccount,
     join: [[u8; 32]; 2],
+    rules: EdgeRules,
     stop: CancellationToken,
     serving: JoinHandle<Result<(), OriginError>>,
 }
@@ -79,16 +84,21 @@ fn config(folder: &Path) -> OriginConfig {
         domains: crate::DomainConfig::default(),
         compression: crate::Compression::default(),
         auth: AuthLimits::default(),
-        lease: Duration::from_secs(10),
+        edges: EdgeRules::default(),
     }
 }
 
 impl Served {
     async fn start() -> Self {
+        Self::start_with(EdgeRules::default()).await
+    }
+
+    async fn start_with(rules: EdgeRules) -> Self {
         // Another test may have installed it.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let folder = tempfile::tempdir().expect("temp");
-        let origin = Origin::open(config(folder.path())).await.expect("opens");
+        let origin =
+            Origin::open(OriginConfig { edges: rules, ..config(folder.path()) }).await.expect("opens");
         assert!(origin.is_new().await.expect("answers"));
         let account = origin.create_account("first").await.expect("makes");
         let other = origin.create_account("second").await.expect("makes");
@@ -101,7 +111,7 @@ impl Served {
         let stop = CancellationToken::new();
         let serving = tokio::spawn(bound.serve(stop.clone()));
         let join = [token.secret, second.secret];
-        Self { folder, address, ca, keys: token.keys, account, other, join, stop, serving }
+        Self { folder, address, ca, keys: token.keys, account, other, join, rules, stop, serving }
     }
 
     /// Stops it, and serves the same folder again after `between`.
@@ -109,7 +119,8 @@ impl Served {
         self.stop.cancel();
         self.serving.await.expect("joins").expect("stops cleanly");
         between(&config(self.folder.path()).data).await;
-        let origin = Origin::open(config(self.folder.path())).await.expect("opens again");
+        let again = OriginConfig { edges: self.rules, ..config(self.folder.path()) };
+        let origin = Origin::open(again).await.expect("opens again");
         let bound = origin.bind().await.expect("binds");
         self.address = bound.addresses().grpc;
         self.stop = CancellationToken::new();
@@ -255,7 +266,14 @@ impl Served {
 
     fn hello(&self, epoch: u64, revision: u64) -> wire::Hello {
         let cluster_id = Bytes::copy_from_slice(&self.keys.cluster_id);
-        wire::Hello { cluster_id, epoch, revision, version: "test".into() }
+        wire::Hello {
+            cluster_id,
+            epoch,
+            revision,
+            version: "test".into(),
+            key_set: self.keys.number,
+            lease_milliseconds: 0,
+        }
     }
 }
 
@@ -270,6 +288,12 @@ struct Watching {
 impl Watching {
     async fn say(&self, kind: watch_request::Kind) {
         self.tx.send(message(kind)).await.expect("the stream is up");
+    }
+
+    /// Pings, and waits for the answer: everything that was said before has been taken, and the lease is renewed.
+    async fn renew_lease(&mut self, number: u64) {
+        self.say(watch_request::Kind::Ping(Ping { number, ..Ping::default() })).await;
+        while !matches!(self.next().await, watch_response::Kind::Heartbeat(beat) if beat.ping == number) {}
     }
 
     /// The next message but secrets, which are kept.

@@ -200,7 +200,8 @@ pub fn not_after(certificate: &[u8]) -> Option<SystemTime> {
 }
 
 fn set_validity(params: &mut CertificateParams, now: SystemTime, lifetime: Duration) {
-    params.not_before = (now - BACKDATED).into();
+    // No certificate spends most of its life before it was made.
+    params.not_before = (now - BACKDATED.min(lifetime)).into();
     params.not_after = (now + lifetime).into();
 }
 

@@ -7,13 +7,13 @@
 //! - [`path`], [`visibility`]: what an asset is called and who may have it
 //! - [`document`]: the frame of every stored or sent format
 //! - [`paging`], [`manifest`], [`rules`], [`history`]: what a build shows
-//! - [`signature`], [`pointer`]: what an environment shows, and the proof
+//! - [`signature`], [`pointer`]: what an environment shows, and the proof; [`key_chain`]: how one set of keys follows another
 //! - [`proof`]: what stands at a path, for whoever trusts the keys alone
 //! - [`domain`]: which further names an environment may have, and how they are proven
 //! - [`digest`]: what a sender says of the bytes that it sends
 //! - [`hmac`], [`twilio`], [`signed_url`]: who may fetch what is protected
 //! - [`bundle`]: the private assets of a build, and the proof
-//! - [`authority`], [`join`]: certificates, and how a machine becomes an edge
+//! - [`authority`], [`join`], [`renewal`]: certificates, how a machine becomes an edge, and stays one
 //! - [`inspect`]: what somebody should know of a file before it is published
 //! - [`recent`]: a bounded map, for those who remember
 //! - [`wire`]: the code generated from `skerry/v1/*.proto`
@@ -28,6 +28,7 @@ pub mod history;
 pub mod hmac;
 pub mod inspect;
 pub mod join;
+pub mod key_chain;
 pub mod manifest;
 pub mod paging;
 pub mod path;
@@ -35,6 +36,7 @@ pub mod pointer;
 pub mod proof;
 pub mod purged;
 pub mod recent;
+pub mod renewal;
 pub mod rules;
 pub mod signature;
 pub mod signed_url;

@@ -18,6 +18,8 @@ pub enum Context {
     Pointer,
     /// A [`crate::bundle::Contents`].
     Bundle,
+    /// A [`KeySet`], by its own keys and those of its predecessor.
+    KeySet,
 }
 
 impl Context {
@@ -25,6 +27,7 @@ impl Context {
         match self {
             Self::Pointer => b"skerry pointer v1\0",
             Self::Bundle => b"skerry bundle v1\0",
+            Self::KeySet => b"skerry key set v1\0",
         }
     }
 }
@@ -34,7 +37,7 @@ impl Context {
 pub struct KeyId([u8; 8]);
 
 impl KeyId {
-    fn of(public_key: &[u8]) -> Self {
+    pub(crate) fn of(public_key: &[u8]) -> Self {
         let [a, b, c, d, e, f, g, h, ..] = *Hash::of(public_key).as_bytes();
         Self([a, b, c, d, e, f, g, h])
     }

@@ -1,4 +1,4 @@
-//! Waiting until every edge shows a revision.
+//! Waiting until no edge shows anything older than a revision, and the receipt of each.
 
 use super::Client;
 use crate::failure::Failure;
@@ -9,12 +9,44 @@ use skerry_proto::wire;
 /// How long `--wait` waits; an edge that is reachable needs milliseconds.
 const WAIT_SECONDS: u32 = 30;
 
-/// An edge, and whether it shows the revision.
+/// What an edge shows of the revision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Showing {
+    /// The revision, or a newer one.
+    Live,
+    /// Nothing older: it lost the origin, and refuses.
+    Refusing,
+    /// Something older, for all that the origin knows.
+    MayServeOlder,
+}
+
+impl Showing {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Refusing => "refusing",
+            Self::MayServeOlder => "may_serve_older",
+        }
+    }
+}
+
+impl From<wire::EdgeState> for Showing {
+    fn from(state: wire::EdgeState) -> Self {
+        match state {
+            wire::EdgeState::Live => Self::Live,
+            wire::EdgeState::Refusing => Self::Refusing,
+            // What this program does not know it does not vouch for.
+            wire::EdgeState::MayServeOlder | wire::EdgeState::Unspecified => Self::MayServeOlder,
+        }
+    }
+}
+
+/// An edge, and what it shows of the revision.
 #[derive(Debug, Clone)]
 pub(crate) struct LiveEdge {
     pub(crate) edge_id: String,
     pub(crate) name: String,
-    pub(crate) live: bool,
+    pub(crate) showing: Showing,
     pub(crate) milliseconds: u64,
 }
 
@@ -24,22 +56,28 @@ impl LiveEdge {
         serde_json::json!({
             "edge_id": self.edge_id,
             "name": self.name,
-            "live": self.live,
+            "live": self.showing == Showing::Live,
+            "state": self.showing.as_str(),
             "milliseconds": self.milliseconds,
         })
     }
 }
 
-/// Waits, and says on standard error when each edge shows it.
+/// Waits, and says on standard error what each edge shows, and since when.
 ///
 /// # Errors
 /// As [`watch_live`].
 pub(crate) async fn wait_live(client: &Client, version: Version) -> Result<Vec<LiveEdge>, Failure> {
     let edges = watch_live(client, version, |edge| {
-        if edge.live {
-            output::note(format_args!("live on {} after {} ms", plain(&edge.name), edge.milliseconds));
-        } else {
-            output::note(format_args!("{} may still serve what was before", plain(&edge.name)));
+        let (name, milliseconds) = (plain(&edge.name), edge.milliseconds);
+        match edge.showing {
+            Showing::Live => output::note(format_args!("live on {name} after {milliseconds} ms")),
+            Showing::Refusing => output::note(format_args!(
+                "refusing on {name} after {milliseconds} ms: it lost the origin, and serves nothing older"
+            )),
+            Showing::MayServeOlder => {
+                output::note(format_args!("{name} may still serve what was before, after {milliseconds} ms"))
+            }
         }
     });
     let edges = edges.await?;
@@ -49,10 +87,10 @@ pub(crate) async fn wait_live(client: &Client, version: Version) -> Result<Vec<L
     Ok(edges)
 }
 
-/// Waits until every edge shows it or the time is over; `report` hears of each one.
+/// Waits until no edge may serve anything older or the time is over; `report` hears of each one.
 ///
 /// # Errors
-/// The origin's refusal. Edges that do not show it in time are in the answer.
+/// The origin's refusal. Edges that may serve something older are in the answer.
 pub(crate) async fn watch_live(
     client: &Client,
     version: Version,
@@ -68,9 +106,8 @@ pub(crate) async fn watch_live(
         client.publishing().wait_live(client.signed(request)).await.map_err(refused)?.into_inner();
     let mut edges = Vec::new();
     while let Some(message) = stream.message().await.map_err(refused)? {
-        let live = message.state() == wire::EdgeState::Live;
         let edge = LiveEdge {
-            live,
+            showing: message.state().into(),
             milliseconds: message.after_milliseconds,
             edge_id: message.edge_id,
             name: message.name,
@@ -81,9 +118,9 @@ pub(crate) async fn watch_live(
     Ok(edges)
 }
 
-/// Fails when an edge does not show it.
+/// Fails when an edge may serve something older.
 pub(crate) fn all_live(edges: &[LiveEdge]) -> Result<(), Failure> {
-    let late = edges.iter().filter(|edge| !edge.live).count();
+    let late = edges.iter().filter(|edge| edge.showing == Showing::MayServeOlder).count();
     if late == 0 {
         return Ok(());
     }
@@ -92,7 +129,7 @@ pub(crate) fn all_live(edges: &[LiveEdge]) -> Result<(), Failure> {
         count => format!("{late} of {count} edges"),
     };
     let message = format!(
-        "published, but {all} did not show it within {WAIT_SECONDS} s; an edge does as soon as it reaches the origin"
+        "published, but {all} may still serve what was before, after {WAIT_SECONDS} s; an edge shows it as soon as it reaches the origin"
     );
-    Err(Failure::not_live(message))
+    Err(Failure::not_live(message).hint("for one that is gone for good: skerry edges expel NAME"))
 }

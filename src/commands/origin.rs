@@ -1,6 +1,7 @@
-//! `skerry origin`: the role as a process of its own; `skerry origin init`, which makes its first account; and `recover`.
+//! `skerry origin`: the role as a process of its own; `skerry origin init`, which makes its first account; `recover` and `rotate-keys`.
 
 mod recover;
+mod rotate_keys;
 
 use crate::admin::{self, Admin};
 use crate::certificate;
@@ -30,6 +31,7 @@ const JOIN_TOKEN_VALID: Duration = Duration::from_secs(86_400);
 Examples:
   skerry origin init --config origin.toml
   skerry origin --config origin.toml
+  skerry origin rotate-keys --wait
   skerry origin --print-config"
 )]
 pub(crate) struct Options {
@@ -43,6 +45,8 @@ pub(crate) struct Options {
 enum OriginCommand {
     /// Make the data folder and the first account, which is the operator's, and print it, once
     Init(InitOptions),
+    /// Sign with a new key from now on, at the origin that runs, for the operator
+    RotateKeys(rotate_keys::Options),
     /// Make a new auth token for an account that has lost all it could prove itself with, and print it, once
     Recover(recover::RecoverOptions),
 }
@@ -76,6 +80,7 @@ pub(crate) async fn run(options: Options, environment: &Environment) -> Result<(
             let Some(settings) = config::load_origin(&options.config, environment)? else { return Ok(()) };
             init(settings, &options).await
         }
+        Some(OriginCommand::RotateKeys(options)) => rotate_keys::run(&options, environment).await,
         Some(OriginCommand::Recover(options)) => recover::run(options, environment).await,
         None => {
             let Some(settings) = config::load_origin(&options.config, environment)? else { return Ok(()) };

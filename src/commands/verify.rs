@@ -12,7 +12,7 @@ use crate::output;
 use bytes::BytesMut;
 use percent_encoding::percent_decode_str;
 use serde_json::json;
-use skerry_edge::control::Identity;
+use skerry_edge::control::{Identity, key_chain};
 use skerry_proto::hash::Hash;
 use skerry_proto::proof::Proved;
 use skerry_proto::signature::KeySet;
@@ -42,7 +42,7 @@ pub(crate) struct Options {
     /// Only what this key signed counts: an Ed25519 public key, 64 hexadecimal digits, as --json prints it
     #[arg(long, value_name = "HEX", value_parser = signing_key)]
     key: Option<Key>,
-    /// Only what the keys count for that the edge with this data folder got when it enrolled
+    /// Only what the keys count for that the edge with this data folder goes by
     #[arg(long, value_name = "DIR", conflicts_with = "key")]
     edge_data: Option<PathBuf>,
     /// Print one JSON object
@@ -218,10 +218,14 @@ fn trusted_keys(options: &Options, named: &[u8]) -> Result<(KeySet, &'static str
         return Ok((KeySet { keys: vec![key], ..named }, "--key"));
     }
     let Some(folder) = &options.edge_data else { return Ok((named, "the origin")) };
+    let of_folder = |error: &dyn std::fmt::Display| Failure::new(format!("{}: {error}", folder.display()));
     match Identity::load(folder) {
-        Ok(Some(identity)) => Ok((identity.keys, "--edge-data")),
+        Ok(Some(identity)) => {
+            let chain = key_chain(folder, &identity).map_err(|error| of_folder(&error))?;
+            Ok((chain.current().clone(), "--edge-data"))
+        }
         Ok(None) => Err(Failure::usage(format!("{}: no edge has enrolled there", folder.display()))),
-        Err(error) => Err(Failure::new(format!("{}: {error}", folder.display()))),
+        Err(error) => Err(of_folder(&error)),
     }
 }
 

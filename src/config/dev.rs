@@ -88,7 +88,7 @@ pub(crate) fn load(
         faults.push(Fault::unknown(raw, &known, "", ""));
     }
     layers::refuse(faults)?;
-    settings.edge.lease = settings.origin.role.lease;
+    settings.edge.lease = settings.origin.role.edges.lease;
     if options.print_config {
         crate::output::line(print::as_toml(&effective))?;
         return Ok(None);

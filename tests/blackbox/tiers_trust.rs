@@ -72,6 +72,37 @@ fn an_edge_that_was_expelled_is_given_nothing_from_then_on_also_after_a_restart(
     fill(later, account, &hash(&content), 1).expect_err("it is remembered");
 }
 
+/// Within a quarter of a lease, as the origin says it.
+#[test]
+fn an_edge_that_the_operator_expels_is_refused_by_other_edges() {
+    let origin = Origin::start();
+    let edge = Edge::join_set(&origin, &[GIVES]);
+    let content = bytes(20, 1000);
+    origin.cli().put("/a.bin", &content);
+    let other = enrolled(&origin);
+    let open = peer_channel(&edge.fill_address(), Some(&other));
+    let ask = || fill(open.clone(), &origin.account().sid, &hash(&content), 1);
+    ask().expect("it is an edge");
+    origin.cli().run(&["edges", "expel", &other.edge_id]);
+    let error = crate::harness::eventually("it is refused", || ask().err());
+    assert_eq!(error.code(), Code::PermissionDenied);
+}
+
+/// Not by what holds them, and not by what would fetch them.
+#[test]
+fn what_an_account_purged_is_given_to_nobody() {
+    let origin = Origin::start();
+    let edge = Edge::join_set(&origin, &[GIVES]);
+    let content = bytes(21, 1000);
+    origin.cli().put("/a.bin", &content);
+    assert!(edge.site(origin.domain()).get(Protocol::Http1, "/a.bin").body == content);
+    origin.cli().run(&["purge", "/a.bin", "--wait"]);
+    let own = enrolled(&origin);
+    let error =
+        fill(peer_channel(&edge.fill_address(), Some(&own)), &origin.account().sid, &hash(&content), 1);
+    assert_eq!(error.expect_err("purged").code(), Code::NotFound);
+}
+
 /// Also the origin would not send it: what no manifest or history of an account names is nobody's business.
 #[test]
 fn nothing_is_given_that_no_manifest_of_the_account_names() {

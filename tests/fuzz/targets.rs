@@ -6,15 +6,19 @@ use crate::{connections, requests};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
+use rustls::pki_types::CertificateDer;
+use skerry_proto::authority::Authority;
 use skerry_proto::bundle::Contents;
 use skerry_proto::bundle::archive::Reader;
 use skerry_proto::domain::CustomDomain;
 use skerry_proto::hmac::{Algorithm, Midstates};
 use skerry_proto::join::JoinToken;
+use skerry_proto::key_chain::KeyChain;
 use skerry_proto::manifest::{Entry, Representation};
 use skerry_proto::paging::Root;
 use skerry_proto::path::AssetPath;
 use skerry_proto::pointer::Pointer;
+use skerry_proto::renewal::{self, RenewalError};
 use skerry_proto::signature::{Context, KeySet, SigningKey};
 use skerry_proto::signed_url::key::{self, SigningKey as UrlKey};
 use skerry_proto::signed_url::{Package, Parties, Token, normalised};
@@ -23,13 +27,13 @@ use skerry_proto::twilio::{Body, Presented, Secret, SignedRequest};
 use skerry_proto::visibility::Visibility;
 use skerry_proto::{document, history, manifest, wire};
 use std::sync::LazyLock;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// Takes any bytes; panics only where a promise is broken.
 pub(crate) type Target = fn(&[u8]);
 
 /// Every target by name, ascending; `corpus/` has a file of inputs for each.
-pub(crate) const TARGETS: [(&str, Target); 17] = [
+pub(crate) const TARGETS: [(&str, Target); 18] = [
     ("asset_path", asset_path),
     ("bundle", bundle),
     ("digest", digest),
@@ -42,6 +46,7 @@ pub(crate) const TARGETS: [(&str, Target); 17] = [
     ("key_set", key_set),
     ("manifest", manifest),
     ("pointer", pointer),
+    ("renewal", renewal),
     ("request", requests::request),
     ("signed_request", signed_request),
     ("signed_url", signed_url),
@@ -133,6 +138,26 @@ fn key_set(bytes: &[u8]) {
     if let Ok(set) = KeySet::decode(bytes) {
         assert_eq!(KeySet::decode(&set.encode()), Ok(set));
     }
+    // Behind right signatures of the set before, so that what comes after them is reached.
+    let (key, keys) = &*KEY;
+    let key_set = Bytes::copy_from_slice(bytes);
+    let signature = key.sign(Context::KeySet, &key_set);
+    let key_id = Bytes::copy_from_slice(key.id().as_bytes());
+    let signatures = vec![wire::KeySetSignature { key_id, signature }];
+    let mut chain = KeyChain::new(keys.clone());
+    match chain.extend(&wire::SignedKeySet { key_set, signatures }) {
+        Ok(true) => assert_eq!(chain.current().number, keys.number + 1),
+        Ok(false) | Err(_) => assert_eq!(chain.current(), keys),
+    }
+}
+
+/// A certificate that nobody of us gave to an edge renews nothing, whatever it is.
+fn renewal(bytes: &[u8]) {
+    static AUTHORITY: LazyLock<CertificateDer<'static>> = LazyLock::new(|| {
+        Authority::generate("fuzzed", SystemTime::UNIX_EPOCH).expect("randomness").certificate
+    });
+    let checked = renewal::check(&AUTHORITY, bytes, bytes, bytes, SystemTime::UNIX_EPOCH, Duration::MAX);
+    assert_eq!(checked, Err(RenewalError::Certificate));
 }
 
 /// Documents are put behind a right signature, so that their parser is reached.

@@ -3,6 +3,7 @@
 use super::environment::{Documents, Environment, Environments};
 use super::expelled::Expelled;
 use super::footprint::Footprint;
+use super::keys::TrustedKeys;
 use super::overwritten::Overwritten;
 use super::pages::{HistoryPage, ManifestPage, Pages};
 use super::secrets::Secrets;
@@ -14,7 +15,6 @@ use skerry_proto::document::{DOCUMENT_SIZE_MAX, DocumentError};
 use skerry_proto::hash::Hash;
 use skerry_proto::paging::Root;
 use skerry_proto::pointer::{Pointer, PointerError};
-use skerry_proto::signature::KeySet;
 use skerry_proto::slices::BlobId;
 use skerry_proto::{history, manifest, purged, wire};
 use std::collections::HashSet;
@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 /// What pointers are applied with.
 pub(crate) struct Applier {
-    pub(crate) keys: KeySet,
+    pub(crate) keys: Arc<TrustedKeys>,
     pub(crate) state: StateFolder,
     pub(crate) slices: Arc<Slices>,
     pub(crate) environments: Arc<Environments>,
@@ -107,8 +107,13 @@ impl Applier {
             }
         };
         let mut whole = true;
+        let chain = self.keys.chain();
         for signed in &pointers {
-            if let Err(error) = self.apply(signed).await {
+            let restored = match chain.open_kept(signed) {
+                Ok(pointer) => self.show(signed, pointer).await.map(drop),
+                Err(error) => Err(Refusal::from(error).into()),
+            };
+            if let Err(error) = restored {
                 whole = false;
                 tracing::warn!(%error, "a pointer that was kept cannot be shown");
             }
@@ -118,7 +123,13 @@ impl Applier {
 
     /// Verifies, fetches, keeps, shows. Returns the domain. A pointer that is shown already changes nothing.
     pub(super) async fn apply(&self, signed: &wire::SignedPointer) -> Result<String, ApplyError> {
-        let pointer = Pointer::open(signed, &self.keys).map_err(Refusal::from)?;
+        // What is new counts only by the newest keys.
+        let pointer = Pointer::open(signed, self.keys.chain().current()).map_err(Refusal::from)?;
+        self.show(signed, pointer).await
+    }
+
+    /// Fetches what a verified pointer names, keeps it, shows it.
+    async fn show(&self, signed: &wire::SignedPointer, pointer: Pointer) -> Result<String, ApplyError> {
         let held = self.environments.held(&pointer.domain);
         if let Some(held) = &held {
             if pointer.version == held.version {

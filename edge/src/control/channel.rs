@@ -5,6 +5,7 @@ use arc_swap::ArcSwap;
 use skerry_proto::authority::pem;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 
 /// Flow control for slices of 256 KiB: 16 of them on a stream, 64 on the connection.
@@ -21,6 +22,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(5);
 pub struct OriginChannel {
     url: Arc<str>,
     current: Arc<ArcSwap<Channel>>,
+    replaced: Arc<watch::Sender<()>>,
 }
 
 impl OriginChannel {
@@ -30,7 +32,8 @@ impl OriginChannel {
     /// When the URL is none, or a certificate cannot be used.
     pub fn new(url: &str, identity: &Identity) -> Result<Self, tonic::transport::Error> {
         let channel = channel(url, identity)?;
-        Ok(Self { url: url.into(), current: Arc::new(ArcSwap::from_pointee(channel)) })
+        let (current, replaced) = (Arc::new(ArcSwap::from_pointee(channel)), Arc::default());
+        Ok(Self { url: url.into(), current, replaced })
     }
 
     /// The channel to use for the next call.
@@ -44,7 +47,21 @@ impl OriginChannel {
     /// When the certificate cannot be used.
     pub fn replace(&self, identity: &Identity) -> Result<(), tonic::transport::Error> {
         self.current.store(Arc::new(channel(&self.url, identity)?));
+        self.replaced.send_replace(());
         Ok(())
+    }
+
+    /// A wake-up after each replacement.
+    pub(super) fn replaced(&self) -> watch::Receiver<()> {
+        self.replaced.subscribe()
+    }
+
+    /// A channel to the same origin that shows no certificate.
+    ///
+    /// # Errors
+    /// When the authority's certificate cannot be used.
+    pub(super) fn anonymous(&self, authority: &[u8]) -> Result<Channel, tonic::transport::Error> {
+        anonymous(&self.url, authority)
     }
 }
 

@@ -6,13 +6,19 @@ use skerry_folder::{Readers, write};
 use skerry_proto::authority::{self, AuthorityError};
 use skerry_proto::document::{self, DocumentError};
 use skerry_proto::join::JoinToken;
+use skerry_proto::renewal::{self, RenewalError};
 use skerry_proto::signature::KeySet;
 use skerry_proto::wire;
 use std::io;
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
+use tokio::time::timeout;
+use tonic::transport::Channel;
 
 const FILE: &str = "identity";
+
+/// Time for a call that renews a certificate.
+const RENEWAL_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// Who an edge is, and whom it trusts.
 #[derive(Debug)]
@@ -25,7 +31,7 @@ pub struct Identity {
     pub key: PrivatePkcs8KeyDer<'static>,
     /// The cluster's authority.
     pub authority: CertificateDer<'static>,
-    /// The keys that may sign pointers.
+    /// The keys that may sign, as they were when it joined: the first link of the chain.
     pub keys: KeySet,
 }
 
@@ -51,6 +57,9 @@ pub enum IdentityError {
     /// No key could be made, or a certificate cannot be used.
     #[error(transparent)]
     Authority(#[from] AuthorityError),
+    /// The key of the certificate cannot prove it.
+    #[error(transparent)]
+    Proof(#[from] RenewalError),
     /// The origin cannot be reached, by this URL or at the moment.
     #[error("the origin cannot be reached: {0}")]
     Transport(#[from] tonic::transport::Error),
@@ -77,6 +86,7 @@ impl IdentityError {
             | Self::File { .. }
             | Self::Document(_)
             | Self::Authority(_)
+            | Self::Proof(_)
             | Self::OtherCluster => false,
         }
     }
@@ -117,11 +127,27 @@ impl Identity {
             .map_err(|source| IdentityError::File { path: path.display().to_string(), source })
     }
 
-    /// Whether two thirds of the certificate's life are over.
-    pub fn wants_renewal(&self, now: SystemTime) -> bool {
-        let Some((start, end)) = authority::validity(&self.certificate) else { return true };
-        let (Ok(age), Ok(life)) = (now.duration_since(start), end.duration_since(start)) else { return true };
-        age > life / 3 * 2
+    /// How long it is until two thirds of the certificate's life are over; nothing when they are.
+    pub fn renewal_is_in(&self, now: SystemTime) -> Duration {
+        let Some((start, end)) = authority::validity(&self.certificate) else { return Duration::ZERO };
+        let Ok(life) = end.duration_since(start) else { return Duration::ZERO };
+        // A clock before its start is wrong, and so would be any wait.
+        let Ok(age) = now.duration_since(start) else { return Duration::ZERO };
+        (life / 3 * 2).saturating_sub(age)
+    }
+
+    /// Seconds until the certificate ends; negative when it has.
+    pub fn remaining_seconds(&self, now: SystemTime) -> f64 {
+        let Some(end) = authority::not_after(&self.certificate) else { return f64::NEG_INFINITY };
+        match end.duration_since(now) {
+            Ok(left) => left.as_secs_f64(),
+            Err(past) => -past.duration().as_secs_f64(),
+        }
+    }
+
+    /// Whether the certificate has expired.
+    pub fn is_over(&self, now: SystemTime) -> bool {
+        authority::not_after(&self.certificate).is_none_or(|end| end <= now)
     }
 }
 
@@ -157,7 +183,8 @@ pub async fn enrol(
     Ok(identity)
 }
 
-/// Gets a new certificate for a new key, and keeps it.
+/// Gets a new certificate for a new key, and keeps it. The old one is shown in the handshake; where it has expired, or the origin does
+/// not take it there, its key proves the edge in the request.
 ///
 /// # Errors
 /// Any [`IdentityError`]; the old identity stays as it is.
@@ -167,9 +194,21 @@ pub async fn renew(
     old: &Identity,
 ) -> Result<Identity, IdentityError> {
     let (request, key) = authority::certificate_request()?;
-    let mut client = wire::enrol_client::EnrolClient::new(channel.current());
-    let request = wire::RenewRequest { certificate_request: request.into() };
-    let answer = client.renew(request).await.map_err(refused)?.into_inner();
+    let plain = wire::RenewRequest { certificate_request: request.into(), ..wire::RenewRequest::default() };
+    let shown = match old.is_over(SystemTime::now()) {
+        true => None,
+        false => Some(call_renew(channel.current(), plain.clone()).await),
+    };
+    let answer = match shown {
+        Some(Ok(answer)) => answer,
+        Some(Err(error)) if !may_be_the_certificate(&error) => return Err(error),
+        Some(Err(_)) | None => {
+            let proof = renewal::prove(old.key.secret_pkcs8_der(), &plain.certificate_request)?;
+            let certificate = old.certificate.to_vec().into();
+            let proven = wire::RenewRequest { certificate, proof, ..plain };
+            call_renew(channel.anonymous(&old.authority)?, proven).await?
+        }
+    };
     let identity = Identity {
         edge_id: old.edge_id.clone(),
         certificate: CertificateDer::from(answer.certificate.to_vec()),
@@ -179,6 +218,30 @@ pub async fn renew(
     };
     identity.save(folder)?;
     Ok(identity)
+}
+
+async fn call_renew(
+    channel: Channel,
+    request: wire::RenewRequest,
+) -> Result<wire::RenewResponse, IdentityError> {
+    let mut client = wire::enrol_client::EnrolClient::new(channel);
+    let answer = timeout(RENEWAL_TIME_MAX, client.renew(request)).await;
+    let silent = |_| IdentityError::Unreachable("no answer in time".to_owned());
+    Ok(answer.map_err(silent)?.map_err(refused)?.into_inner())
+}
+
+/// Whether an origin whose clock is ahead may have refused an expired certificate: in the handshake, where it says no more, or later.
+fn may_be_the_certificate(error: &IdentityError) -> bool {
+    match error {
+        IdentityError::Refused(status) => status.code() == tonic::Code::Unauthenticated,
+        IdentityError::Transport(_) | IdentityError::Unreachable(_) => true,
+        IdentityError::NoJoinToken
+        | IdentityError::File { .. }
+        | IdentityError::Document(_)
+        | IdentityError::Authority(_)
+        | IdentityError::Proof(_)
+        | IdentityError::OtherCluster => false,
+    }
 }
 
 /// A status that the origin sent, or one that tonic made because nothing came from there.

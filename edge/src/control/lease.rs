@@ -68,6 +68,17 @@ impl Lease {
         self.live.store(false, Ordering::Relaxed);
     }
 
+    /// The origin shut this edge out: there is no lease any more, also after a restart. Blocks for a file.
+    pub fn end(&self) {
+        self.live.store(false, Ordering::Relaxed);
+        self.renewed_at.store(NEVER, Ordering::Relaxed);
+        if let Err(error) = std::fs::remove_file(&self.file)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!(%error, "the time of the last lease cannot be forgotten");
+        }
+    }
+
     /// For how many seconds the origin has not confirmed what is held. `None` while it answers, without reading a clock.
     pub fn age(&self) -> Option<u64> {
         if self.live.load(Ordering::Relaxed) {
@@ -168,6 +179,19 @@ mod tests {
         assert!(Lease::load(file, LENGTH).age().is_some_and(|age| (7..=8).contains(&age)), "after a restart");
         lease.renew(Lease::now());
         assert_eq!(lease.age(), None);
+    }
+
+    #[test]
+    fn a_lease_that_the_origin_ended_is_past_every_limit_also_after_a_restart() {
+        let (_temp, file) = file();
+        let lease = Lease::load(file.clone(), LENGTH);
+        lease.renew(Lease::now());
+        lease.end();
+        lease.end();
+        assert!(!lease.allows(HOUR) && lease.age().is_some());
+        assert!(!Lease::load(file, LENGTH).allows(HOUR));
+        lease.renew(Lease::now());
+        assert!(lease.allows(AT_ONCE), "it may be let in again as another edge");
     }
 
     #[test]

@@ -6,26 +6,27 @@
 use super::apply::{Applier, ApplyError, blocking};
 use super::backoff::{Backoff, PAUSE_MAX};
 use super::channel::OriginChannel;
+use super::keys::KeysError;
 use super::lease::Lease;
+use super::pings::{Pings, Vitals};
+use super::state::StateError;
 use crate::cache::Account;
 use crate::fill::Warming;
 use crate::metrics::Metrics;
 use skerry_proto::pointer::Version;
+use skerry_proto::signature::KeySet;
 use skerry_proto::slices::BlobId;
 use skerry_proto::wire::{self, watch_request, watch_response};
-use std::collections::{HashSet, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, watch};
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 
 /// Pings in one lease. With four, two may get lost.
 const PINGS_PER_LEASE: u32 = 4;
-
-/// Pings whose answers are still awaited at most.
-const PINGS_KEPT: usize = 64;
 
 /// Requests on their way to the origin at most.
 const REQUESTS_MAX: usize = 64;
@@ -63,6 +64,14 @@ pub struct Watcher {
     warm_turns: Arc<Semaphore>,
 }
 
+/// How a stream ended that did not fail.
+enum Ended {
+    /// The edge stops, and said goodbye.
+    Stopped,
+    /// The edge has another certificate, with which it goes on where it was.
+    Renewed,
+}
+
 /// Why the stream ended.
 #[derive(Debug, thiserror::Error)]
 enum WatchError {
@@ -76,6 +85,20 @@ enum WatchError {
     Older,
     #[error(transparent)]
     Apply(#[from] ApplyError),
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+impl WatchError {
+    /// Whether the origin shut this edge out.
+    fn is_expulsion(&self) -> bool {
+        match self {
+            Self::Status(status) => {
+                status.metadata().get("skerry-code").is_some_and(|code| code.as_bytes() == b"expelled")
+            }
+            _ => false,
+        }
+    }
 }
 
 impl Watcher {
@@ -105,15 +128,23 @@ impl Watcher {
     }
 
     /// Follows the origin until `stop` is cancelled, and then says goodbye.
-    pub async fn run(self, stop: CancellationToken) {
-        let mut backoff = Backoff::new();
+    pub async fn run(self, vitals: Vitals, stop: CancellationToken) {
+        let (mut backoff, mut is_expelled) = (Backoff::new(), false);
+        let mut replaced = self.channel.replaced();
         while !stop.is_cancelled() {
-            let error = match self.follow(&stop).await {
-                Ok(()) => return,
+            replaced.mark_unchanged();
+            let error = match self.follow(&vitals, &mut replaced, &stop).await {
+                Ok(Ended::Stopped) => return,
+                Ok(Ended::Renewed) => continue,
                 Err(error) => error,
             };
             if self.status.borrow().current {
                 backoff = Backoff::new();
+            }
+            if error.is_expulsion() && !is_expelled {
+                is_expelled = true;
+                tracing::error!("the origin expelled this edge; its lease is over");
+                tokio::task::block_in_place(|| self.lease.end());
             }
             self.lease.lost();
             self.metrics.watch_connected.set(0.0);
@@ -125,22 +156,33 @@ impl Watcher {
             tracing::warn!(%error, retry_milliseconds = pause.as_millis() as u64, "the origin cannot be followed; serving what is held");
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
+                // What failed may have been the certificate.
+                _ = replaced.changed() => {}
                 () = stop.cancelled() => {}
             }
         }
     }
 
-    /// One stream, until it fails or `stop` is cancelled.
-    async fn follow(&self, stop: &CancellationToken) -> Result<(), WatchError> {
+    /// One stream, until it fails, the certificate is replaced, or `stop` is cancelled.
+    async fn follow(
+        &self,
+        vitals: &Vitals,
+        replaced: &mut watch::Receiver<()>,
+        stop: &CancellationToken,
+    ) -> Result<Ended, WatchError> {
+        let set = self.applier.keys.chain();
+        let KeySet { cluster_id, number: key_set, .. } = set.current();
         let (requests, stream) = mpsc::channel(REQUESTS_MAX);
         let position = self.status.borrow().position;
         send(
             &requests,
             watch_request::Kind::Hello(wire::Hello {
-                cluster_id: self.applier.keys.cluster_id.to_vec().into(),
+                cluster_id: cluster_id.to_vec().into(),
                 epoch: position.epoch,
                 revision: position.revision,
                 version: env!("CARGO_PKG_VERSION").to_owned(),
+                key_set: *key_set,
+                lease_milliseconds: u64::try_from(self.lease_length.as_millis()).unwrap_or(u64::MAX),
             }),
         )
         .await;
@@ -149,7 +191,7 @@ impl Watcher {
         let opening = timeout(self.lease_length, client.watch(ReceiverStream::new(stream)));
         let mut responses = tokio::select! {
             opened = opening => opened.map_err(|_| WatchError::Silent)??.into_inner(),
-            () = stop.cancelled() => return Ok(()),
+            () = stop.cancelled() => return Ok(Ended::Stopped),
         };
         let pings = Pings::default();
         let mut stream = Stream {
@@ -169,14 +211,26 @@ impl Watcher {
         };
         tokio::select! {
             result = following => result,
-            () = pings.send_all(&requests, self.lease_length / PINGS_PER_LEASE, || self.overwritten()) => Err(WatchError::Closed),
+            () = pings.send_all(&requests, self.lease_length / PINGS_PER_LEASE, || self.ping(vitals)) => Err(WatchError::Closed),
+            _ = replaced.changed() => Ok(Ended::Renewed),
             () = stop.cancelled() => {
                 send(&requests, watch_request::Kind::Goodbye(wire::Goodbye {})).await;
                 drop(requests);
                 // The origin closes its side when it has read the goodbye.
                 let _ = timeout(PAUSE_MAX, async { while let Ok(Some(_)) = responses.message().await {} }).await;
-                Ok(())
+                Ok(Ended::Stopped)
             }
+        }
+    }
+
+    /// What the next ping says, but for its number.
+    fn ping(&self, vitals: &Vitals) -> wire::Ping {
+        let Version { epoch, revision } = self.overwritten();
+        wire::Ping {
+            figures: Some(vitals()),
+            overwritten_epoch: epoch,
+            overwritten_revision: revision,
+            ..wire::Ping::default()
         }
     }
 
@@ -231,6 +285,7 @@ impl Stream<'_> {
                 self.warm(warm);
                 Ok(())
             }
+            Some(watch_response::Kind::KeySet(signed)) => self.key_set(signed).await,
             Some(watch_response::Kind::Heartbeat(heartbeat)) => {
                 self.heartbeat(heartbeat);
                 Ok(())
@@ -299,6 +354,38 @@ impl Stream<'_> {
         Ok(taken.map_err(ApplyError::from)?)
     }
 
+    /// Takes a key set. One that must not count is reported, and what only its keys signed is refused then.
+    async fn key_set(&mut self, signed: wire::SignedKeySet) -> Result<(), WatchError> {
+        let keys = Arc::clone(&self.watcher.applier.keys);
+        match blocking(move || keys.take(&signed)).await {
+            Ok(_) => {
+                let number = self.watcher.applier.keys.chain().current().number;
+                self.watcher.metrics.trust.key_set_number.set(number as f64);
+                tracing::info!(number, "pointers are signed by the keys of this set from now on");
+                Ok(())
+            }
+            Err(KeysError::Refused(error)) => {
+                self.watcher.metrics.trust.key_sets_refused.increment(1);
+                tracing::error!(%error, "refused a key set");
+                self.refuse(self.position(), error.code()).await;
+                Ok(())
+            }
+            Err(KeysError::State(error)) => Err(error.into()),
+        }
+    }
+
+    /// Reports what is refused; nothing later is acknowledged on this stream.
+    async fn refuse(&mut self, version: Version, code: &str) {
+        self.refused = true;
+        let refusal = wire::Refusal {
+            epoch: version.epoch,
+            revision: version.revision,
+            domain: String::new(),
+            reason: code.to_owned(),
+        };
+        send(self.requests, watch_request::Kind::Refusal(refusal)).await;
+    }
+
     async fn change(&mut self, change: wire::Change) -> Result<(), WatchError> {
         let version = Version { epoch: self.position().epoch, revision: change.revision };
         if let Some(pointer) = &change.pointer {
@@ -317,19 +404,9 @@ impl Stream<'_> {
         match self.watcher.applier.apply(pointer).await {
             Ok(domain) => Ok(Some(domain)),
             Err(ApplyError::Refused(refusal)) => {
-                self.refused = true;
                 self.watcher.metrics.watch_refused.increment(1);
                 tracing::error!(epoch = version.epoch, revision = version.revision, error = %refusal, "refused a pointer");
-                send(
-                    self.requests,
-                    watch_request::Kind::Refusal(wire::Refusal {
-                        epoch: version.epoch,
-                        revision: version.revision,
-                        domain: String::new(),
-                        reason: refusal.code().to_owned(),
-                    }),
-                )
-                .await;
+                self.refuse(version, refusal.code()).await;
                 Ok(None)
             }
             Err(error) => Err(error.into()),
@@ -368,49 +445,6 @@ impl Stream<'_> {
 
     fn position(&self) -> Version {
         self.watcher.status.borrow().position
-    }
-}
-
-/// Pings that were sent, and when.
-#[derive(Default)]
-struct Pings {
-    sent: Mutex<VecDeque<(u64, i64)>>,
-}
-
-impl Pings {
-    /// Sends pings until the stream is gone, with what is `overwritten` by then.
-    async fn send_all(
-        &self,
-        requests: &mpsc::Sender<wire::WatchRequest>,
-        every: Duration,
-        overwritten: impl Fn() -> Version,
-    ) {
-        let mut ticks = interval(every);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        for number in 1.. {
-            ticks.tick().await;
-            {
-                let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
-                sent.push_back((number, Lease::now()));
-                if sent.len() > PINGS_KEPT {
-                    sent.pop_front();
-                }
-            }
-            let Version { epoch, revision } = overwritten();
-            let ping = wire::Ping { number, overwritten_epoch: epoch, overwritten_revision: revision };
-            let kind = Some(watch_request::Kind::Ping(ping));
-            if requests.send(wire::WatchRequest { kind }).await.is_err() {
-                return;
-            }
-        }
-    }
-
-    /// When the answered ping was sent; it and all before it are done.
-    fn answered(&self, number: u64) -> Option<i64> {
-        let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = sent.iter().find(|(sent, _)| *sent == number).map(|(_, at)| *at);
-        sent.retain(|(sent, _)| *sent > number);
-        at
     }
 }
 

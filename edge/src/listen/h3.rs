@@ -8,14 +8,17 @@
 mod police;
 mod transport;
 
-use super::quota::Slot;
+use super::quota::{Flight, Slot};
 use super::{Client, Respond, Shared};
 use crate::config::ListenLimits;
 use crate::metrics::CutOff;
 use crate::serve::{self, Protocol, RequestBody};
-use ::http::header::{CONTENT_LENGTH, DATE, EXPECT, HeaderValue};
+use ::http::Response;
+use ::http::header::{
+    CONNECTION, CONTENT_LENGTH, DATE, EXPECT, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING,
+    UPGRADE,
+};
 use ::http::request::Parts;
-use ::http::{Method, Response};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use h3::error::Code;
 use h3::server::{RequestResolver, RequestStream};
@@ -170,11 +173,18 @@ async fn answer<R: Respond>(
     shared: Arc<Shared<R>>,
 ) -> Ended {
     let limits = &shared.limits;
-    let (head, mut stream) = match receive(resolver, &sender, &shared).await {
+    let (head, mut stream, admitted) = match receive(resolver, &sender, &client, &shared).await {
         Ok(received) => received,
         Err(_) if sender.has_large_head() => return refuse_large_head(&sender, &shared).await,
         // h3 has said what was wrong with it.
         Err(Unreceived::Broken) => return Ended::GivenUp,
+        Err(Unreceived::Malformed) => {
+            shared.metrics.cut_off(CutOff::Malformed);
+            if let Some(mut sender) = sender.take() {
+                let _ = sender.reset(transport::varint(Code::H3_MESSAGE_ERROR.value()));
+            }
+            return Ended::GivenUp;
+        }
         Err(Unreceived::Slow) => {
             shared.metrics.cut_off(CutOff::Head);
             // Dropped, it would look like an answer without a head.
@@ -185,7 +195,10 @@ async fn answer<R: Respond>(
         }
     };
     police.earn_request();
-    let (response, _flight) = client.answer(&head, &shared).await;
+    let (response, _flight) = match admitted {
+        Ok(flight) => client.answer(&head, flight, &shared).await,
+        Err(refusal) => (refusal, None),
+    };
     let (mut head, body) = response.into_parts();
     if let Some(size) = body.size_hint().exact().filter(|_| !body.is_end_stream()) {
         head.headers.entry(CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(size));
@@ -235,16 +248,22 @@ async fn refuse_large_head<R: Respond>(sender: &Sender, shared: &Shared<R>) -> E
 enum Unreceived {
     /// It is none, or was taken back.
     Broken,
+    /// It breaks a rule of RFC 9114 §4.1.2 that h3 does not look at.
+    Malformed,
     /// Its head did not come in time.
     Slow,
 }
 
-/// Receives the head, and of POST the body, if it is small and comes in time.
+/// A request, and whether it was admitted.
+type Received<B> = (Parts, Stream, Result<Flight, Response<B>>);
+
+/// Receives the head, admits the request, and receives the body, if it is small and comes in time.
 async fn receive<R: Respond>(
     resolver: Resolver,
     sender: &Sender,
+    client: &Client,
     shared: &Shared<R>,
-) -> Result<(Parts, Stream), Unreceived> {
+) -> Result<Received<R::Body>, Unreceived> {
     let time_max = shared.limits.head_time_max;
     let (request, mut stream) = match timeout(time_max, resolver.resolve_request()).await {
         Ok(Ok(received)) => received,
@@ -255,14 +274,23 @@ async fn receive<R: Respond>(
         Err(_) => return Err(Unreceived::Slow),
     };
     let (mut head, ()) = request.into_parts();
-    let is_kept = head.method == Method::POST;
-    // RFC 9110 §10.1.1: who expects to be asked before sending is answered without.
-    let read = match head.headers.contains_key(EXPECT) {
-        true => None,
-        false => match timeout(time_max, read(&mut stream, sender, is_kept, shared)).await {
-            Ok(read) => read?,
-            Err(_) => None,
-        },
+    if sender.has_malformed_head() || !fields_may_come(&head.headers) {
+        return Err(Unreceived::Malformed);
+    }
+    let declared = declared_size(&head.headers)?;
+    let mut admitted = client.admit(&head, shared);
+    let is_kept = shared.site.wants_body(&head);
+    // RFC 9110 §10.1.1: who expects to be asked before sending is asked only for what the answer depends on; there is no other way to
+    // ask here than to wait.
+    let read = match (&mut admitted, head.headers.contains_key(EXPECT) && !is_kept) {
+        (Err(_), _) | (_, true) => None,
+        (Ok(flight), false) => {
+            let kept = is_kept.then_some(flight);
+            match timeout(time_max, read(&mut stream, sender, declared, kept, shared)).await {
+                Ok(read) => read?,
+                Err(_) => None,
+            }
+        }
     };
     if read.is_none() {
         // RFC 9114 §4.1: the answer does not depend on the rest.
@@ -271,14 +299,40 @@ async fn receive<R: Respond>(
     if is_kept {
         head.extensions.insert(read.map_or(RequestBody::Unread, RequestBody::Whole));
     }
-    Ok((head, stream))
+    Ok((head, stream, admitted))
 }
 
-/// Reads a body to its end; `None` where it is larger than what is read of one. What is not kept is empty.
+/// Whether a request has no field that is of a connection (RFC 9114 §4.2).
+fn fields_may_come(fields: &HeaderMap) -> bool {
+    const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+    const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+    let of_connection = [CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, TRANSFER_ENCODING, UPGRADE];
+    !of_connection.iter().any(|name| fields.contains_key(name))
+        && fields.get_all(TE).iter().all(|value| value.as_bytes().eq_ignore_ascii_case(b"trailers"))
+}
+
+/// What `Content-Length` says (RFC 9110 §8.6): one number, or the same one again.
+fn declared_size(fields: &HeaderMap) -> Result<Option<u64>, Unreceived> {
+    let mut declared = None;
+    for value in fields.get_all(CONTENT_LENGTH) {
+        let digits = value.as_bytes().iter().all(u8::is_ascii_digit);
+        let size = value.to_str().ok().filter(|_| digits).and_then(|value| value.parse().ok());
+        let size: u64 = size.ok_or(Unreceived::Malformed)?;
+        if declared.is_some_and(|declared| declared != size) {
+            return Err(Unreceived::Malformed);
+        }
+        declared = Some(size);
+    }
+    Ok(declared)
+}
+
+/// Reads a body to its end, which is where its head says; `None` where it is larger than what is read of one. Without a flight to
+/// count its bytes it is not kept, and empty.
 async fn read<R>(
     stream: &mut Stream,
     sender: &Sender,
-    is_kept: bool,
+    declared: Option<u64>,
+    mut flight: Option<&mut Flight>,
     shared: &Shared<R>,
 ) -> Result<Option<Bytes>, Unreceived> {
     let (mut size, mut kept, mut empty_count) = (0, BytesMut::new(), 0);
@@ -286,17 +340,27 @@ async fn read<R>(
         let Some(data) = stream.recv_data().await.map_err(|_| Unreceived::Broken)? else {
             empty_count += 1;
             match empty_count > sender.empty_data_count() {
+                true if declared.is_some_and(|declared| declared != size as u64) => {
+                    return Err(Unreceived::Malformed);
+                }
                 true => return Ok(Some(kept.freeze())),
                 // An empty frame, and no end (RFC 9114 §7.2.1).
                 false => continue,
             }
         };
         size += data.remaining();
+        // RFC 9114 §4.1.2.
+        if declared.is_some_and(|declared| declared < size as u64) {
+            return Err(Unreceived::Malformed);
+        }
         if size > shared.limits.body_size_max {
             shared.metrics.cut_off(CutOff::BodyTooLarge);
             return Ok(None);
         }
-        if is_kept {
+        if let Some(flight) = &mut flight {
+            if flight.hold(data.remaining() as u64).is_none() {
+                return Ok(None);
+            }
             kept.put(data);
         }
     }

@@ -5,6 +5,8 @@
 //!
 //! Pure, and blind to how the bytes were cut into pieces. What a frame means, and whether it may come where it does, is h3's to say.
 
+use super::field_section::FieldSection;
+
 /// What a frame that is no head and no content may hold: room for any SETTINGS and for what is sent to keep us on our toes
 /// (RFC 9114 §7.2.8).
 const OTHER_SIZE_MAX: u64 = 16 << 10;
@@ -25,6 +27,9 @@ pub struct Frames {
     varint: Varint,
     head_size_max: u64,
     has_head: bool,
+    /// Its content is under way.
+    is_in_head: bool,
+    section: FieldSection,
     empty_data_count: u64,
 }
 
@@ -65,12 +70,25 @@ impl Frames {
     }
 
     const fn new(part: Part, head_size_max: u64, has_head: bool) -> Self {
-        Self { part, varint: Varint { value: 0, left: 0 }, head_size_max, has_head, empty_data_count: 0 }
+        Self {
+            part,
+            varint: Varint { value: 0, left: 0 },
+            head_size_max,
+            has_head,
+            is_in_head: false,
+            section: FieldSection::new(),
+            empty_data_count: 0,
+        }
     }
 
     /// How many frames of content without content have come.
     pub fn empty_data_count(&self) -> u64 {
         self.empty_data_count
+    }
+
+    /// Whether the head of the request, as far as it has come, is malformed in a way that h3 does not see.
+    pub fn has_malformed_head(&self) -> bool {
+        self.section.is_malformed()
     }
 
     /// Follows the next bytes; what the frames that begin in them cost.
@@ -84,6 +102,10 @@ impl Frames {
                 Part::Other => break,
                 Part::Payload { left } => {
                     let taken = usize::try_from(left).map_or(rest.len(), |left| left.min(rest.len()));
+                    if self.is_in_head {
+                        self.section.advance(rest.get(..taken).unwrap_or_default());
+                        self.is_in_head = left > taken as u64;
+                    }
                     self.part = Self::payload(left - taken as u64);
                     rest = rest.get(taken..).unwrap_or_default();
                 }
@@ -118,6 +140,7 @@ impl Frames {
             // Requests are bounded by the count of streams.
             kind::HEADERS if !self.has_head => {
                 self.has_head = true;
+                self.is_in_head = size > 0;
                 Ok(0)
             }
             // Content is bounded where it is read, unless it is empty.

@@ -1,6 +1,6 @@
 //! HTTP/1.1 and HTTP/2 on a TLS connection: hyper's protocols around our handler.
 //!
-//! Of POST alone the handler gets a small body, for its signature. Any other small one is read to its end and dropped before the answer, because
+//! Where its answer depends on it, the handler gets a small body, for its signature. Any other small one is read to its end and dropped before the answer, because
 //! some clients lose an answer that comes while they are still sending; of a large one the rest is left unread, and hyper ends the
 //! connection (HTTP/1.1) or the stream (HTTP/2) as the protocol demands.
 
@@ -10,11 +10,12 @@ use super::guard::Guarded;
 use super::idle::{Activity, BusyBody, EndedBy, Heads, Progress, drive};
 use super::pace::Pace;
 use super::policed::Policed;
+use super::quota::Flight;
 use super::{Client, Respond, Shared};
 use crate::metrics::{CutOff, Metrics};
 use crate::serve::RequestBody;
 use ::http::header::EXPECT;
-use ::http::{Method, Request, Response};
+use ::http::{Request, Response};
 use bytes::{Bytes, BytesMut};
 use http_body::Body;
 use http_body_util::BodyExt;
@@ -138,16 +139,23 @@ fn respond<R: Respond>(
     let (mut head, body) = request.into_parts();
     async move {
         let Asker { client, shared, activity } = asker.borrow();
+        let mut flight = match client.admit(&head, shared) {
+            Ok(flight) => flight,
+            Err(refusal) => return Ok(refusal.map(|body| BusyBody::new(body, busy, None))),
+        };
         if !body.is_end_stream() {
-            let is_kept = head.method == Method::POST;
-            // RFC 9110 §10.1.1: who expects to be asked before sending is answered without.
-            let read = match head.headers.contains_key(EXPECT) {
+            let is_kept = shared.site.wants_body(&head);
+            // RFC 9110 §10.1.1: who expects to be asked before sending is asked only for what the answer depends on.
+            let read = match head.headers.contains_key(EXPECT) && !is_kept {
                 true => None,
                 // Boxed, so that the future of a request without content is small.
-                false => Box::pin(timeout(shared.limits.head_time_max, read(body, is_kept, shared)))
-                    .await
-                    .ok()
-                    .flatten(),
+                false => {
+                    let kept = is_kept.then_some(&mut flight);
+                    Box::pin(timeout(shared.limits.head_time_max, read(body, kept, shared)))
+                        .await
+                        .ok()
+                        .flatten()
+                }
             };
             if activity.is_cut() {
                 return Err(FaultyContent);
@@ -156,19 +164,21 @@ fn respond<R: Respond>(
                 head.extensions.insert(read.map_or(RequestBody::Unread, RequestBody::Whole));
             }
         }
-        let (response, flight) = client.answer(&head, shared).await;
+        let (response, flight) = client.answer(&head, flight, shared).await;
         Ok(response.map(|body| BusyBody::new(body, busy, flight)))
     }
 }
 
-/// Reads a body to its end, or to the most that is read of one: then, and where it breaks off, it is `None`. What is not kept is empty.
-async fn read<R>(mut body: Incoming, is_kept: bool, shared: &Shared<R>) -> Option<Bytes> {
+/// Reads a body to its end, or to the most that is read of one: then, and where it breaks off, it is `None`. Without a flight to count
+/// its bytes it is not kept, and empty.
+async fn read<R>(mut body: Incoming, mut flight: Option<&mut Flight>, shared: &Shared<R>) -> Option<Bytes> {
     let (mut size, mut kept) = (0, BytesMut::new());
     while size <= shared.limits.body_size_max {
         let Some(frame) = body.frame().await else { return Some(kept.freeze()) };
         if let Some(data) = frame.ok()?.data_ref() {
             size += data.len();
-            if is_kept {
+            if let Some(flight) = &mut flight {
+                flight.hold(data.len() as u64)?;
                 kept.extend_from_slice(data);
             }
         }

@@ -32,6 +32,9 @@ use tokio::time::{Instant, sleep_until};
 /// How long a connection that was told to end may take: HTTP/2 waits for a round trip, and a client that is gone never answers.
 pub(super) const CLOSE_TIME_MAX: Duration = Duration::from_secs(2);
 
+/// How often a connection that is to end is looked at while its socket is full.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
 /// Marks the absence of a number in an [`Activity`].
 const NONE: u64 = u64::MAX;
 
@@ -211,7 +214,8 @@ impl Activity {
             return first;
         }
         let slow = (self.after(self.paced_ms.load(Ordering::Relaxed), self.pace.patience), Ending::Slow);
-        if slow.0 < first.0 { slow } else { first }
+        // What hyper has taken from a body may be on its way for long: who takes it at the least pace is not idle.
+        if slow.0 < first.0 || first.1 == Ending::Idle { slow } else { first }
     }
 }
 
@@ -427,11 +431,14 @@ pub(super) async fn drive<C: Graceful, R: Respond>(
                 ready!(timer.as_mut().poll(cx));
                 let now = Instant::now();
                 // What hyper has taken from a body may still be on its way to a slow client.
-                let sent_until = activity.idle_deadline(CLOSE_TIME_MAX);
-                if now >= deadline || !activity.is_busy() && now >= sent_until {
+                let is_sending = activity.is_busy() || activity.is_blocked();
+                let quiet_until = activity.idle_deadline(CLOSE_TIME_MAX);
+                if now >= deadline || !is_sending && now >= quiet_until {
                     return Poll::Ready(EndedBy::Us);
                 }
-                timer.as_mut().reset(if activity.is_busy() { deadline } else { sent_until.min(deadline) });
+                // Looked at again soon where the socket is full: nobody tells when it is not any more.
+                let next = if activity.is_busy() { deadline } else { quiet_until.max(now + LOOK_EVERY) };
+                timer.as_mut().reset(next.min(deadline));
                 continue;
             }
             if stopping.as_mut().poll(cx).is_ready() {

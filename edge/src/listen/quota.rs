@@ -142,6 +142,11 @@ impl Quotas {
         metrics.address_bytes_in_flight.used.set(most(|share| share.flights.bytes()) as f64);
     }
 
+    /// Connections that are open.
+    pub(super) fn connections(&self) -> u64 {
+        self.0.all.connections.used()
+    }
+
     fn addresses(&self) -> MutexGuard<'_, HashMap<IpAddr, Arc<Share>>> {
         self.0.addresses.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -261,6 +266,13 @@ impl Drop for Slot {
 }
 
 impl Flight {
+    /// Takes so many bytes of the request's body, or `None` at a bound, which is counted.
+    pub(super) fn hold(&mut self, size: u64) -> Option<()> {
+        self.slot.take(0, size)?;
+        self.bytes += size;
+        Some(())
+    }
+
     /// Takes what a response of this size may hold besides, or `None` at a bound, which is counted.
     pub(super) fn grow(&mut self, size: u64) -> Option<()> {
         let more = size.min(RESPONSE_SIZE_MAX).saturating_sub(self.bytes);

@@ -14,7 +14,7 @@ use ::http::{Method, StatusCode};
 use bytes::Bytes;
 use client::{Client, Fault, PROTOCOLS, connect_tls, tls};
 use rustls::pki_types::CertificateDer;
-use site::{Broken, FRAME_SIZE, LARGE_SIZE, SMALL, TestSite, large};
+use site::{Broken, FRAME_SIZE, HUGE_FRAMES, LARGE_SIZE, SMALL, TestSite, large};
 use skerry_proto::authority::Authority;
 use std::time::SystemTime;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -15,6 +15,7 @@ use axum::Json;
 use axum::extract::State;
 use schemars::JsonSchema;
 use serde::Serialize;
+use skerry_proto::pointer::Version;
 
 pub(super) fn routes() -> Routes {
     let deployments = "/Services/{service}/Environments/{environment}/Deployments";
@@ -55,9 +56,26 @@ impl Fields for New {
 }
 
 /// A deployment, with its environment.
-struct InDeployment {
+pub(super) struct InDeployment {
     place: InEnvironment,
     deployment: DeploymentDetails,
+}
+
+impl InDeployment {
+    /// SID of the deployment.
+    pub(super) fn sid(&self) -> String {
+        self.deployment.sid.to_string()
+    }
+
+    /// URL of the deployment.
+    pub(super) fn url(&self, call: &Call) -> String {
+        format!("{}/Deployments/{}", self.place.url(call), self.deployment.sid)
+    }
+
+    /// When edges were told of it.
+    pub(super) fn version(&self) -> Result<Version, Refusal> {
+        Ok(self.deployment.version()?)
+    }
 }
 
 impl Named for InDeployment {

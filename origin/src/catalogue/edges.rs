@@ -1,17 +1,37 @@
 //! Edges that are enrolled, and the tokens with which they enrol.
 
-use super::{Catalogue, CatalogueError};
+use super::resources::audit::{self, Action, Actor};
+use super::{Catalogue, CatalogueError, signed};
 use crate::sid::EdgeId;
+use skerry_proto::pointer::Version;
 
 /// An enrolled edge.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, sqlx::FromRow)]
 pub(crate) struct EdgeRow {
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) enrolled_at: i64,
+    /// Unix seconds.
+    pub(crate) certificate_end: i64,
     /// It said goodbye at its last stop.
     pub(crate) has_left: bool,
     pub(crate) is_expelled: bool,
+    acked_epoch: i64,
+    acked_revision: i64,
+}
+
+impl EdgeRow {
+    /// An edge that has just enrolled.
+    pub(crate) fn new(id: String, name: String, enrolled_at: i64, certificate_end: i64) -> Self {
+        let (has_left, is_expelled, acked_epoch, acked_revision) = (false, false, 0, 0);
+        Self { id, name, enrolled_at, certificate_end, has_left, is_expelled, acked_epoch, acked_revision }
+    }
+
+    /// What it was last known to show.
+    pub(crate) fn acked(&self) -> Version {
+        let count = |number| u64::try_from(number).unwrap_or(0);
+        Version { epoch: count(self.acked_epoch), revision: count(self.acked_revision) }
+    }
 }
 
 /// What became of a join token.
@@ -126,24 +146,33 @@ impl Catalogue {
         self.note(edge, false).await
     }
 
+    /// Notes what edges show.
+    ///
+    /// # Errors
+    /// Any [`CatalogueError`].
+    pub(crate) async fn note_acked(&self, edges: &[(String, Version)]) -> Result<(), CatalogueError> {
+        let mut transaction = self.write().await?;
+        for (edge, acked) in edges {
+            sqlx::query("UPDATE edges SET acked_epoch = ?2, acked_revision = ?3 WHERE id = ?1")
+                .bind(edge)
+                .bind(signed(acked.epoch))
+                .bind(signed(acked.revision))
+                .execute(&mut *transaction)
+                .await?;
+        }
+        Ok(transaction.commit().await?)
+    }
+
     /// All edges that ever enrolled, in that order.
     ///
     /// # Errors
     /// Any [`CatalogueError`].
     pub(crate) async fn edges(&self) -> Result<Vec<EdgeRow>, CatalogueError> {
-        let rows: Vec<(String, String, i64, bool, bool)> = sqlx::query_as(
-            "SELECT id, name, enrolled_at, has_left, is_expelled FROM edges ORDER BY enrolled_at, id",
+        Ok(sqlx::query_as(
+            "SELECT id, name, enrolled_at, certificate_end, has_left, is_expelled, acked_epoch, acked_revision FROM edges ORDER BY enrolled_at, id",
         )
         .fetch_all(self.reader())
-        .await?;
-        let edge = |(id, name, enrolled_at, has_left, is_expelled)| EdgeRow {
-            id,
-            name,
-            enrolled_at,
-            has_left,
-            is_expelled,
-        };
-        Ok(rows.into_iter().map(edge).collect())
+        .await?)
     }
 
     async fn note(&self, edge: &str, has_left: bool) -> Result<(), CatalogueError> {
@@ -156,14 +185,30 @@ impl Catalogue {
         Ok(transaction.commit().await?)
     }
 
-    /// Expels an edge, as an operator will be able to.
-    #[cfg(test)]
-    pub(crate) async fn expel(&self, edge: &str) -> Result<(), CatalogueError> {
-        sqlx::query("UPDATE edges SET is_expelled = 1 WHERE id = ?1")
+    /// Expels an edge. Whether it was in until now.
+    ///
+    /// # Errors
+    /// Any [`CatalogueError`].
+    pub(crate) async fn expel(
+        &self,
+        actor: &Actor,
+        edge: &str,
+        name: &str,
+        now: i64,
+    ) -> Result<bool, CatalogueError> {
+        let mut transaction = self.write().await?;
+        let done = sqlx::query("UPDATE edges SET is_expelled = 1 WHERE id = ?1 AND is_expelled = 0")
             .bind(edge)
-            .execute(&self.shared.writer)
+            .execute(&mut *transaction)
             .await?;
-        Ok(())
+        if done.rows_affected() == 0 {
+            transaction.rollback().await?;
+            return Ok(false);
+        }
+        let detail = format!("expelled {name}");
+        audit::append_detailed(&mut transaction, actor, Action::Delete, edge, Some(&detail), now).await?;
+        transaction.commit().await?;
+        Ok(true)
     }
 }
 

@@ -88,7 +88,7 @@ pub(super) async fn restamp(
 
 /// Counts a revision and appends the event that `pointer` makes for it.
 pub(super) async fn append(
-    transaction: &mut Transaction<'static, Sqlite>,
+    transaction: &mut Transaction<'_, Sqlite>,
     domain: &str,
     pointer: impl FnOnce(Version) -> Vec<u8>,
 ) -> Result<Version, CatalogueError> {
@@ -97,7 +97,11 @@ pub(super) async fn append(
             .fetch_one(&mut **transaction)
             .await?;
     let version = Version { epoch: unsigned(epoch)?, revision: unsigned(revision)? };
-    sqlx::query("INSERT INTO events (revision, epoch, domain, pointer) VALUES (?1, ?2, ?3, ?4)")
+    // What ends the answers of an edge ends with the slacker of both rules; NULL, which stands for no end, is the slackest.
+    sqlx::query(
+        "INSERT INTO events (revision, epoch, domain, pointer, stale_seconds) VALUES (?1, ?2, ?3, ?4, \
+         (SELECT max(public_stale_seconds, protected_stale_seconds) FROM environments WHERE domain_name = ?3))",
+    )
         .bind(revision)
         .bind(epoch)
         .bind(domain)

@@ -5,7 +5,7 @@ use super::assets::Place;
 use super::body::Said;
 use super::publish::show;
 use crate::api::{Call, Refusal};
-use crate::edges::Receipt;
+use crate::edges::{Figures, Receipt, Showing};
 use crate::publish::{Target, Wanted};
 use axum::Json;
 use axum::body::Body;
@@ -19,7 +19,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use skerry_proto::pointer::Version;
 use std::convert::Infallible;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -63,19 +63,18 @@ pub(super) async fn list(
     let place = console.api.publisher.place(call.account(), &place.into()).await?;
     let sid = place.environment.sid.as_str();
     let rows = console.api.catalogue.deployed_revisions(sid, DEPLOYMENTS_MAX).await?;
-    let deployments: Vec<Value> = rows
-        .into_iter()
-        .map(|row| {
-            json!({
-                "sid": row.sid,
-                "build_sid": row.build,
-                "created_at": row.created_at,
-                "epoch": row.version.epoch,
-                "revision": row.version.revision,
-                "edges": console.receipts.now(row.version).iter().map(receipt).collect::<Vec<_>>(),
-            })
-        })
-        .collect();
+    let mut deployments = Vec::with_capacity(rows.len());
+    for row in rows {
+        let receipts = console.api.receipts.now(row.version).await;
+        deployments.push(json!({
+            "sid": row.sid,
+            "build_sid": row.build,
+            "created_at": row.created_at,
+            "epoch": row.version.epoch,
+            "revision": row.version.revision,
+            "edges": receipts.iter().map(receipt).collect::<Vec<_>>(),
+        }));
+    }
     Ok(Json(json!({ "deployments": deployments })))
 }
 
@@ -97,7 +96,7 @@ pub(super) async fn live(
         return Err(Refusal::new(StatusCode::NOT_FOUND, "there is no such revision yet"));
     }
     let (tx, rx) = mpsc::channel(RECEIPTS_AHEAD);
-    let receipts = console.receipts.clone();
+    let receipts = console.api.receipts.clone();
     console.api.tasks.spawn(async move { receipts.wait(version, WAIT_TIME_MAX, tx, |told| told).await });
     let lines =
         ReceiverStream::new(rx).map(|told| Ok::<_, Infallible>(Bytes::from(format!("{}\n", receipt(&told)))));
@@ -111,7 +110,8 @@ pub(super) async fn edges(State(console): State<Console>, call: Call) -> Result<
     }
     let newest = console.api.catalogue.version();
     let states = console.edges.states();
-    let edges = states.into_iter().map(|edge| {
+    let now = Instant::now();
+    let edges = states.into_iter().filter(|edge| !edge.is_expelled).map(|edge| {
         json!({
             "edge_id": edge.id,
             "name": edge.name,
@@ -122,17 +122,35 @@ pub(super) async fn edges(State(console): State<Console>, call: Call) -> Result<
             "program": edge.program,
             "enrolled_at": edge.enrolled_at,
             "counts": edge.counts,
+            "certificate_end": edge.certificate_end,
+            "figures": edge.figures.map(|(figures, said)| shown(&figures, now.saturating_duration_since(said))),
         })
     });
     let edges: Vec<Value> = edges.collect();
     Ok(Json(json!({ "edges": edges, "epoch": newest.epoch, "revision": newest.revision })))
 }
 
+/// Figures of an edge, and how old they are.
+fn shown(figures: &Figures, age: Duration) -> Value {
+    json!({
+        "requests": figures.requests,
+        "hits": figures.hits,
+        "misses": figures.misses,
+        "hit_ratio": figures.hit_ratio(),
+        "connections": figures.connections,
+        "memory_bytes": figures.memory_bytes,
+        "disk_bytes": figures.disk_bytes,
+        "uptime_seconds": figures.uptime_seconds,
+        "age_seconds": age.as_secs(),
+    })
+}
+
 fn receipt(receipt: &Receipt) -> Value {
     json!({
         "edge_id": receipt.edge_id,
         "name": receipt.name,
-        "is_live": receipt.is_live,
+        "is_live": receipt.showing == Showing::Live,
+        "state": receipt.showing.as_str(),
         "milliseconds": receipt.after.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),
         "live_count": receipt.live_count,
         "edge_count": receipt.edge_count,

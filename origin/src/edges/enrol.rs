@@ -1,18 +1,15 @@
 //! How a machine becomes an edge: a join token, used once, against a certificate that names its id.
 
-use super::{Edge, Edges};
-use crate::catalogue::{CatalogueError, JoinOutcome};
-use crate::keys::KeysError;
+use super::{Edge, Edges, Standing};
+use crate::catalogue::{CatalogueError, EdgeRow, JoinOutcome};
 use crate::publish::unix_seconds;
 use crate::secret::{NoRandomness, random, secret_hash};
 use crate::sid::EdgeId;
 use rustls::pki_types::CertificateDer;
 use skerry_proto::authority::AuthorityError;
 use skerry_proto::join::{JoinToken, SECRET_LEN};
+use skerry_proto::renewal::{self, RenewalError};
 use std::time::{Duration, SystemTime};
-
-/// How long an edge's certificate lasts.
-const CERTIFICATE_LIFETIME: Duration = Duration::from_secs(90 * 86_400);
 
 /// How long a join token can be valid: a year.
 const VALID_MAX: Duration = Duration::from_secs(365 * 86_400);
@@ -35,15 +32,15 @@ pub(crate) enum EnrolError {
     /// The request is not what an edge sends.
     #[error("the certificate request cannot be used")]
     Request(#[source] AuthorityError),
+    /// The proof that is to renew a certificate does not count.
+    #[error(transparent)]
+    Proof(#[from] RenewalError),
     /// The catalogue.
     #[error(transparent)]
     Catalogue(#[from] CatalogueError),
     /// No secrets can be made.
     #[error(transparent)]
     NoRandomness(#[from] NoRandomness),
-    /// The signing key is not what it should be.
-    #[error(transparent)]
-    Keys(#[from] KeysError),
 }
 
 /// A new edge.
@@ -58,7 +55,7 @@ impl Edges {
     /// Makes a join token, to be used once within `valid`, and says when it expires (Unix seconds).
     ///
     /// # Errors
-    /// [`EnrolError::Catalogue`], [`EnrolError::NoRandomness`], [`EnrolError::Keys`].
+    /// [`EnrolError::Catalogue`], [`EnrolError::NoRandomness`].
     pub(crate) async fn create_join_token(&self, valid: Duration) -> Result<(JoinToken, i64), EnrolError> {
         let secret = random::<SECRET_LEN>()?;
         let now = SystemTime::now();
@@ -67,7 +64,7 @@ impl Edges {
         let token = JoinToken {
             secret,
             authority: self.shared.keys.authority.0.certificate().clone(),
-            keys: self.shared.keys.key_set(self.shared.catalogue.cluster_id())?,
+            keys: self.shared.keys.signer().set.clone(),
         };
         Ok((token, expires_at))
     }
@@ -89,9 +86,10 @@ impl Edges {
         let id = EdgeId::random()?;
         let certificate = self.certify(request, id.as_str(), now)?;
         let name: String = name.chars().filter(|c| !c.is_control()).take(NAME_CHARS_MAX).collect();
-        let (at, end) = (unix_seconds(now), unix_seconds(now + CERTIFICATE_LIFETIME));
+        let (at, end) = (unix_seconds(now), self.certificate_end(now));
         good(self.shared.catalogue.enrol(hash, &id, &name, at, end).await?)?;
-        self.lock().insert(id.to_string(), Edge { name, enrolled_at: at, ..Edge::default() });
+        let (id_text, edge) = Edge::new(EdgeRow::new(id.to_string(), name, at, end));
+        self.lock().insert(id_text, edge);
         self.shared.changed.send_replace(());
         Ok(Enrolled { id, certificate, cluster_id: self.shared.catalogue.cluster_id() })
     }
@@ -107,8 +105,34 @@ impl Edges {
     ) -> Result<CertificateDer<'static>, EnrolError> {
         let now = SystemTime::now();
         let certificate = self.certify(request, id, now)?;
-        self.shared.catalogue.renew(id, unix_seconds(now + CERTIFICATE_LIFETIME)).await?;
+        let end = self.certificate_end(now);
+        self.shared.catalogue.renew(id, end).await?;
+        if let Some(edge) = self.lock().get_mut(id) {
+            edge.certificate_end = end;
+        }
         Ok(certificate)
+    }
+
+    /// The id of the edge that proves, with the key of a certificate which may have expired, that it asks for a new one, and whether it
+    /// may call.
+    ///
+    /// # Errors
+    /// [`EnrolError::Proof`].
+    pub(crate) fn prover(
+        &self,
+        certificate: &[u8],
+        request: &[u8],
+        proof: &[u8],
+    ) -> Result<(String, Standing), EnrolError> {
+        let authority = self.shared.keys.authority.0.certificate();
+        let grace = self.shared.rules.renewal_time_max;
+        let id = renewal::check(authority, certificate, request, proof, SystemTime::now(), grace)?;
+        let standing = self.standing(&id);
+        Ok((id, standing))
+    }
+
+    fn certificate_end(&self, now: SystemTime) -> i64 {
+        unix_seconds(now + self.shared.rules.certificate_life)
     }
 
     fn certify(
@@ -118,7 +142,9 @@ impl Edges {
         now: SystemTime,
     ) -> Result<CertificateDer<'static>, EnrolError> {
         let authority = &self.shared.keys.authority.0;
-        authority.issue_edge(request, id, now, CERTIFICATE_LIFETIME).map_err(EnrolError::Request)
+        authority
+            .issue_edge(request, id, now, self.shared.rules.certificate_life)
+            .map_err(EnrolError::Request)
     }
 }
 

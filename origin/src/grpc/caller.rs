@@ -7,27 +7,57 @@ use crate::basic;
 use crate::credentials::{AuthError, Caller};
 use crate::edges::Standing;
 use crate::metrics::AuthFailure;
-use skerry_proto::authority::edge_id;
+use skerry_proto::authority::{edge_id, not_after};
 use std::net::IpAddr;
+use std::time::SystemTime;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Request, Status};
 
+/// An edge that calls, by its certificate.
+#[derive(Debug, Clone)]
+pub(super) struct EdgeCaller {
+    pub(super) id: String,
+    /// When its certificate ends.
+    pub(super) until: SystemTime,
+}
+
 impl Services {
-    /// The id of the edge that calls.
-    pub(super) fn edge<T>(&self, request: &Request<T>) -> Result<String, Status> {
+    /// The edge that calls.
+    pub(super) fn edge<T>(&self, request: &Request<T>) -> Result<EdgeCaller, Status> {
         // The chain was verified in the handshake; that it is an edge's decides what it may call.
         let certificates = request.peer_certs();
-        let id = certificates.as_ref().and_then(|chain| edge_id(chain.first()?));
-        let Some(id) = id else {
+        let shown = certificates.as_ref().and_then(|chain| {
+            let certificate = chain.first()?;
+            Some(EdgeCaller { id: edge_id(certificate)?, until: not_after(certificate)? })
+        });
+        let Some(caller) = shown else {
             self.metrics.auth_failure(AuthFailure::Certificate);
             let message = "this call needs the certificate of an edge; enrol with a join token first";
             return Err(refusal(Code::Unauthenticated, "no_certificate", message));
         };
-        match self.edges.standing(&id) {
-            Standing::Enrolled => Ok(id),
+        // It was good in the handshake, which may be long ago.
+        if caller.until < SystemTime::now() {
+            return Err(self.certificate_over());
+        }
+        self.admit(self.edges.standing(&caller.id))?;
+        Ok(caller)
+    }
+
+    /// The refusal of a certificate whose time is over.
+    pub(super) fn certificate_over(&self) -> Status {
+        self.metrics.auth_failure(AuthFailure::Expired);
+        let message = "the certificate of this edge has expired; renew it by proof of its key";
+        refusal(Code::Unauthenticated, "certificate_expired", message)
+    }
+
+    /// Refuses an edge that may not call.
+    pub(super) fn admit(&self, standing: Standing) -> Result<(), Status> {
+        match standing {
+            Standing::Enrolled => Ok(()),
             Standing::Expelled => {
                 self.metrics.auth_failure(AuthFailure::Expelled);
-                let message = "this edge was expelled; enrol it again with a new join token";
+                let message =
+                    "this edge was expelled; its machine may enrol as a new edge with a new join token";
                 Err(refusal(Code::PermissionDenied, "expelled", message))
             }
             Standing::Unknown => {

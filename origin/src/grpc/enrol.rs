@@ -32,10 +32,28 @@ impl Enrol for EnrolService {
     }
 
     async fn renew(&self, request: Request<RenewRequest>) -> Result<Response<RenewResponse>, Status> {
-        let edge = self.0.edge(&request)?;
+        let edge = match request.get_ref() {
+            proven if !proven.certificate.is_empty() => self.proven(proven)?,
+            _ => self.0.edge(&request)?.id,
+        };
         let request = request.into_inner();
         let certificate =
             self.0.edges.renew(&edge, &request.certificate_request).await.map_err(status::of_enrol)?;
+        tracing::info!(edge, "an edge renewed its certificate");
         Ok(Response::new(RenewResponse { certificate: Bytes::copy_from_slice(&certificate) }))
+    }
+}
+
+impl EnrolService {
+    /// The edge that proves itself in the request, since no handshake takes an expired certificate.
+    fn proven(&self, request: &RenewRequest) -> Result<String, Status> {
+        let RenewRequest { certificate_request, certificate, proof } = request;
+        let proven = self.0.edges.prover(certificate, certificate_request, proof);
+        let (edge, standing) = proven.map_err(|error| {
+            self.0.metrics.auth_failure(AuthFailure::Expired);
+            status::of_enrol(error)
+        })?;
+        self.0.admit(standing)?;
+        Ok(edge)
     }
 }

@@ -39,7 +39,7 @@ impl Fill for FillService {
 
     async fn fill(&self, request: Request<FillRequest>) -> Result<Response<Self::FillStream>, Status> {
         let services = &self.0;
-        services.edge(&request)?;
+        let edge = services.edge(&request)?.id;
         services.metrics.fills.increment(1);
         let request = request.into_inner();
         if request.hops > HOPS_MAX {
@@ -63,7 +63,7 @@ impl Fill for FillService {
         let services = services.clone();
         let tasks = services.tasks.clone();
         tasks.spawn(async move {
-            services.send_slices(&blob, slices, &tx).await;
+            services.send_slices(&edge, &blob, slices, &tx).await;
             drop(permit);
         });
         Ok(Response::new(ReceiverStream::new(rx)))
@@ -110,9 +110,10 @@ impl Services {
         Ok(blob)
     }
 
-    /// Sends the head, then the slices, until the edge goes away.
+    /// Sends the head, then the slices, until the edge goes away or is expelled.
     async fn send_slices(
         &self,
+        edge: &str,
         blob: &BlobReader,
         slices: Range<u64>,
         tx: &mpsc::Sender<Result<FillResponse, Status>>,
@@ -123,6 +124,10 @@ impl Services {
         }
         let mut next = slices.start;
         while next < slices.end {
+            if let Err(status) = self.admit(self.edges.standing(edge)) {
+                let _ = send(tx, Err(status)).await;
+                return;
+            }
             let count = (slices.end - next).min(READ_BATCH as u64) as usize;
             let read = match blob.slices(next, count).await {
                 Ok(read) => read,

@@ -1,13 +1,16 @@
 //! The service for the operator account.
 
 use super::Services;
+use super::gate::actor;
 use super::status;
+use crate::edges::EdgeState;
 use skerry_proto::wire::operator_server::Operator;
 use skerry_proto::wire::{
     CreateAccountRequest, CreateAccountResponse, CreateJoinTokenRequest, CreateJoinTokenResponse, Edge,
-    ListEdgesRequest, ListEdgesResponse,
+    ExpelEdgeRequest, ExpelEdgeResponse, ListEdgesRequest, ListEdgesResponse, RotateKeysRequest,
+    RotateKeysResponse,
 };
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tonic::{Request, Response, Status};
 
 /// How long a join token is valid unless it is said: an hour.
@@ -53,19 +56,70 @@ impl Operator for OperatorService {
         request: Request<ListEdgesRequest>,
     ) -> Result<Response<ListEdgesResponse>, Status> {
         self.0.operator(&request)?;
-        let version = self.0.catalogue.version();
-        let edges = self.0.edges.states().into_iter().map(|edge| Edge {
-            edge_id: edge.id,
-            name: edge.name,
-            connected: edge.is_connected,
-            acked_revision: edge.acked.revision,
-            version: edge.program,
-            enrolled_at: edge.enrolled_at,
-        });
+        let (version, now) = (self.0.catalogue.version(), Instant::now());
+        let with_expelled = request.into_inner().expelled;
+        let states = self.0.edges.states().into_iter();
+        let edges = states.filter(|edge| with_expelled || !edge.is_expelled).map(|state| edge(state, now));
         Ok(Response::new(ListEdgesResponse {
             edges: edges.collect(),
             epoch: version.epoch,
             revision: version.revision,
         }))
     }
+
+    async fn expel_edge(
+        &self,
+        request: Request<ExpelEdgeRequest>,
+    ) -> Result<Response<ExpelEdgeResponse>, Status> {
+        self.0.operator(&request)?;
+        let actor = actor(&request)?;
+        let wanted = request.into_inner().edge;
+        let expelled = self.0.edges.expel(&actor, &wanted).await.map_err(status::of_expel)?;
+        if !expelled.was_expelled {
+            tracing::warn!(edge = expelled.id, name = expelled.name, "an edge was expelled");
+        }
+        Ok(Response::new(ExpelEdgeResponse {
+            edge_id: expelled.id,
+            name: expelled.name,
+            was_expelled: expelled.was_expelled,
+            lease_milliseconds: milliseconds(expelled.lease_left),
+        }))
+    }
+
+    async fn rotate_keys(
+        &self,
+        request: Request<RotateKeysRequest>,
+    ) -> Result<Response<RotateKeysResponse>, Status> {
+        self.0.operator(&request)?;
+        let actor = actor(&request)?;
+        let rotated = self.0.publisher.rotate_keys(&actor).await.map_err(status::of_publish)?;
+        Ok(Response::new(RotateKeysResponse {
+            number: rotated.number,
+            public_key: rotated.public_key.into(),
+            epoch: rotated.version.epoch,
+            revision: rotated.version.revision,
+        }))
+    }
+}
+
+fn edge(state: EdgeState, now: Instant) -> Edge {
+    let age = state.figures.map_or(Duration::ZERO, |(_, said)| now.saturating_duration_since(said));
+    Edge {
+        edge_id: state.id,
+        name: state.name,
+        connected: state.is_connected,
+        acked_epoch: state.acked.epoch,
+        acked_revision: state.acked.revision,
+        version: state.program,
+        enrolled_at: state.enrolled_at,
+        expelled: state.is_expelled,
+        left: state.has_left,
+        figures: state.figures.map(|(figures, _)| figures.into()),
+        figures_age_milliseconds: milliseconds(age),
+        certificate_end: state.certificate_end,
+    }
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

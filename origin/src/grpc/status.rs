@@ -6,8 +6,9 @@ use crate::blobs::BlobError;
 use crate::catalogue::CatalogueError;
 use crate::cause;
 use crate::credentials::CredentialError;
-use crate::edges::EnrolError;
+use crate::edges::{EnrolError, ExpelError};
 use crate::publish::{Fault, PublishError};
+use skerry_proto::renewal::RenewalError;
 use std::error::Error;
 use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::{Code, Status};
@@ -150,10 +151,23 @@ pub(super) fn of_enrol(error: EnrolError) -> Status {
         EnrolError::UnknownToken => refusal(Code::PermissionDenied, "join_token_unknown", &message),
         EnrolError::UsedToken => refusal(Code::PermissionDenied, "join_token_used", &message),
         EnrolError::ExpiredToken => refusal(Code::PermissionDenied, "join_token_expired", &message),
+        EnrolError::Proof(RenewalError::TooLate) => {
+            refusal(Code::PermissionDenied, "certificate_too_old", &message)
+        }
+        EnrolError::Proof(_) => refusal(Code::Unauthenticated, "proof_refused", &message),
         EnrolError::Request(_) => refusal(Code::InvalidArgument, "invalid_request", &message),
         EnrolError::Catalogue(error) => of_catalogue(error),
         EnrolError::NoRandomness(error) => internal(&error),
-        EnrolError::Keys(error) => internal(&error),
+    }
+}
+
+/// The answer to an operator whose edge was not expelled.
+pub(super) fn of_expel(error: ExpelError) -> Status {
+    let message = error.to_string();
+    match error {
+        ExpelError::Unknown(_) => refusal(Code::NotFound, "not_found", &message),
+        ExpelError::Ambiguous { .. } => refusal(Code::InvalidArgument, "ambiguous", &message),
+        ExpelError::Catalogue(error) => of_catalogue(error),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Receipts of edges as they travel.
 
 use super::Services;
-use crate::edges::{Receipt, Receipts};
+use crate::edges::{Receipt, Receipts, Showing};
 use skerry_proto::pointer::Version;
 use skerry_proto::wire::{EdgeState, WaitLiveResponse};
 use std::time::Duration;
@@ -24,7 +24,7 @@ impl Services {
         Receipts::new(self.edges.clone(), self.catalogue.clone(), self.stopping.clone())
     }
 
-    /// Reports each edge that may serve something, as it shows `version`; those that do not in time at the end.
+    /// Reports each edge as it comes to show `version` or to refuse; those that may serve older at the end.
     pub(super) async fn wait_live(
         &self,
         version: Version,
@@ -36,7 +36,11 @@ impl Services {
 }
 
 fn response(receipt: Receipt) -> WaitLiveResponse {
-    let state = if receipt.is_live { EdgeState::Live } else { EdgeState::MayServeOlder };
+    let state = match receipt.showing {
+        Showing::Live => EdgeState::Live,
+        Showing::Refusing => EdgeState::Refusing,
+        Showing::MayServeOlder => EdgeState::MayServeOlder,
+    };
     let milliseconds = |after: Duration| u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
     WaitLiveResponse {
         edge_id: receipt.edge_id,

@@ -2,12 +2,14 @@
 //!
 //! One task for each stream does everything that is sent, so the order is one. It is woken by commits and pings, and reads events
 //! by revision, so nothing is missed and nothing comes twice. A heartbeat says how far the stream came: whatever was committed
-//! before it is answered has been sent before it. Secrets are sent ahead of the changes that they belong to, and only those of accounts
+//! before it is answered has been sent before it. Key sets come before the first pointer that they sign, and after the last one that they
+//! do not. Secrets are sent ahead of the changes that they belong to, and only those of accounts
 //! that show protected assets.
 
 use super::Services;
+use super::caller::EdgeCaller;
 use super::status::{self, refusal};
-use crate::edges::Session;
+use crate::edges::{Figures, Session, Standing};
 use bytes::Bytes;
 use prost::Message;
 use skerry_proto::document;
@@ -21,7 +23,7 @@ use skerry_proto::wire::{
     WatchRequest, WatchResponse, watch_request::Kind as In,
 };
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Response, Status, Streaming};
@@ -59,7 +61,7 @@ impl Watch for WatchService {
         let (tx, rx) = mpsc::channel(QUEUE);
         let (services, inbound) = (self.0.clone(), request.into_inner());
         self.0.tasks.spawn(async move {
-            if let Err(status) = services.watch(edge, inbound, &tx).await {
+            if let Err(status) = services.watch(&edge, inbound, &tx).await {
                 let _ = tokio::time::timeout(PATIENCE, tx.send(Err(status))).await;
             }
         });
@@ -71,21 +73,26 @@ impl Services {
     /// The whole life of a watch stream. Ends without an error when the edge or the origin stops.
     async fn watch(
         &self,
-        edge: String,
+        caller: &EdgeCaller,
         mut inbound: Streaming<WatchRequest>,
         tx: &mpsc::Sender<Result<WatchResponse, Status>>,
     ) -> Result<(), Status> {
+        let edge = &caller.id;
         let hello = tokio::time::timeout(PATIENCE, inbound.message()).await;
         let Ok(Some(WatchRequest { kind: Some(In::Hello(hello)) })) = hello.unwrap_or(Ok(None)) else {
             return Err(refusal(Code::InvalidArgument, "no_hello", "a watch stream begins with a hello"));
         };
         let program = hello.version.chars().filter(|c| !c.is_control()).take(PROGRAM_CHARS_MAX).collect();
-        let shows = self.known(&hello);
-        let session = self.edges.connect(&edge, program, shows.unwrap_or_default()).await;
-        let session = session.map_err(status::of_catalogue)?;
+        self.same_lease(&hello)?;
+        let shows = self.known(&hello).await?;
+        let session = self.edges.connect(edge, program, shows.unwrap_or_default()).await;
+        let Some(session) = session.map_err(status::of_catalogue)? else {
+            return self.admit(Standing::Expelled);
+        };
         self.metrics.edges_connected.increment(1.0);
         tracing::info!(edge, revision = hello.revision, "an edge watches");
-        let result = self.exchange(&edge, session, shows, inbound, tx).await;
+        let begun = Begun { session, shows, key_set: hello.key_set };
+        let result = self.exchange(caller, begun, inbound, tx).await;
         self.metrics.edges_connected.decrement(1.0);
         match &result {
             Ok(()) => tracing::info!(edge, "an edge stopped watching"),
@@ -97,25 +104,36 @@ impl Services {
     /// Sends and receives side by side until either ends.
     async fn exchange(
         &self,
-        edge: &str,
-        session: Session,
-        shows: Option<Version>,
+        caller: &EdgeCaller,
+        begun: Begun,
         inbound: Streaming<WatchRequest>,
         tx: &mpsc::Sender<Result<WatchResponse, Status>>,
     ) -> Result<(), Status> {
+        let Begun { session, shows, key_set } = begun;
+        let edge = &caller.id;
         let (ping_tx, ping_rx) = watch::channel(None);
         let (sent_tx, sent_rx) = watch::channel(Version::default());
-        let outbound =
-            Outbound { services: self, tx, sent: sent_tx, secrets: BTreeMap::new(), expelled: None };
+        let outbound = Outbound {
+            services: self,
+            session: &session,
+            tx,
+            sent: sent_tx,
+            key_set,
+            secrets: BTreeMap::new(),
+            expelled: None,
+        };
+        let certified = caller.until.duration_since(SystemTime::now()).unwrap_or_default();
         let said_goodbye = tokio::select! {
             // A goodbye counts although the connection ends right behind it.
             biased;
             result = self.receive(edge, &session, inbound, ping_tx, sent_rx) => result?,
             result = outbound.run(shows, ping_rx) => return result,
-            () = session.replaced() => {
+            () = session.ended() => {
+                self.admit(self.edges.standing(edge))?;
                 let message = "another watch stream of this edge took this one's place";
                 return Err(refusal(Code::Aborted, "replaced", message));
             }
+            () = tokio::time::sleep(certified) => return Err(self.certificate_over()),
             () = self.stopping.cancelled() => false,
             () = tx.closed() => false,
         };
@@ -138,6 +156,11 @@ impl Services {
         while let Ok(Some(message)) = inbound.message().await {
             match message.kind {
                 Some(In::Ping(message)) => {
+                    match message.figures.as_ref().map(Figures::read) {
+                        Some(Some(figures)) => session.figures(figures),
+                        Some(None) => self.metrics.fleet.figure_refusals.increment(1),
+                        None => {}
+                    }
                     let (epoch, revision) = (message.overwritten_epoch, message.overwritten_revision);
                     session.overwritten(Version { epoch, revision });
                     ping.send_replace(Some(message.number));
@@ -167,12 +190,34 @@ impl Services {
         Ok(false)
     }
 
+    /// Refuses an edge that would serve for longer than receipts believe.
+    fn same_lease(&self, hello: &Hello) -> Result<(), Status> {
+        let (said, ours) = (Duration::from_millis(hello.lease_milliseconds), self.edges.rules().lease);
+        if said <= ours {
+            return Ok(());
+        }
+        let (said, ours) = (said.as_secs(), ours.as_secs());
+        let message = format!(
+            "the edge takes its lease to be {said} s, the origin {ours} s; set lease_seconds to the same number"
+        );
+        Err(refusal(Code::FailedPrecondition, "lease_too_long", &message))
+    }
+
     /// The version from which on an edge needs events only; `None`: it needs a snapshot.
-    fn known(&self, hello: &Hello) -> Option<Version> {
+    async fn known(&self, hello: &Hello) -> Result<Option<Version>, Status> {
         let current = self.catalogue.version();
         let shows = Version { epoch: hello.epoch, revision: hello.revision };
         let is_ours = hello.cluster_id[..] == self.catalogue.cluster_id()[..];
-        (is_ours && shows.epoch == current.epoch && shows.revision > 0 && shows <= current).then_some(shows)
+        if !(is_ours && shows.epoch == current.epoch && shows.revision > 0 && shows <= current) {
+            return Ok(None);
+        }
+        // Of one that has keys already which sign only what comes later, the pointers up to there would be refused.
+        if hello.key_set <= 1 {
+            return Ok(Some(shows));
+        }
+        let sets = self.catalogue.key_sets_after(hello.key_set - 1).await.map_err(status::of_catalogue)?;
+        let is_ahead = sets.first().is_none_or(|set| set.first_revision > shows.revision + 1);
+        Ok((!is_ahead).then_some(shows))
     }
 
     fn note_refusal(&self, edge: &str, refused: &Refusal) {
@@ -184,17 +229,29 @@ impl Services {
             reason = shown(&refused.reason),
             epoch = refused.epoch,
             revision = refused.revision,
-            "an edge refused a pointer; it goes on with the last good one"
+            "an edge refused a pointer or a key set; it goes on with the last good one"
         );
     }
+}
+
+/// What a hello came to.
+struct Begun {
+    session: Session,
+    /// From where on events are enough.
+    shows: Option<Version>,
+    /// Number of the key set that the edge holds.
+    key_set: u64,
 }
 
 /// The sending half of a watch stream.
 struct Outbound<'a> {
     services: &'a Services,
+    session: &'a Session,
     tx: &'a mpsc::Sender<Result<WatchResponse, Status>>,
     /// Everything up to this was sent.
     sent: watch::Sender<Version>,
+    /// Number of the newest key set that the edge has.
+    key_set: u64,
     /// The secrets that the edge has, by account.
     secrets: BTreeMap<String, Vec<Secret>>,
     /// Edges that it knows to be expelled; `None`: it was told of none on this stream.
@@ -228,6 +285,8 @@ impl Outbound<'_> {
             {
                 answered = newest_ping;
                 self.send_expelled().await?;
+                // Before the edge can hear of it.
+                self.session.answers();
                 let sent = *self.sent.borrow();
                 let heartbeat = Heartbeat { ping: number, epoch: sent.epoch, revision: sent.revision };
                 self.send(Out::Heartbeat(heartbeat)).await?;
@@ -247,6 +306,7 @@ impl Outbound<'_> {
         let (version, pointers) = self.services.catalogue.snapshot().await.map_err(status::of_catalogue)?;
         // Read after the version that the edge will acknowledge, and sent before it.
         self.send_all_secrets().await?;
+        self.send_key_sets(version.revision).await?;
         let mut rest = pointers.into_iter().peekable();
         loop {
             let (mut pointers, mut size) = (Vec::new(), 0);
@@ -288,6 +348,7 @@ impl Outbound<'_> {
                 .collect::<Result<Vec<_>, Status>>()?;
             self.send_changed_secrets(&events).await?;
             for (revision, pointer) in events {
+                self.send_key_sets(revision).await?;
                 // Before the edge can answer it.
                 self.sent.send_replace(Version { epoch: sent.epoch, revision });
                 self.send(Out::Change(Change { revision, pointer: Some(pointer) })).await?;
@@ -303,6 +364,26 @@ impl Outbound<'_> {
         }
         self.send(Out::Expelled(Expelled { edge_ids: edge_ids.clone() })).await?;
         self.expelled = Some(edge_ids);
+        Ok(())
+    }
+
+    /// Sends the key sets that sign what is at `revision` or before, and that the edge does not have.
+    async fn send_key_sets(&mut self, revision: u64) -> Result<(), Status> {
+        if self.key_set >= self.services.publisher.key_set_number() {
+            return Ok(());
+        }
+        let sets = self.services.catalogue.key_sets_after(self.key_set).await;
+        for set in sets.map_err(status::of_catalogue)? {
+            if set.first_revision > revision {
+                return Ok(());
+            }
+            let signed = document::decode(&set.signed).map_err(|_| {
+                tracing::error!(number = set.number, "a key set in the catalogue is damaged");
+                refusal(Code::DataLoss, "damaged", "a key set is damaged at the origin")
+            })?;
+            self.send(Out::KeySet(signed)).await?;
+            self.key_set = set.number;
+        }
         Ok(())
     }
 

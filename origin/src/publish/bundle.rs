@@ -39,7 +39,7 @@ impl Publisher {
     ///
     /// # Errors
     /// [`PublishError::NotFound`], [`PublishError::Document`] for more files than contents can name, those of
-    /// [`Publisher::place`], and [`PublishError::Keys`].
+    /// [`Publisher::place`].
     pub(crate) async fn bundle(&self, account: &AccountSid, of: BundleOf) -> Result<Bundle, PublishError> {
         let build = match of {
             BundleOf::Build(build) => build,
@@ -63,10 +63,10 @@ impl Publisher {
             created_at: private.created_at,
             files: private.files,
         };
-        let keys = self.shared.keys.key_set(contents.cluster_id)?;
-        let archive = Archive::new(contents, &self.shared.keys.signing)?;
+        let signer = self.shared.keys.signer();
+        let archive = Archive::new(contents, &signer.key)?;
         let parts = archive.parts().into();
-        Ok(Bundle { archive, keys, blobs: self.shared.blobs.clone(), parts, file: None })
+        Ok(Bundle { archive, keys: signer.set.clone(), blobs: self.shared.blobs.clone(), parts, file: None })
     }
 }
 

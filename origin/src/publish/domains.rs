@@ -159,10 +159,10 @@ impl Publisher {
     /// A pointer to what one says that this origin signed, with other domains.
     fn renamed(&self, signed: &[u8], version: Version, aliases: Vec<String>, now: i64) -> Option<Vec<u8>> {
         let signed = SignedPointer::decode(Bytes::copy_from_slice(signed)).ok()?;
-        let trusted = self.shared.keys.key_set(self.shared.catalogue.cluster_id()).ok()?;
-        let pointer = Pointer::open(&signed, &trusted).ok()?;
+        let signer = self.shared.keys.signer();
+        let pointer = Pointer::open(&signed, &signer.set).ok()?;
         let pointer = Pointer { version, aliases, issued_at: now, ..pointer };
-        Some(pointer.sign(&self.shared.keys.signing).encode_to_vec())
+        Some(pointer.sign(&signer.key).encode_to_vec())
     }
 }
 

@@ -40,6 +40,6 @@ impl Publisher {
             deleted: standing.is_deleted,
             purged: standing.purged,
         };
-        pointer.sign(&self.shared.keys.signing).encode_to_vec()
+        pointer.sign(&self.shared.keys.signer().key).encode_to_vec()
     }
 }

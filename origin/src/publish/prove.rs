@@ -25,7 +25,7 @@ impl Publisher {
     /// What an environment shows at a path, if anything, as edges were told.
     ///
     /// # Errors
-    /// [`PublishError::NotFound`] for an environment that was never deployed to, [`PublishError::Blob`], [`PublishError::Keys`], and
+    /// [`PublishError::NotFound`] for an environment that was never deployed to, [`PublishError::Blob`], and
     /// those of [`Publisher::place`].
     pub(crate) async fn proof(
         &self,
@@ -35,11 +35,18 @@ impl Publisher {
     ) -> Result<Proof, PublishError> {
         let environment = self.place(account, target).await?.environment;
         let catalogue = &self.shared.catalogue;
-        let pointer = catalogue.newest_pointer(&environment.domain).await?.ok_or_else(|| {
-            PublishError::NotFound { noun: "deployment to", name: environment.unique_name.clone() }
-        })?;
-        let pointer = wire::SignedPointer::decode(&pointer[..]).map_err(DocumentError::from)?;
-        let keys = self.shared.keys.key_set(catalogue.cluster_id())?;
+        let mut keys = self.shared.keys.signer().set.clone();
+        let pointer = loop {
+            let pointer = catalogue.newest_pointer(&environment.domain).await?.ok_or_else(|| {
+                PublishError::NotFound { noun: "deployment to", name: environment.unique_name.clone() }
+            })?;
+            let newest = &self.shared.keys.signer().set;
+            if keys == *newest {
+                break wire::SignedPointer::decode(&pointer[..]).map_err(DocumentError::from)?;
+            }
+            // The key was rotated meanwhile, and the pointer may be of either.
+            keys.clone_from(newest);
+        };
         let mut proof =
             Proof { manifest: Bytes::new(), page: Bytes::new(), slice_list: Bytes::new(), keys, pointer };
         let shown: wire::Pointer = document::decode(&proof.pointer.pointer)?;

@@ -222,4 +222,20 @@ mod tests {
             assert_eq!(upstreams(wrong), None, "{wrong}");
         }
     }
+
+    #[test]
+    fn what_does_not_go_together_is_said() {
+        let faults = |change: fn(&mut EdgeSettings)| {
+            let mut settings = EdgeSettings::blank();
+            change(&mut settings);
+            let mut faults = Vec::new();
+            check(&settings, &mut faults);
+            format!("{faults:?}")
+        };
+        assert_eq!(faults(|_| {}), "[]");
+        let alone = faults(|settings| settings.tiers.neighbours = vec!["a:1".into()]);
+        assert!(alone.contains("fill.addresses"), "{alone}");
+        let greedy = faults(|settings| settings.give.edge_fill_count_max = settings.give.fill_count_max + 1);
+        assert!(greedy.contains("limits.give"), "{greedy}");
+    }
 }

@@ -2,6 +2,8 @@
 //!
 //! It enrols anybody, watches nobody, and answers fills with a [`Lie`]. What it was told by edges can be awaited.
 
+mod watching;
+
 use super::showing::Showing;
 use super::{DEADLINE, RUNTIME, block_on};
 use bytes::{Bytes, BytesMut};
@@ -21,7 +23,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Request, Response, Status};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -85,6 +87,7 @@ struct Shared {
     cluster_id: [u8; 16],
     state: Mutex<State>,
     changes: broadcast::Sender<wire::watch_response::Kind>,
+    key_sets: broadcast::Sender<wire::SignedKeySet>,
     told: watch::Sender<Told>,
 }
 
@@ -97,6 +100,8 @@ struct State {
     pause: Duration,
     enrolled: u64,
     expelled: Vec<String>,
+    /// Messages after which each watch stream is cut, when one more is to be sent.
+    cut_after: Option<u64>,
 }
 
 /// What edges said.
@@ -136,6 +141,7 @@ impl FakeOrigin {
             cluster_id,
             state: Mutex::default(),
             changes: broadcast::channel(16).0,
+            key_sets: broadcast::channel(16).0,
             told: watch::channel(Told::default()).0,
         });
         let listener = block_on(TcpListener::bind("127.0.0.1:0")).expect("a free port");
@@ -266,6 +272,21 @@ impl FakeOrigin {
         let _ = self.shared.changes.send(self.shared.expelled());
     }
 
+    /// Sends a key set to the edges that watch now.
+    pub(crate) fn send_key_set(&self, signed: wire::SignedKeySet) {
+        let _ = self.shared.key_sets.send(signed);
+    }
+
+    /// The keys that a joining edge is told to trust.
+    pub(crate) const fn keys(&self) -> &KeySet {
+        &self.token.keys
+    }
+
+    /// Cuts every watch stream after so many messages, from now on; `None`: none.
+    pub(crate) fn cut_after(&self, messages: Option<u64>) {
+        self.shared.state().cut_after = messages;
+    }
+
     /// Says from now on another thing about a blob.
     pub(crate) fn lie_about(&self, content: &Bytes, lie: Lie) {
         self.shared.state().blobs.insert(BlobId::of(content).hash, (content.clone(), lie));
@@ -338,42 +359,6 @@ impl Shared {
         let edge_ids = self.state().expelled.clone();
         wire::watch_response::Kind::Expelled(wire::Expelled { edge_ids })
     }
-
-    fn snapshot(&self) -> wire::WatchResponse {
-        let state = self.state();
-        let snapshot = wire::Snapshot {
-            epoch: 1,
-            revision: state.revision,
-            pointers: state.pointers.clone(),
-            last: true,
-        };
-        wire::WatchResponse { kind: Some(wire::watch_response::Kind::Snapshot(snapshot)) }
-    }
-
-    /// What an edge said; the answer, if there is one.
-    fn take(&self, kind: wire::watch_request::Kind) -> Option<wire::WatchResponse> {
-        use wire::watch_request::Kind;
-        match kind {
-            Kind::Hello(hello) => {
-                self.told.send_modify(|told| told.greeted.push(hello.revision));
-                Some(self.snapshot())
-            }
-            Kind::Ping(ping) => {
-                let revision = self.state().revision;
-                let heartbeat = wire::Heartbeat { ping: ping.number, epoch: 1, revision };
-                Some(wire::WatchResponse { kind: Some(wire::watch_response::Kind::Heartbeat(heartbeat)) })
-            }
-            Kind::Ack(ack) => {
-                self.told.send_modify(|told| told.acked = told.acked.max(ack.revision));
-                None
-            }
-            Kind::Refusal(refusal) => {
-                self.told.send_modify(|told| told.refused.push(refusal.reason));
-                None
-            }
-            Kind::Goodbye(_) | Kind::Warmed(_) => None,
-        }
-    }
 }
 
 #[tonic::async_trait]
@@ -402,38 +387,6 @@ impl wire::enrol_server::Enrol for Service {
         _request: Request<wire::RenewRequest>,
     ) -> Result<Response<wire::RenewResponse>, Status> {
         Err(Status::unimplemented("certificates of a test last longer than the test"))
-    }
-}
-
-#[tonic::async_trait]
-impl wire::watch_server::Watch for Service {
-    type WatchStream = ReceiverStream<Result<wire::WatchResponse, Status>>;
-
-    async fn watch(
-        &self,
-        requests: Request<Streaming<wire::WatchRequest>>,
-    ) -> Result<Response<Self::WatchStream>, Status> {
-        let shared = Arc::clone(&self.0);
-        let mut requests = requests.into_inner();
-        let mut changes = shared.changes.subscribe();
-        let (sender, responses) = mpsc::channel(16);
-        RUNTIME.spawn(async move {
-            loop {
-                let response = tokio::select! {
-                    request = requests.message() => match request {
-                        Ok(Some(wire::WatchRequest { kind: Some(kind) })) => shared.take(kind),
-                        _ => return,
-                    },
-                    Ok(kind) = changes.recv() => Some(wire::WatchResponse { kind: Some(kind) }),
-                };
-                if let Some(response) = response
-                    && sender.send(Ok(response)).await.is_err()
-                {
-                    return;
-                }
-            }
-        });
-        Ok(Response::new(ReceiverStream::new(responses)))
     }
 }
 

@@ -25,6 +25,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 pub(crate) struct Origin {
     process: Process,
     grpc: String,
+    api: String,
     admin: Figures,
     account: Account,
     domain: String,
@@ -63,16 +64,16 @@ impl Origin {
             |key: &str| account[key].as_str().unwrap_or_else(|| panic!("{key} in {account}")).to_owned();
         let (domain, account) =
             (said("domain_name"), Account { sid: said("account_sid"), token: said("auth_token") });
-        let (process, grpc, admin) = run_origin(folder.path());
+        let (process, [grpc, api], admin) = run_origin(folder.path());
         // From now on at the same address, so that edges find it again.
         cli.write("origin.toml", config(&grpc).as_bytes());
-        Self { process, grpc: format!("https://{grpc}"), admin, account, domain, folder }
+        Self { process, grpc: format!("https://{grpc}"), api, admin, account, domain, folder }
     }
 
     /// Starts again, after a stop or a kill, at the same address.
     #[track_caller]
     pub(crate) fn start_again(&mut self) {
-        (self.process, _, self.admin) = run_origin(self.folder.path());
+        (self.process, [_, self.api], self.admin) = run_origin(self.folder.path());
     }
 
     #[track_caller]
@@ -100,6 +101,11 @@ impl Origin {
 
     pub(crate) fn url(&self) -> &str {
         &self.grpc
+    }
+
+    /// Where the REST API is.
+    pub(crate) fn api_url(&self) -> String {
+        format!("http://{}", self.api)
     }
 
     /// Domain of the first environment.
@@ -363,16 +369,16 @@ fn edge_config(folder: &Path, url: &str) -> String {
     )
 }
 
-/// Address of gRPC, and the admin listener.
+/// Addresses of gRPC and the API, and the admin listener.
 #[track_caller]
-fn run_origin(folder: &Path) -> (Process, String, Figures) {
+fn run_origin(folder: &Path) -> (Process, [String; 2], Figures) {
     let mut command = skerry();
     command.current_dir(folder).args(["origin", "--config", "origin.toml", "--log-format", "json"]);
     let mut process = Process::spawn("skerry origin", command);
-    let [grpc, admin] = process.logged(["grpc", "admin"]);
+    let [grpc, api, admin] = process.logged(["grpc", "api", "admin"]);
     let admin = Figures::of(&format!("http://{admin}"));
     admin.until_ready();
-    (process, grpc, admin)
+    (process, [grpc, api], admin)
 }
 
 fn edge_command(folder: &Path, settings: &[String]) -> std::process::Command {

@@ -48,6 +48,7 @@ pub(super) struct Sender(Arc<Sending>);
 struct Sending {
     stream: Mutex<Option<quinn::SendStream>>,
     has_large_head: AtomicBool,
+    has_malformed_head: AtomicBool,
     empty_data_count: AtomicU64,
 }
 
@@ -63,6 +64,7 @@ impl Sender {
         Self(Arc::new(Sending {
             stream: Mutex::new(Some(stream)),
             has_large_head: AtomicBool::new(false),
+            has_malformed_head: AtomicBool::new(false),
             empty_data_count: AtomicU64::new(0),
         }))
     }
@@ -75,6 +77,11 @@ impl Sender {
     /// Whether nothing came of the request because its head, or what comes after its content, is larger than the bound.
     pub(super) fn has_large_head(&self) -> bool {
         self.0.has_large_head.load(Ordering::Relaxed)
+    }
+
+    /// Whether the head is malformed in a way that h3 does not see.
+    pub(super) fn has_malformed_head(&self) -> bool {
+        self.0.has_malformed_head.load(Ordering::Relaxed)
     }
 
     /// Takes the stream away from h3, which fails from then on if it wants to send more.
@@ -286,6 +293,7 @@ impl RecvStream {
             (Ok(cost), sender) => {
                 if let Some(sender) = sender {
                     sender.0.empty_data_count.store(self.frames.empty_data_count(), Ordering::Relaxed);
+                    sender.0.has_malformed_head.store(self.frames.has_malformed_head(), Ordering::Relaxed);
                 }
                 match self.police.spend(cost) {
                     true => Ok(()),

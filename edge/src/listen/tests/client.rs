@@ -12,7 +12,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, SupportedProtocolVersion};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -71,7 +71,20 @@ pub(super) async fn connect_tls(
     address: SocketAddr,
     config: ClientConfig,
 ) -> Result<TlsStream<TcpStream>, Fault> {
-    let stream = TcpStream::connect(address).await?;
+    handshake(TcpStream::connect(address).await?, config).await
+}
+
+/// A connection of a client that has room for next to nothing that it has not read.
+pub(super) async fn connect_tls_with_little_room(
+    address: SocketAddr,
+    config: ClientConfig,
+) -> Result<TlsStream<TcpStream>, Fault> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_recv_buffer_size(8 << 10)?;
+    handshake(socket.connect(address).await?, config).await
+}
+
+async fn handshake(stream: TcpStream, config: ClientConfig) -> Result<TlsStream<TcpStream>, Fault> {
     let name = ServerName::try_from("localhost").expect("a name");
     Ok(TlsConnector::from(Arc::new(config)).connect(name, stream).await?)
 }

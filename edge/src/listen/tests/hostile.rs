@@ -1,5 +1,6 @@
 //! Clients that do not mean well, where a site of the tests' own shows best what becomes of them.
 
+use super::client::connect_tls_with_little_room;
 use super::*;
 use tokio_rustls::client::TlsStream;
 
@@ -233,5 +234,72 @@ async fn targets_and_heads_have_bounds_over_every_protocol() {
         let series = format!("skerry_edge_cut_offs_total{{edge=\"test\",reason=\"{reason}\"}}");
         assert_eq!(server.figure(&series), count, "{reason}");
     }
+    server.stopped().await;
+}
+
+#[tokio::test]
+async fn what_is_on_its_way_to_a_slow_client_arrives_though_the_edge_stops() {
+    let mut server = Server::start(ListenLimits::default(), NEVER, WRITTEN_SIZE);
+    let config = tls(&server.authority, b"http/1.1", rustls::DEFAULT_VERSIONS);
+    let mut stream = connect_tls_with_little_room(server.address, config).await.expect("connects");
+    stream.write_all(b"GET /huge HTTP/1.1\r\nhost: localhost\r\n\r\n").await.expect("sends");
+    // Until hyper has taken all of the body: the rest of it waits for room in the socket.
+    let (mut received, mut piece) = (0, vec![0; 1 << 16]);
+    while server.endings.try_recv().is_err() {
+        received += stream.read(&mut piece).await.expect("not the end yet");
+    }
+    server.stop.cancel();
+    // Longer than a connection may take to end on which nothing is under way.
+    tokio::time::sleep(super::super::idle::CLOSE_TIME_MAX + SOON).await;
+    let mut rest = Vec::new();
+    stream.read_to_end(&mut rest).await.expect("close_notify");
+    received += rest.len();
+    assert!(received > HUGE_FRAMES * FRAME_SIZE, "{received} bytes with the head");
+    server.stopped().await;
+}
+
+#[tokio::test]
+async fn bodies_under_way_are_requests_in_flight_and_what_is_kept_of_them_counts() {
+    let limits = ListenLimits::default();
+    let kept = 20_000;
+    let address = QuotaLimits { byte_count_max: 60_000, ..limits.address };
+    let server = Server::start(ListenLimits { address, ..limits }, NEVER, WRITTEN_SIZE);
+    let post =
+        |path: &str| format!("POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 50000\r\n\r\n");
+    let mut unfinished = Vec::new();
+    for path in ["/posted", "/small"] {
+        let mut stream = raw(&server).await;
+        stream.write_all(post(path).as_bytes()).await.expect("sends");
+        stream.write_all(&vec![b'a'; kept]).await.expect("sends");
+        unfinished.push(stream);
+    }
+    // Each holds 16 KiB as any request does, and one the bytes that it was sent. There is no room for a third.
+    let refused = async {
+        loop {
+            let mut stream = raw(&server).await;
+            stream
+                .write_all(b"GET /small HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+                .await
+                .expect("sends");
+            if all(&mut stream).await.starts_with("HTTP/1.1 503") {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(NEVER, refused).await.expect("in time");
+    drop(unfinished);
+    let served = async {
+        loop {
+            let mut stream = raw(&server).await;
+            stream
+                .write_all(b"GET /small HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+                .await
+                .expect("sends");
+            if all(&mut stream).await.starts_with("HTTP/1.1 200") {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(NEVER, served).await.expect("what ends is given back");
     server.stopped().await;
 }

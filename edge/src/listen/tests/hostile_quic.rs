@@ -342,3 +342,83 @@ async fn datagrams_of_no_sense_are_ignored() {
     assert_eq!(server.figure("skerry_edge_connections{"), "1");
     server.stopped().await;
 }
+
+/// A literal field line (RFC 9204 §4.5.6).
+fn field(name: &str, value: &str) -> Vec<u8> {
+    let name_size = u8::try_from(name.len()).expect("short");
+    let head = if name_size < 7 { vec![0x20 | name_size] } else { vec![0x27, name_size - 7] };
+    [&head[..], name.as_bytes(), &[value.len() as u8], value.as_bytes()].concat()
+}
+
+#[tokio::test]
+async fn malformed_requests_are_reset() {
+    /// RFC 9114 §8.1.
+    const H3_MESSAGE_ERROR: u64 = 0x010e;
+    const GET: &[u8] = &[0xd1];
+    const POST: &[u8] = &[0xd4];
+    const HTTPS: &[u8] = &[0xd7];
+    // `/posted` and `localhost` by their names in the static table.
+    let path = [&[0x51, 7][..], b"/posted"].concat();
+    let authority = [&[0x50, 9][..], b"localhost"].concat();
+    let send = |lines: &[&[u8]], content: &[u8]| {
+        let block = [&[0, 0][..], &lines.concat()].concat();
+        let data =
+            if content.is_empty() { Vec::new() } else { [&[0, content.len() as u8], content].concat() };
+        let size = 0x4000 | block.len() as u16;
+        [&[1][..], &size.to_be_bytes(), &block, &data].concat()
+    };
+    let with = |line: &[u8]| send(&[GET, HTTPS, &path, &authority, line], b"");
+    let posted =
+        |lines: &[&[u8]], content: &[u8]| send(&[&[POST, HTTPS, &path, &authority], lines].concat(), content);
+    let cases: [(&str, Vec<u8>); 15] = [
+        ("transfer-encoding", with(&field("transfer-encoding", "chunked"))),
+        ("connection", with(&field("connection", "close"))),
+        ("keep-alive", with(&field("keep-alive", "5"))),
+        ("proxy-connection", with(&field("proxy-connection", "close"))),
+        ("upgrade", with(&field("upgrade", "websocket"))),
+        ("te: gzip", with(&field("te", "gzip"))),
+        (
+            "a pseudo-header field after a field",
+            send(&[GET, HTTPS, &field("a", "b"), &path, &authority], b""),
+        ),
+        ("a path again", with(&field(":path", "/small"))),
+        ("an authority again", with(&authority)),
+        ("a status", with(&field(":status", "200"))),
+        ("content shorter than its length", posted(&[&field("content-length", "4")], b"abc")),
+        ("content longer than its length", posted(&[&field("content-length", "2")], b"abc")),
+        ("two lengths", posted(&[&field("content-length", "3"), &field("content-length", "4")], b"abc")),
+        ("a length with a sign", posted(&[&field("content-length", "+3")], b"abc")),
+        ("no length of the content that a length announced", posted(&[&field("content-length", "3")], b"")),
+    ];
+    let server = Server::with_defaults();
+    let (_endpoint, connection) = quic(&server, TransportConfig::default()).await;
+    let mut control = connection.open_uni().await.expect("opens");
+    control.write_all(SETTINGS).await.expect("sends");
+    let count = cases.len();
+    for (what, bytes) in cases {
+        for piece_size in [1, 1000] {
+            let (mut send, mut receive) = connection.open_bi().await.expect("opens");
+            for piece in bytes.chunks(piece_size) {
+                send.write_all(piece).await.expect("sends");
+            }
+            let _ = send.finish();
+            let answer = receive.read_to_end(1000).await;
+            let Err(ReadToEndError::Read(ReadError::Reset(code))) = answer else {
+                panic!("{what} in pieces of {piece_size}: {answer:?}")
+            };
+            assert_eq!(code.into_inner(), H3_MESSAGE_ERROR, "{what}");
+        }
+    }
+    assert_eq!(cut_offs(&server, "malformed"), (2 * count).to_string());
+    // The same without a fault, on the same connection.
+    for bytes in [
+        with(&field("te", "trailers")),
+        posted(&[&field("content-length", "3"), &field("content-length", "3")], b"abc"),
+    ] {
+        let (mut send, mut receive) = connection.open_bi().await.expect("opens");
+        send.write_all(&bytes).await.expect("sends");
+        send.finish().expect("open");
+        receive.read_to_end(1000).await.expect("whole");
+    }
+    server.stopped().await;
+}

@@ -51,6 +51,10 @@ impl TestSite {
 impl Respond for TestSite {
     type Body = TestBody;
 
+    fn wants_body(&self, request: &Parts) -> bool {
+        request.uri.path() == "/posted"
+    }
+
     async fn respond(&self, request: &Parts, connection: &Connection) -> Response<TestBody> {
         let mut response = Response::new(match request.uri.path() {
             "/small" => filled(SMALL.len(), [Ok(Bytes::from_static(SMALL))]),
@@ -89,7 +93,7 @@ impl Respond for TestSite {
 }
 
 /// More than the buffers of the kernel on both sides.
-const HUGE_FRAMES: usize = 1000;
+pub(super) const HUGE_FRAMES: usize = 1000;
 
 fn huge_frame() -> Bytes {
     Bytes::from_static(&[1; FRAME_SIZE])

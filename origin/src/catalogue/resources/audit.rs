@@ -46,7 +46,7 @@ impl Action {
 
 /// Appends an entry.
 pub(crate) async fn append(
-    transaction: &mut Transaction<'static, Sqlite>,
+    transaction: &mut Transaction<'_, Sqlite>,
     actor: &Actor,
     action: Action,
     subject: &str,
@@ -57,7 +57,7 @@ pub(crate) async fn append(
 
 /// Appends an entry that says more.
 pub(crate) async fn append_detailed(
-    transaction: &mut Transaction<'static, Sqlite>,
+    transaction: &mut Transaction<'_, Sqlite>,
     actor: &Actor,
     action: Action,
     subject: &str,
@@ -83,7 +83,7 @@ pub(crate) async fn append_detailed(
 /// Appends an entry of what was done to something of `owner`. Where that is another account than the one that acts, each finds it among
 /// its own entries; the owner reads there that it was an operator, and not from where.
 pub(crate) async fn append_for_owner(
-    transaction: &mut Transaction<'static, Sqlite>,
+    transaction: &mut Transaction<'_, Sqlite>,
     actor: &Actor,
     owner: &AccountSid,
     action: Action,

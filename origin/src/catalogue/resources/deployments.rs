@@ -1,8 +1,9 @@
 //! Deployments, as their owner sees them.
 
-use super::super::{Catalogue, CatalogueError};
+use super::super::{Catalogue, CatalogueError, unsigned};
 use super::page::{Page, PageWanted};
 use crate::sid::{DeploymentSid, EnvironmentSid};
+use skerry_proto::pointer::Version;
 use sqlx::AssertSqlSafe;
 
 /// A deployment.
@@ -14,9 +15,21 @@ pub(crate) struct DeploymentDetails {
     /// `None`: it took the environment off the net.
     pub(crate) build_sid: Option<String>,
     pub(crate) created_at: i64,
+    epoch: i64,
+    revision: i64,
 }
 
-const COLUMNS: &str = "sid, build_sid, created_at";
+impl DeploymentDetails {
+    /// When edges were told of it.
+    ///
+    /// # Errors
+    /// [`CatalogueError::Damaged`].
+    pub(crate) fn version(&self) -> Result<Version, CatalogueError> {
+        Ok(Version { epoch: unsigned(self.epoch)?, revision: unsigned(self.revision)? })
+    }
+}
+
+const COLUMNS: &str = "sid, build_sid, created_at, epoch, revision";
 
 impl Catalogue {
     /// The deployments of an environment.
