@@ -69,10 +69,22 @@ pub(crate) struct BoundGive {
 
 /// What is given, and to whom.
 pub(crate) struct Stock {
-    pub(crate) slices: Arc<Slices>,
-    pub(crate) environments: Arc<Environments>,
-    pub(crate) trust: Arc<Trust>,
-    pub(crate) metrics: Arc<Metrics>,
+    slices: Arc<Slices>,
+    environments: Arc<Environments>,
+    trust: Arc<Trust>,
+    metrics: Arc<Metrics>,
+}
+
+impl Stock {
+    pub(crate) fn new(
+        slices: &Arc<Slices>,
+        environments: &Arc<Environments>,
+        trust: &Arc<Trust>,
+        metrics: &Arc<Metrics>,
+    ) -> Self {
+        let (slices, environments) = (Arc::clone(slices), Arc::clone(environments));
+        Self { slices, environments, trust: Arc::clone(trust), metrics: Arc::clone(metrics) }
+    }
 }
 
 impl BoundGive {

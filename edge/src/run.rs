@@ -186,20 +186,14 @@ impl Edge {
             &config.serve,
         );
         let serving = listeners.serve(Arc::new(site), stop.clone())?;
-        let stock = Stock {
-            slices: Arc::clone(&slices),
-            environments: Arc::clone(&environments),
-            trust: Arc::clone(&trust),
-            metrics: Arc::clone(&metrics),
-        };
+        let stock = Stock::new(&slices, &environments, &trust, &metrics);
         let giving = tokio::spawn(give.serve(stock, config.give, config.drain_time_max, stop.clone()));
 
         let status = watcher.status();
         let shown = Arc::clone(&slices);
         let ending = CancellationToken::new();
         let mut tasks = JoinSet::new();
-        let usage = serving.usage();
-        let open = usage.clone();
+        let (usage, open) = (serving.usage(), serving.usage());
         let vitals = vitals(Arc::clone(&metrics), Arc::clone(&slices), move || open.connections());
         tasks.spawn(watcher.run(vitals, ending.clone()));
         tasks.spawn(upkeep(Arc::clone(&metrics), lease, Arc::clone(&slices), usage, ending.clone()));
