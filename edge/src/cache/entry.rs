@@ -20,6 +20,11 @@ impl AccountKey {
         key.copy_from_slice(&hash.as_bytes()[..16]);
         Self(key)
     }
+
+    /// The 16 bytes.
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
 }
 
 /// An account, for keys and for questions to an upstream.
