@@ -2,6 +2,7 @@
 
 use super::FillError;
 use super::upstream::{SliceStream, Upstream, UpstreamError};
+use crate::cache::copied;
 use crate::metrics::{IntegritySource, Metrics};
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -118,7 +119,7 @@ impl<'a> Flight<'a> {
         slice: wire::FillSlice,
     ) -> Result<VerifiedSlice, FillError> {
         // A copy, because the message is a part of a larger receive buffer, which it would keep in memory.
-        let bytes = Bytes::copy_from_slice(&slice.data);
+        let bytes = copied(&slice.data);
         list.check(index, bytes).map_err(|error| {
             self.metrics.integrity_failure(IntegritySource::Upstream);
             tracing::warn!(hash = %self.blob.hash, slice = index, %error, "dropped a slice from the upstream that does not verify");
