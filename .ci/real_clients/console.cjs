@@ -143,7 +143,7 @@ async function main() {
     await batch(page).waitFor();
     await closeBatches(page);
     await page.click("nav >> text=Audit log");
-    await page.getByText("published in spite of warnings").first().waitFor();
+    await page.getByText("to be published in spite of warnings").first().waitFor();
     await page.click("nav >> text=Assets");
     await page.waitForSelector("[data-path='/holiday.jpg'] img.thumb");
   });

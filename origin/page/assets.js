@@ -40,7 +40,7 @@ class View {
     const folder = h("button", { type: "button", onclick: () => this.folder.click() }, t("add.folder"));
     const visibility = h("select", { onchange: (event) => { this.visibility = event.target.value; sessionStorage.setItem("skerry.visibility", this.visibility); this.note(); } },
       VISIBILITIES.map((one) => h("option", { value: one, selected: one === this.visibility }, t(`visibility.${one}`))));
-    const into = h("input", { type: "text", value: "/", size: "10", spellcheck: "false", autocapitalize: "off", onchange: (event) => { this.into = event.target.value; } });
+    const into = h("input", { type: "text", value: "/", size: "10", spellcheck: "false", autocapitalize: "off", oninput: (event) => { this.into = event.target.value; } });
     const search = h("input", { type: "search", placeholder: t("search"), "aria-label": t("search"), oninput: (event) => this.narrow({ text: event.target.value.toLowerCase() }) });
     const select = (label, name, options) => h("select", { "aria-label": label, onchange: (event) => this.narrow({ [name]: event.target.value }) },
       h("option", { value: "" }, label), options.map(([value, text]) => h("option", { value }, text)));
@@ -150,7 +150,10 @@ class View {
   }
 
   async refresh() {
-    const { assets, environment, limits } = await api.get(api.query("/console/assets", place()));
+    const asked = place();
+    const { assets, environment, limits } = await api.get(api.query("/console/assets", asked));
+    // Somebody may have chosen another environment meanwhile.
+    if (asked.environment !== place().environment) return;
     this.assets = assets;
     this.limits = limits;
     state.environment = environment;

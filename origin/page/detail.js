@@ -8,7 +8,7 @@ import { exact, liveness, number, size, when } from "./format.js";
 import { ofType } from "./icons.js";
 import { t } from "./i18n.js";
 import { signed } from "./sign.js";
-import { begin, copyButton } from "./uploads.js";
+import { begin, copyButton, findings, told } from "./uploads.js";
 
 const TEXT_SIZE_MAX = 64 << 10;
 const VISIBILITIES = ["public", "protected", "private"];
@@ -77,8 +77,13 @@ export class Detail {
     if (family === "text" || type === "image/svg+xml") {
       const text = h("pre", { class: "preview", tabindex: "0", dir: "auto" }, "…");
       fetch(url, { headers: asset.size ? { range: `bytes=0-${TEXT_SIZE_MAX - 1}` } : {} })
-        .then((response) => response.text())
-        .then((said) => replace(text, said, asset.size > TEXT_SIZE_MAX ? `\n${t("detail.cut")}` : ""));
+        .then(async (response) => {
+          if (response.status === 401) await api.signedOut();
+          else if (response.ok) return response.text();
+          throw new Error(t("detail.nopreview"));
+        })
+        .then((said) => replace(text, said, asset.size > TEXT_SIZE_MAX ? `\n${t("detail.cut")}` : ""))
+        .catch((error) => replace(text, error.message));
       return text;
     }
     return h("p", { class: "preview none" }, t("detail.nopreview"));
@@ -90,7 +95,26 @@ export class Detail {
       h("span", {}, h("time", { datetime: new Date(version.created_at * 1000).toISOString(), title: exact(version.created_at) }, when(version.created_at)), ` · ${size(version.size)} · ${t(`visibility.${version.visibility}`)}`),
       version.version_sid === asset.version_sid ? h("span", { class: "badge public" }, t("detail.live")) : [
         h("a", { href: `/console/preview/${version.version_sid}?download=1`, download: "" }, t("button.download")),
-        h("button", { type: "button", onclick: () => this.change({ versions: [version.version_sid] }, t("detail.back")) }, t("detail.bring"))]))));
+        h("button", { type: "button", onclick: () => this.bring(version) }, t("detail.bring"))]))));
+  }
+
+  // What is in a version is said before everybody can see it; null where somebody would rather not.
+  async warned(version, visibility) {
+    const { warnings } = await api.call("POST", "/console/look", { json: { ...place(), versions: [version], visibility } });
+    if (!warnings[version]) return [];
+    const goes = await confirm(t("warn.title"), [h("p", {}, t("warn.lead")), h("div", { class: "warnings" }, findings(warnings[version])), h("p", { class: "muted" }, t("warn.note"))], t("warn.all"));
+    if (goes) return told(version, warnings).warnings;
+    await api.call("POST", "/console/decline", { json: { declined: [told(version, warnings)] } });
+    return null;
+  }
+
+  async bring(version) {
+    try {
+      const warnings = await this.warned(version.version_sid, version.visibility);
+      if (warnings) await this.change({ versions: [version.version_sid], accepted: warnings.length ? [{ version_sid: version.version_sid, warnings }] : [] }, t("detail.back"));
+    } catch (error) {
+      replace(this.said, error.message);
+    }
   }
 
   async change(what, text) {
@@ -110,7 +134,12 @@ export class Detail {
       return this.refresh();
     }
     try {
-      const deployed = await api.call("POST", "/console/visibility", { json: { ...place(), paths: [this.path], visibility: next } });
+      const warnings = next === "private" ? [] : await this.warned(asset.version_sid, next);
+      if (!warnings) {
+        this.shown = null;
+        return this.refresh();
+      }
+      const deployed = await api.call("POST", "/console/visibility", { json: { ...place(), paths: [this.path], visibility: next, warnings } });
       await this.changed(deployed, t("detail.changed"));
     } catch (error) {
       replace(this.said, error.message);

@@ -140,6 +140,7 @@ class Batch {
   }
 
   close() {
+    this.isClosed = true;
     for (const item of this.items) if (!item.isOver) item.cancel();
     batches.delete(this);
     this.element.remove();
@@ -148,7 +149,8 @@ class Batch {
 
   // Sends what waits, a few at a time; when nothing is left to send, what was sent goes live.
   step() {
-    if (this.isPublishing) return;
+    // Who closes it wants nothing more of it to go live.
+    if (this.isPublishing || this.isClosed) return;
     while (this.sending < AT_ONCE) {
       const next = this.items.find((item) => item.state === "waiting");
       if (!next) break;
@@ -188,17 +190,18 @@ class Batch {
       // Only these formats can hold what is looked for; names alone are looked at with them.
       const { warnings } = await api.call("POST", "/console/look", { json: { ...this.place, versions } });
       let chosen = sent;
+      if (this.isClosed) return undefined;
       if (Object.keys(warnings).length) {
         chosen = await this.warn(sent, warnings);
+        const kept = sent.filter((item) => warnings[item.version] && !chosen.includes(item));
+        if (kept.length) await api.call("POST", "/console/decline", { json: { declined: kept.map((item) => told(item.version, warnings)) } });
         if (!chosen.length) {
           this.isBusy = false;
           return this.say(t("batch.kept"), t("batch.kept.help"));
         }
       }
-      const accepted = chosen.filter((item) => warnings[item.version]).map((item) => ({
-        version_sid: item.version,
-        warnings: warnings[item.version].findings.map((finding) => `${finding.kind} (${finding.detail})`),
-      }));
+      const accepted = chosen.filter((item) => warnings[item.version]).map((item) => told(item.version, warnings));
+      if (this.isClosed) return undefined;
       this.say(t("batch.publishing"));
       const deployed = await api.call("POST", "/console/publish", { json: { ...this.place, versions: chosen.map((item) => item.version), accepted } });
       this.live(chosen, deployed);
@@ -216,8 +219,7 @@ class Batch {
     const content = [
       h("p", {}, t("warn.lead")),
       h("ul", { class: "warnings" }, told.slice(0, 50).map((item) => h("li", {},
-        h("strong", { dir: "auto" }, item.path),
-        kinds(warnings[item.version].findings).map(([kind, details]) => h("p", {}, t(`warn.${kind}`), " ", h("span", { class: "muted", dir: "auto" }, details.join(" · "))))))),
+        h("strong", { dir: "auto" }, item.path), findings(warnings[item.version])))),
       told.length > 50 ? h("p", {}, t("warn.more", { count: number(told.length - 50) })) : null,
       h("p", { class: "muted" }, t("warn.note")),
     ];
@@ -245,6 +247,16 @@ class Batch {
       if (receipts.length || isOver) replace(this.note, liveness(receipts));
     }).catch((error) => replace(this.note, error.message));
   }
+}
+
+// What was found in a file, for people.
+export function findings(warning) {
+  return kinds(warning.findings).map(([kind, details]) => h("p", {}, t(`warn.${kind}`), " ", h("span", { class: "muted", dir: "auto" }, details.join(" · "))));
+}
+
+// The same for the audit log.
+export function told(version, warnings) {
+  return { version_sid: version, warnings: warnings[version].findings.map((finding) => `${finding.kind} (${finding.detail})`) };
 }
 
 // What was found, each kind once.

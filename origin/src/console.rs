@@ -53,6 +53,7 @@ pub(crate) fn router(console: Console) -> Router {
         .route("/versions", put(upload::receive))
         .route("/look", post(look::look))
         .route("/publish", post(publish::publish))
+        .route("/decline", post(publish::decline))
         .route("/visibility", post(publish::visibility))
         .route("/deploy", post(deployments::deploy))
         .route("/deployments", get(deployments::list))

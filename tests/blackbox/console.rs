@@ -187,6 +187,9 @@ fn a_sign_in_link_works_once() {
     let said = dev.wire().sign_in(&json!({ "link": secret }));
     assert_eq!(Page::of(&dev.wire(), &said).send("GET", "/console/session", b"").status, 200);
     assert_eq!(dev.wire().sign_in(&json!({ "link": secret })).status, 401);
+    // What a stranger says is bounded before it is looked at.
+    let long = "x".repeat(5000);
+    assert_eq!(dev.wire().sign_in(&json!({ "link": long })).status, 413);
 }
 
 #[test]
@@ -285,9 +288,29 @@ fn what_was_warned_of_and_published_all_the_same_is_in_the_audit_log() {
     page.json("POST", "/console/publish", &json!({ "versions": [version], "accepted": accepted }));
     let entries = dev.api().get(&format!("/v1/AuditLog?SubjectSid={version}"));
     assert!(
-        entries.body.to_string().contains("published in spite of warnings: script (onload)"),
+        entries.body.to_string().contains("to be published in spite of warnings: script (onload)"),
         "{entries:?}"
     );
+
+    // What is hidden is looked at before everybody can see it; and a choice against it is noted, too.
+    let hidden = page.upload("/y.svg", "private", b"<svg xmlns='http://www.w3.org/2000/svg' onload='y'/>");
+    let look = |visibility: &str| {
+        let asked = json!({ "versions": [hidden, hidden], "visibility": visibility });
+        page.json("POST", "/console/look", &asked)["warnings"][&hidden]["findings"][0]["kind"].clone()
+    };
+    assert_eq!((look("private"), look("public")), (Value::Null, json!("script")));
+    page.publish(std::slice::from_ref(&hidden));
+    page.json(
+        "POST",
+        "/console/visibility",
+        &json!({ "paths": ["/y.svg"], "visibility": "public", "warnings": ["script (onload)"] }),
+    );
+    let declined = json!({ "declined": [{ "version_sid": hidden, "warnings": ["script (onload)"] }] });
+    let answer = page.send("POST", "/console/decline", declined.to_string().as_bytes());
+    assert_eq!(answer.status, 204, "{answer:?}");
+    let log = dev.api().get("/v1/AuditLog?PageSize=100").body.to_string();
+    assert_eq!(log.matches("to be published in spite of warnings: script (onload)").count(), 2, "{log}");
+    assert_eq!(log.matches("kept back after warnings: script (onload)").count(), 1, "{log}");
 }
 
 #[test]
@@ -303,6 +326,7 @@ fn previews_are_sandboxed_for_their_owner_alone() {
     assert_eq!(shown.header("content-security-policy"), "sandbox; default-src 'none'");
     assert_eq!(shown.header("x-content-type-options"), "nosniff");
     assert_eq!(shown.header("cross-origin-resource-policy"), "same-origin");
+    assert_eq!(shown.header("cache-control"), "no-store", "who signs out leaves nothing behind");
     let part =
         page.wire.send("GET", &format!("/console/preview/{sound}"), &[cookie, ("range", "bytes=2-4")], b"");
     assert_eq!((part.status, part.text(), part.header("content-range")), (206, "234", "bytes 2-4/10"));

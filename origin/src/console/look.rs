@@ -10,14 +10,17 @@ use axum::extract::State;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use skerry_proto::inspect::{self, Content, Finding, Kind, Unreadable};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Versions that are uploaded, and not live yet.
 #[derive(Deserialize)]
 pub(super) struct Look {
     #[serde(flatten)]
     place: Place,
-    versions: Vec<String>,
+    /// One that comes twice is looked at once.
+    versions: BTreeSet<String>,
+    /// As if they had this one.
+    visibility: Option<String>,
 }
 
 impl Content for BlobReader {
@@ -44,7 +47,10 @@ pub(super) async fn look(
     let mut files = Vec::new();
     for sid in said.versions {
         let version = console.api.catalogue.own_version(call.account(), &sid).await?;
-        let version = version.ok_or_else(|| Refusal::unknown("asset version"))?;
+        let mut version = version.ok_or_else(|| Refusal::unknown("asset version"))?;
+        if let Some(visibility) = &said.visibility {
+            version.visibility.clone_from(visibility);
+        }
         names.entry(inspect::plain(&version.path)).or_default().push(version.path.clone());
         files.push((sid, version));
     }

@@ -97,8 +97,8 @@ fn headers(content_type: &str, is_download: bool, path: &str) -> HeaderMap {
             (CONTENT_SECURITY_POLICY, "sandbox; default-src 'none'"),
             (HeaderName::from_static("x-content-type-options"), "nosniff"),
             (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
-            // A version never changes; a browser that was signed out asks again for what it does not hold.
-            (CACHE_CONTROL, "private, max-age=3600, immutable"),
+            // Whoever signs out, or loses the right to it, must not find it in the browser any more.
+            (CACHE_CONTROL, "no-store"),
             (ACCEPT_RANGES, "bytes"),
         ]
         .map(|(name, value)| (name, HeaderValue::from_static(value))),

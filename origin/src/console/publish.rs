@@ -11,6 +11,7 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use skerry_proto::visibility::Visibility;
+use std::collections::HashSet;
 use std::time::SystemTime;
 
 /// Characters of a note in the audit log at most.
@@ -75,23 +76,56 @@ pub(super) async fn publish(
     Said(said): Said<Publish>,
 ) -> Result<Json<Value>, Refusal> {
     // Only of what is published by this call: anything else would be a note about nothing.
-    let accepted: Vec<(String, String)> = said
-        .accepted
-        .into_iter()
-        .filter(|accepted| said.versions.contains(&accepted.version_sid) && !accepted.warnings.is_empty())
-        .map(|accepted| {
-            let note = format!("published in spite of warnings: {}", accepted.warnings.join("; "));
-            (accepted.version_sid, note.chars().take(NOTE_CHARS_MAX).collect())
-        })
-        .collect();
+    let coming: HashSet<&String> = said.versions.iter().collect();
+    let accepted = said.accepted.into_iter().filter(|accepted| coming.contains(&accepted.version_sid));
+    let accepted = accepted.filter_map(|accepted| accepted.note(IN_SPITE)).collect();
+    note(&console, &call, accepted).await?;
     let target: Target = said.place.into();
     let changes = Changes { versions: said.versions, removed_paths: said.removed };
     let deployed = commit(&console, &call, &target, changes).await?;
-    if !accepted.is_empty() {
-        let now = unix_seconds(SystemTime::now());
-        console.api.catalogue.note_warnings(&call.actor, &accepted, now).await?;
-    }
     Ok(Json(show(&console, deployed)))
+}
+
+/// What somebody was warned of, and chose not to publish.
+#[derive(Deserialize)]
+pub(super) struct Decline {
+    declined: Vec<Accepted>,
+}
+
+/// Notes that choice.
+pub(super) async fn decline(
+    State(console): State<Console>,
+    call: Call,
+    Said(said): Said<Decline>,
+) -> Result<StatusCode, Refusal> {
+    let mut notes = Vec::new();
+    for declined in said.declined {
+        // Somebody else's version is none to take notes of.
+        let own = console.api.catalogue.own_version(call.account(), &declined.version_sid).await?;
+        notes.extend(own.and_then(|_| declined.note("kept back after warnings")));
+    }
+    note(&console, &call, notes).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+const IN_SPITE: &str = "to be published in spite of warnings";
+
+impl Accepted {
+    /// A version, and what the audit log says of it; nothing where there was no warning.
+    fn note(self, choice: &str) -> Option<(String, String)> {
+        let note =
+            || format!("{choice}: {}", self.warnings.join("; ")).chars().take(NOTE_CHARS_MAX).collect();
+        (!self.warnings.is_empty()).then(|| (self.version_sid.clone(), note()))
+    }
+}
+
+/// Notes choices before anything comes of them, so that nothing is live whose note was lost.
+async fn note(console: &Console, call: &Call, notes: Vec<(String, String)>) -> Result<(), Refusal> {
+    if notes.is_empty() {
+        return Ok(());
+    }
+    let now = unix_seconds(SystemTime::now());
+    Ok(console.api.catalogue.note_warnings(&call.actor, &notes, now).await?)
 }
 
 /// Another visibility for a path that is live.
@@ -101,6 +135,9 @@ pub(super) struct Revisibility {
     place: Place,
     paths: Vec<String>,
     visibility: String,
+    /// What somebody was warned of, and chose to show all the same.
+    #[serde(default)]
+    warnings: Vec<String>,
 }
 
 /// Makes versions of the same bytes with another visibility, and publishes them.
@@ -114,6 +151,10 @@ pub(super) async fn visibility(
     })?;
     let target: Target = said.place.into();
     let versions = console.api.publisher.revise(&call.actor, &target, &said.paths, visibility).await?;
+    let warned = |version_sid: &String| {
+        Accepted { version_sid: version_sid.clone(), warnings: said.warnings.clone() }.note(IN_SPITE)
+    };
+    note(&console, &call, versions.iter().filter_map(warned).collect()).await?;
     let changes = Changes { versions, removed_paths: Vec::new() };
     let deployed = commit(&console, &call, &target, changes).await?;
     Ok(Json(show(&console, deployed)))

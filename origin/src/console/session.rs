@@ -1,10 +1,10 @@
 //! Signing in with an account's token, an API key or a link that works once; signing out.
 
 use super::Console;
-use super::body::Said;
+use super::body::{OF_STRANGER, Said};
 use super::gate::{Begun, SessionHash, cookie_name};
 use crate::api::{Base, Connected, Refusal};
-use crate::catalogue::{Actor, NewSession};
+use crate::catalogue::{Actor, NewSession, token_name};
 use crate::credentials::AuthError;
 use crate::publish::unix_seconds;
 use crate::secret::{NoRandomness, hex, random, secret_hash};
@@ -37,7 +37,7 @@ pub(super) async fn begin(
     State(console): State<Console>,
     Extension(base): Extension<Base>,
     Extension(connected): Extension<Connected>,
-    Said(said): Said<SignIn>,
+    Said(said): Said<SignIn, OF_STRANGER>,
 ) -> Result<Response, Refusal> {
     if [&said.sid, &said.secret, &said.link].into_iter().any(|text| text.len() > CREDENTIAL_LEN_MAX) {
         return Err(AuthError::Wrong.into());
@@ -60,7 +60,12 @@ pub(super) async fn begin(
                 "this link was used already, or is too old; sign in with SID and token",
             )
         })?;
-        (account, "auth_token_1".to_owned(), hash)
+        // Whichever it is by now: it may have taken the first one's place, or be gone.
+        let found = console.api.catalogue.account(account.as_str()).await?;
+        let tokens =
+            found.filter(|account| !account.keys_only).map(|account| account.tokens).unwrap_or_default();
+        let token = tokens.iter().find(|token| token.hash == hash).ok_or(AuthError::Wrong)?;
+        (account, token_name(token.slot), hash)
     };
     let (cookie, page) = (secret()?, secret()?);
     let now = unix_seconds(SystemTime::now());
