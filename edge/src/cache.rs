@@ -8,12 +8,18 @@
 //! waits for the disk, and the edge goes on without one ([`disk`]). This module is the only one that names foyer.
 
 mod admission;
+<<<<<<< HEAD
 mod borrowed;
+=======
+mod buffers;
+>>>>>>> cache
 mod disk;
 mod entry;
 mod figures;
+mod reads;
 mod writer;
 
+pub use buffers::copied;
 pub use disk::{DISK_SIZE_MIN, DiskCondition};
 pub use entry::{Account, AccountKey, Asks, SliceKey};
 

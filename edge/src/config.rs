@@ -81,6 +81,8 @@ pub struct CacheConfig {
     pub disk_size: u64,
     /// Bytes on their way to disk.
     pub write_buffer_size: u64,
+    /// Slices that are read from disk at once.
+    pub disk_read_count_max: usize,
     /// Bytes a second that are written to disk for what was asked for once.
     pub write_rate_max: u64,
     /// What goes to disk.
@@ -286,6 +288,7 @@ impl Default for CacheConfig {
             borrowed_size: 0,
             disk_size: 10 << 30,
             write_buffer_size: 32 << 20,
+            disk_read_count_max: 16,
             write_rate_max: 100 << 20,
             admission: AdmissionPolicy::Room,
         }

@@ -239,6 +239,8 @@ pub struct Metrics {
     pub cache_disk_readable: Gauge,
     /// 1 while the disk tier can be written.
     pub cache_disk_writable: Gauge,
+    /// Slices that are read from disk.
+    pub cache_disk_reads: BoundFigures,
     cache_disk_errors: [Counter; 3],
     /// Slices that the cache library dropped because a buffer of its own was full.
     pub cache_disk_overflows: Counter,
@@ -536,6 +538,11 @@ impl Metrics {
             cache_disk_written_bytes: counter!("skerry_edge_cache_disk_written_bytes_total"),
             cache_disk_readable: gauge!("skerry_edge_cache_disk_readable"),
             cache_disk_writable: gauge!("skerry_edge_cache_disk_writable"),
+            cache_disk_reads: BoundFigures::register(
+                "skerry_edge_cache_disk_reads_in_flight",
+                "slices that are read from the disk cache",
+                Unit::Count,
+            ),
             cache_disk_errors: ["open", "read", "write"]
                 .map(|operation| counter!("skerry_edge_cache_disk_errors_total", "operation" => operation)),
             cache_disk_overflows: counter!("skerry_edge_cache_disk_overflows_total"),

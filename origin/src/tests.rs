@@ -134,6 +134,10 @@ impl Served {
     }
 
     async fn channel(&self, edge: Option<&Enrolled>) -> Channel {
+        self.endpoint(edge).connect().await.expect("connects")
+    }
+
+    fn endpoint(&self, edge: Option<&Enrolled>) -> Endpoint {
         let mut tls =
             ClientTlsConfig::new().ca_certificate(Certificate::from_pem(&self.ca)).domain_name("localhost");
         if let Some(edge) = edge {
@@ -141,13 +145,7 @@ impl Served {
             let key = pem("PRIVATE KEY", &edge.key);
             tls = tls.identity(tonic::transport::Identity::from_pem(certificate, key));
         }
-        Endpoint::from_shared(format!("https://{}", self.address))
-            .expect("url")
-            .tls_config(tls)
-            .expect("tls")
-            .connect()
-            .await
-            .expect("connects")
+        Endpoint::from_shared(format!("https://{}", self.address)).expect("url").tls_config(tls).expect("tls")
     }
 
     async fn publish(&self) -> PublishClient<Channel> {

@@ -351,6 +351,14 @@ const SETTINGS: &[Setting<EdgeSettings>] = &[
         },
     },
     Setting {
+        name: "limits.disk_read_count_max",
+        default: "16",
+        shape: Shape::Number,
+        accepts: COUNT,
+        doc: "Slices that are read from the disk cache at once; each takes a thread and half a megabyte. What waits for its turn for 2 seconds is fetched from the origin.",
+        set: |to, text| put(&mut to.cache.disk_read_count_max, value::number(text, 1..=10_000)),
+    },
+    Setting {
         name: "limits.fill_count_max",
         default: "128",
         shape: Shape::Number,

@@ -1,6 +1,6 @@
 //! Content-addressed URLs, over three protocols.
 
-use crate::harness::{Edge, Protocol, Response, Showing, bytes, hash};
+use crate::harness::{Dev, Edge, Protocol, Response, Showing, bytes, hash};
 use bytes::Bytes;
 use skerry_proto::visibility::Visibility;
 
@@ -132,4 +132,41 @@ fn hashes_are_found_in_manifests_and_histories_with_pages() {
     assert_eq!(origin.fills() - before, 2, "the manifest's root and one page");
     all_there(&[0, 5000, 1499, 10_000, 11_499]);
     assert_eq!(get(&edge, Protocol::Http2, &small(7)).status, 404);
+}
+
+/// The same over a deployment, with an origin that decides what the history names.
+#[test]
+fn who_hides_or_removes_a_path_takes_its_hashes_out_with_it() {
+    let dev = Dev::start();
+    let (cli, site) = (dev.cli(), dev.site());
+    let [earlier, content] = [1, 2].map(|seed| bytes(seed, 100));
+    let status = |content: &[u8], protocol| site.get(protocol, &url(content)).status.as_u16();
+    let publish = |content: &Bytes, visibility: &str| {
+        cli.write("a.bin", content);
+        cli.run(&["put", "a.bin", "--visibility", visibility, "--wait", "--yes"]);
+    };
+    let hidings: [(&str, &dyn Fn()); 3] = [
+        ("protected", &|| publish(&content, "protected")),
+        ("private", &|| publish(&content, "private")),
+        ("removed", &|| drop(cli.run(&["rm", "/a.bin", "--wait"]))),
+    ];
+    for (how, hide) in hidings {
+        publish(&earlier, "public");
+        publish(&content, "public");
+        for protocol in Protocol::ALL {
+            assert_eq!(
+                (status(&earlier, protocol), status(&content, protocol)),
+                (200, 200),
+                "{protocol} {how}"
+            );
+        }
+        hide();
+        for protocol in Protocol::ALL {
+            assert_eq!(
+                (status(&earlier, protocol), status(&content, protocol)),
+                (404, 404),
+                "{protocol} {how}"
+            );
+        }
+    }
 }

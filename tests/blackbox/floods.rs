@@ -257,6 +257,71 @@ fn settings_that_come_again_over_http3_end_the_connection() {
 }
 
 #[test]
+fn a_malformed_frame_over_http3_ends_the_connection_with_its_reason() {
+    /// RFC 9114 §8.1, RFC 9204 §6.
+    const H3_STREAM_CREATION_ERROR: u64 = 0x0103;
+    const H3_CLOSED_CRITICAL_STREAM: u64 = 0x0104;
+    const H3_FRAME_UNEXPECTED: u64 = 0x0105;
+    const H3_FRAME_ERROR: u64 = 0x0106;
+    const H3_SETTINGS_ERROR: u64 = 0x0109;
+    const H3_MISSING_SETTINGS: u64 = 0x010a;
+    const QPACK_DECOMPRESSION_FAILED: u64 = 0x0200;
+    let (_dev, site) = with_small();
+    let request = h3_get("/small.txt", "localhost");
+    // What a client says on a request, or on a stream of its own; and whether it ends the stream.
+    let cases: [(&str, bool, Vec<u8>, bool, u64); 12] = [
+        ("DATA before HEADERS", true, [&[0, 1, b'a'][..], &request].concat(), false, H3_FRAME_UNEXPECTED),
+        ("SETTINGS on a request", true, [&request[..], &[4, 0]].concat(), false, H3_FRAME_UNEXPECTED),
+        ("GOAWAY on a request", true, [&request[..], &[7, 1, 0]].concat(), false, H3_FRAME_UNEXPECTED),
+        (
+            "a type of HTTP/2 on a request",
+            true,
+            vec![6, 8, 0, 0, 0, 0, 0, 0, 0, 0],
+            false,
+            H3_FRAME_UNEXPECTED,
+        ),
+        ("HEADERS cut short", true, request[..8].to_vec(), true, H3_FRAME_ERROR),
+        ("a field that nobody knows", true, vec![1, 3, 0, 0, 0x80], false, QPACK_DECOMPRESSION_FAILED),
+        ("a control stream without SETTINGS", false, vec![0, 7, 1, 0], false, H3_MISSING_SETTINGS),
+        ("SETTINGS of HTTP/2", false, vec![0, 4, 2, 2, 1], false, H3_SETTINGS_ERROR),
+        ("a setting twice", false, vec![0, 4, 4, 6, 1, 6, 1], false, H3_SETTINGS_ERROR),
+        (
+            "DATA on the control stream",
+            false,
+            [H3_SETTINGS, &[0, 1, b'a']].concat(),
+            false,
+            H3_FRAME_UNEXPECTED,
+        ),
+        ("an end of the control stream", false, H3_SETTINGS.to_vec(), true, H3_CLOSED_CRITICAL_STREAM),
+        ("a push stream of a client", false, vec![1, 0], false, H3_STREAM_CREATION_ERROR),
+    ];
+    for (what, is_request, sent, is_end, expected) in cases {
+        let code = block_on(async {
+            let quic = site.quic(TransportConfig::default()).await;
+            let mut kept = Vec::new();
+            if is_request || sent[0] != 0 {
+                let mut control = quic.connection.open_uni().await.expect("opens");
+                control.write_all(H3_SETTINGS).await.expect("sends");
+                kept.push(control);
+            }
+            let mut stream = if is_request {
+                quic.connection.open_bi().await.expect("opens").0
+            } else {
+                quic.connection.open_uni().await.expect("opens")
+            };
+            stream.write_all(&sent).await.expect("sends");
+            if is_end {
+                stream.finish().expect("open");
+            }
+            kept.push(stream);
+            quic.code_of_the_end().await
+        });
+        assert_eq!(code, Some(expected), "{what}: {code:#x?}");
+    }
+    assert_eq!(site.get(Protocol::Http3, "/small.txt").text(), "small\n");
+}
+
+#[test]
 fn floods_of_streams_and_of_pings_over_quic_are_cut_off() {
     let dev = Dev::with(&["--set", "edge.limits.frame_credit_max=400"]);
     dev.cli().put("/small.txt", b"small\n");

@@ -151,3 +151,44 @@ fn over_http3_a_request_without_an_authority_or_with_two_shows_nothing() {
         assert_eq!(holds(&received, b"small\n"), is_shown, "{what}");
     }
 }
+
+#[test]
+fn no_spelling_of_a_path_leads_to_another_asset() {
+    let (dev, site) = with_small();
+    dev.cli().put("/folder/inner.txt", b"inner");
+    let table = [
+        ("/small.txt", 200),
+        // RFC 3986 §2.1: the same name, encoded once.
+        ("/%73mall.txt", 200),
+        ("/folder/inner.txt", 200),
+        // Encoded slashes are none, and dots lead nowhere (RFC 3986 §3.3, §6.2.2.3 is not ours to apply).
+        ("/folder%2finner.txt", 200),
+        ("/%2ffolder/inner.txt", 404),
+        ("/%2e%2e/small.txt", 404),
+        ("/folder/%2e%2e/small.txt", 404),
+        ("/folder/..%2fsmall.txt", 404),
+        ("/%2e/small.txt", 404),
+        ("//small.txt", 404),
+        ("/small.txt/", 404),
+        ("/small.txt%00", 404),
+        ("/small%00.txt", 404),
+        // Encoded twice.
+        ("/%2573mall.txt", 404),
+        ("/%252e%252e/small.txt", 404),
+        // Overlong (RFC 3629 §3): s as two bytes; a slash as two and as three.
+        ("/%c1%b3mall.txt", 404),
+        ("/folder%c0%afinner.txt", 404),
+        ("/folder%e0%80%afinner.txt", 404),
+        ("/%ff", 404),
+        ("/%", 404),
+        ("/%zz", 404),
+    ];
+    for (target, status) in table {
+        let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        let received = http1(&site, &request);
+        assert!(received.starts_with(&format!("HTTP/1.1 {status} ")), "{target}: {received}");
+        for protocol in [Protocol::Http2, Protocol::Http3] {
+            assert_eq!(site.get(protocol, target).status, status, "{protocol} {target}");
+        }
+    }
+}

@@ -4,10 +4,16 @@
 //! again and again.
 
 use super::FillError;
+<<<<<<< HEAD
 use super::tier::Tier;
 use super::tiers::Route;
 use super::upstream::{SliceStream, UpstreamError};
 use crate::metrics::{IntegritySource, Metrics, UpstreamFailure, UpstreamKind};
+=======
+use super::upstream::{SliceStream, Upstream, UpstreamError};
+use crate::cache::copied;
+use crate::metrics::{IntegritySource, Metrics};
+>>>>>>> cache
 use bytes::Bytes;
 use futures_util::StreamExt;
 use skerry_proto::slices::{BlobId, SliceList, VerifiedSlice};
@@ -170,7 +176,7 @@ impl<'a> Flight<'a> {
         slice: wire::FillSlice,
     ) -> Result<VerifiedSlice, Shortfall> {
         // A copy, because the message is a part of a larger receive buffer, which it would keep in memory.
-        let bytes = Bytes::copy_from_slice(&slice.data);
+        let bytes = copied(&slice.data);
         list.check(index, bytes).map_err(|error| {
             self.metrics.integrity_failure(IntegritySource::Upstream);
             tracing::warn!(hash = %self.blob.hash, slice = index, %error, "dropped a slice from the upstream that does not verify");

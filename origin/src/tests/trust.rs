@@ -88,7 +88,9 @@ async fn a_fill_that_is_under_way_ends_with_the_expulsion() {
         slice_count: blob.slice_count(),
         ..FillRequest::default()
     };
-    let mut client = FillClient::new(served.channel(Some(&edge)).await);
+    // RFC 9113 §6.9.2: the window that a connection begins with.
+    let slow = served.endpoint(Some(&edge)).initial_stream_window_size(65_535);
+    let mut client = FillClient::new(slow.connect().await.expect("connects"));
     let mut answer = client.fill(request).await.expect("while it is in").into_inner();
     answer.message().await.expect("no error").expect("the head");
     expel(&served, &served.account, &edge.id).await.expect("expels");
