@@ -8,11 +8,8 @@
 //! waits for the disk, and the edge goes on without one ([`disk`]). This module is the only one that names foyer.
 
 mod admission;
-<<<<<<< HEAD
 mod borrowed;
-=======
 mod buffers;
->>>>>>> cache
 mod disk;
 mod entry;
 mod figures;

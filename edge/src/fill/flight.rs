@@ -4,16 +4,11 @@
 //! again and again.
 
 use super::FillError;
-<<<<<<< HEAD
 use super::tier::Tier;
 use super::tiers::Route;
 use super::upstream::{SliceStream, UpstreamError};
-use crate::metrics::{IntegritySource, Metrics, UpstreamFailure, UpstreamKind};
-=======
-use super::upstream::{SliceStream, Upstream, UpstreamError};
 use crate::cache::copied;
-use crate::metrics::{IntegritySource, Metrics};
->>>>>>> cache
+use crate::metrics::{IntegritySource, Metrics, UpstreamFailure, UpstreamKind};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use skerry_proto::slices::{BlobId, SliceList, VerifiedSlice};
