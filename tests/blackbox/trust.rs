@@ -312,6 +312,8 @@ fn with_the_certificate_of_an_edge_only_watch_fill_and_renew_are_open() {
                 assert_eq!(status.code(), Code::InvalidArgument, "{method}: {status:?}")
             }
             "/skerry.v1.Enrol/Enrol" => assert_eq!(code, "join_token_unknown", "{status:?}"),
+            // Edges answer this to each other, and the origin to nobody.
+            "/skerry.v1.Peer/Hot" => assert_eq!(status.code(), Code::Unimplemented, "{status:?}"),
             method => assert_eq!(
                 (status.code(), code),
                 (Code::Unauthenticated, "unauthenticated"),

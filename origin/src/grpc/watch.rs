@@ -120,7 +120,7 @@ impl Services {
             sent: sent_tx,
             key_set,
             secrets: BTreeMap::new(),
-            expelled: None,
+            expelled: Vec::new(),
         };
         let certified = caller.until.duration_since(SystemTime::now()).unwrap_or_default();
         let said_goodbye = tokio::select! {
@@ -254,8 +254,8 @@ struct Outbound<'a> {
     key_set: u64,
     /// The secrets that the edge has, by account.
     secrets: BTreeMap<String, Vec<Secret>>,
-    /// Edges that it knows to be expelled; `None`: it was told of none on this stream.
-    expelled: Option<Vec<String>>,
+    /// Edges that it was told on this stream to be expelled. Nobody comes back from that, so an edge that is told of none misses nothing.
+    expelled: Vec<String>,
 }
 
 impl Outbound<'_> {
@@ -359,11 +359,11 @@ impl Outbound<'_> {
     /// Says who is expelled, if that is news: with each ping, so that edges refuse each other within a quarter of a lease.
     async fn send_expelled(&mut self) -> Result<(), Status> {
         let edge_ids = self.services.edges.expelled();
-        if self.expelled.as_ref() == Some(&edge_ids) {
+        if self.expelled == edge_ids {
             return Ok(());
         }
         self.send(Out::Expelled(Expelled { edge_ids: edge_ids.clone() })).await?;
-        self.expelled = Some(edge_ids);
+        self.expelled = edge_ids;
         Ok(())
     }
 
