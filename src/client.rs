@@ -8,6 +8,7 @@ mod look;
 mod progress;
 mod publish;
 mod status;
+mod warm;
 
 pub(crate) use contents::{Content, NamingRule, Plan, PlannedFile, plan};
 pub(crate) use live::{LiveEdge, all_live, wait_live, watch_live};
@@ -19,6 +20,7 @@ pub(crate) use look::{Warning, look};
 pub(crate) use progress::Progress;
 pub(crate) use publish::{Published, PublishedAsset, Sending, check, publish, version};
 pub(crate) use status::explain;
+pub(crate) use warm::{Coming, WarmEdge, WarmOption, warm};
 
 use crate::environment::Environment;
 use crate::failure::{Failure, chain};

@@ -60,7 +60,8 @@ struct Setting<C: 'static> {
 
 /// The settings of one role, under a prefix where there is more than one role.
 struct Table<C: 'static> {
-    settings: &'static [Setting<C>],
+    /// In groups, in the order in which they are printed.
+    settings: &'static [&'static [Setting<C>]],
     /// Of keys: empty, or `origin.` or `edge.`.
     prefix: &'static str,
     /// Of environment variables.
@@ -111,8 +112,12 @@ impl<C> Table<C> {
         self.fixed.iter().any(|(name, _)| *name == setting.name)
     }
 
+    fn all(&self) -> impl Iterator<Item = &'static Setting<C>> {
+        self.settings.iter().copied().flatten()
+    }
+
     fn keys(&self) -> Vec<String> {
-        let settings = self.settings.iter().filter(|setting| !self.is_fixed(setting));
+        let settings = self.all().filter(|setting| !self.is_fixed(setting));
         settings.map(|setting| self.key(setting)).collect()
     }
 
@@ -120,7 +125,7 @@ impl<C> Table<C> {
     fn resolve(&self, raws: &[Raw], into: &mut C, faults: &mut Vec<Fault>) -> Vec<Effective> {
         let known = self.keys();
         for raw in raws.iter().filter(|raw| self.owns(raw)) {
-            match self.settings.iter().find(|setting| self.names(setting, raw)) {
+            match self.all().find(|setting| self.names(setting, raw)) {
                 None => faults.push(Fault::unknown(raw, &known, self.variables, self.prefix)),
                 Some(setting) => {
                     let fixed = self.fixed.iter().find(|(name, _)| *name == setting.name);
@@ -128,8 +133,7 @@ impl<C> Table<C> {
                 }
             }
         }
-        self.settings
-            .iter()
+        self.all()
             .filter(|setting| !self.is_fixed(setting))
             .map(|setting| self.apply(setting, raws, into, faults))
             .collect()

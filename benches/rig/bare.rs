@@ -44,6 +44,7 @@ impl BareClient {
             first_slice: 0,
             slice_count: 1,
             hops: 0,
+            neighbour: false,
         };
         let began = Instant::now();
         let mut client = wire::fill_client::FillClient::new(self.channel.clone());

@@ -8,17 +8,22 @@
 //! waits for the disk, and the edge goes on without one ([`disk`]). This module is the only one that names foyer.
 
 mod admission;
+mod borrowed;
+mod buffers;
 mod disk;
 mod entry;
 mod figures;
+mod reads;
 mod writer;
 
+pub use buffers::copied;
 pub use disk::{DISK_SIZE_MIN, DiskCondition};
 pub use entry::{Account, AccountKey, Asks, SliceKey};
 
 use crate::config::CacheConfig;
-use crate::metrics::{IntegritySource, Metrics, SkipReason};
+use crate::metrics::{CacheResult, IntegritySource, Metrics, SkipReason};
 use admission::Admission;
+use borrowed::Borrowed;
 use bytes::{Bytes, BytesMut};
 use disk::{Disk, Memory};
 use entry::{Cached, Proof};
@@ -43,6 +48,7 @@ const CLOSE_TIME_MAX: Duration = Duration::from_secs(10);
 /// Slices in memory and on disk.
 pub struct SliceCache {
     memory: Memory,
+    borrowed: Borrowed,
     disk: Disk,
     writer: DiskWriter,
     admission: Mutex<Admission>,
@@ -57,6 +63,15 @@ pub enum Tier {
     Memory,
     /// On disk.
     Disk,
+}
+
+impl From<Tier> for CacheResult {
+    fn from(tier: Tier) -> Self {
+        match tier {
+            Tier::Memory => Self::Memory,
+            Tier::Disk => Self::Disk,
+        }
+    }
 }
 
 /// Why a slice cannot be corrupted on purpose.
@@ -79,7 +94,9 @@ pub enum CorruptError {
 impl SliceCache {
     /// A cache whose disk tier in `folder` is opened beside it, on `runtime`, where its reads and writes run too.
     pub fn start(folder: &Path, config: CacheConfig, runtime: &Handle, metrics: Arc<Metrics>) -> Self {
-        let memory: Memory = CacheBuilder::new(config.memory_size as usize)
+        let borrowed = Borrowed::new(config.borrowed_size);
+        let memory_size = config.memory_size.saturating_sub(config.borrowed_size);
+        let memory: Memory = CacheBuilder::new(memory_size as usize)
             .with_shards(MEMORY_SHARDS)
             .with_eviction_config(S3FifoConfig::default())
             .with_weighter(|_, value: &Cached| value.len() + ENTRY_OVERHEAD)
@@ -97,12 +114,12 @@ impl SliceCache {
             Arc::clone(&metrics),
         );
         let admission = Mutex::new(Admission::new(config.admission, config.write_rate_max, Instant::now()));
-        Self { memory, disk, writer, admission, metrics, stop }
+        Self { memory, borrowed, disk, writer, admission, metrics, stop }
     }
 
     /// A slice from memory, without waiting. `None` says nothing about the disk.
     pub fn in_memory(&self, key: &SliceKey) -> Option<VerifiedSlice> {
-        let entry = self.memory.get(key)?;
+        let Some(entry) = self.memory.get(key) else { return self.borrowed.slice(key) };
         let Some(Proof::Slice(slice)) = entry.value().proof() else { return None };
         let slice = slice.clone();
         if entry.value().ask() {
@@ -142,6 +159,9 @@ impl SliceCache {
                 _ => None,
             };
         }
+        if let Some(list) = self.borrowed.list(&key).filter(|list| list.blob() == blob) {
+            return Some(list);
+        }
         let values = self.disk.load(&key).await?;
         match SliceList::verify(blob, values) {
             Ok(list) => {
@@ -169,10 +189,23 @@ impl SliceCache {
         }
     }
 
+    /// Keeps a slice that a neighbour owns, for a while and in little room.
+    pub fn borrow(&self, key: SliceKey, slice: &VerifiedSlice) {
+        self.borrowed.keep(key, Proof::Slice(slice.clone()));
+    }
+
+    /// Keeps a slice list that came with such a slice.
+    pub fn borrow_list(&self, account: AccountKey, list: &SliceList) {
+        if !list.values().is_empty() {
+            self.borrowed.keep(SliceKey::list(account, list.blob().hash), Proof::List(list.clone()));
+        }
+    }
+
     /// Drops what is held under a key. The bytes stay in a block of the disk tier until it is reclaimed, where nobody finds them, unless
     /// a restart does.
     pub fn evict(&self, key: &SliceKey) {
         self.memory.remove(key);
+        self.borrowed.remove(key);
         self.disk.delete(key);
     }
 
@@ -188,17 +221,17 @@ impl SliceCache {
 
     /// Whether the slice is probably on disk and not in memory; may be wrong either way, and does not count as a use.
     pub fn may_hold_on_disk_alone(&self, key: &SliceKey) -> bool {
-        !self.memory.contains(key) && self.disk.may_hold(key)
+        !self.memory.contains(key) && !self.borrowed.holds(key) && self.disk.may_hold(key)
     }
 
     /// Whether the slice is probably held; may be wrong either way, and does not count as a use.
     pub fn may_hold(&self, key: &SliceKey) -> bool {
-        self.memory.contains(key) || self.disk.may_hold(key)
+        self.memory.contains(key) || self.borrowed.holds(key) || self.disk.may_hold(key)
     }
 
     /// Bytes of slices in memory.
     pub fn memory_used(&self) -> usize {
-        self.memory.usage()
+        self.memory.usage() + self.borrowed.used()
     }
 
     /// Bytes of disk that hold something.

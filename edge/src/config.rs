@@ -26,6 +26,12 @@ pub struct EdgeConfig {
     pub cache: CacheConfig,
     /// Bounds on what is asked of upstreams.
     pub fills: FillLimits,
+    /// Whom fills ask beside the origin.
+    pub tiers: TierConfig,
+    /// What other edges are given.
+    pub give: GiveConfig,
+    /// What is pulled before the edge is ready.
+    pub ready: ReadyConfig,
     /// Bytes of memory for manifests and histories.
     pub documents_size_max: u64,
     /// Bounds on what clients may take up.
@@ -69,10 +75,14 @@ impl std::fmt::Debug for ServerIdentity {
 pub struct CacheConfig {
     /// Bytes of slices in memory.
     pub memory_size: u64,
+    /// Bytes of those for slices that neighbours own; 0 without neighbours.
+    pub borrowed_size: u64,
     /// Bytes on disk; at least [`crate::cache::DISK_SIZE_MIN`].
     pub disk_size: u64,
     /// Bytes on their way to disk.
     pub write_buffer_size: u64,
+    /// Slices that are read from disk at once.
+    pub disk_read_count_max: usize,
     /// Bytes a second that are written to disk for what was asked for once.
     pub write_rate_max: u64,
     /// What goes to disk.
@@ -101,6 +111,62 @@ pub struct FillLimits {
     pub wait_time_max: Duration,
     /// After a fill that failed, the time in which nobody is asked for that blob again.
     pub retry_pause: Duration,
+}
+
+/// Whom fills ask beside the origin.
+#[derive(Debug, Clone)]
+pub struct TierConfig {
+    /// Upstreams, in order; the origin comes last where it is not named.
+    pub upstreams: Vec<UpstreamAddress>,
+    /// `HOST:PORT` of edges in the same place. A name may have many addresses, and this edge's own may be among them.
+    pub neighbours: Vec<String>,
+    /// How often the names of neighbours are resolved.
+    pub resolve_interval: Duration,
+    /// How long a shield may take to take a question; four times that for each message of its answer.
+    pub shield_answer_time_max: Duration,
+    /// The same for a neighbour.
+    pub neighbour_answer_time_max: Duration,
+    /// How long an upstream that fails again and again is not asked.
+    pub bench_time_max: Duration,
+    /// How long one is not asked that sent what does not verify.
+    pub liar_bench_time: Duration,
+}
+
+/// An upstream, as an operator names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UpstreamAddress {
+    /// The origin.
+    Origin,
+    /// `HOST:PORT` of the fill listener of an edge.
+    Shield(String),
+}
+
+/// What an edge pulls of what it, or its neighbours, were asked for most, before it says that it is ready.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadyConfig {
+    /// Of 100; 0: nothing.
+    pub share_percent: u8,
+    /// Bytes.
+    pub size_max: u64,
+    /// After this it is ready in any case.
+    pub time_max: Duration,
+}
+
+/// What other edges are given.
+#[derive(Debug, Clone)]
+pub struct GiveConfig {
+    /// Addresses of the fill listener; none: this edge gives nothing to others.
+    pub addresses: Vec<SocketAddr>,
+    /// Connections.
+    pub connection_count_max: usize,
+    /// Fills under way.
+    pub fill_count_max: usize,
+    /// Those of one edge.
+    pub edge_fill_count_max: usize,
+    /// Bytes of slices on their way.
+    pub byte_count_max: u64,
+    /// Those on their way to one edge.
+    pub edge_byte_count_max: u64,
 }
 
 /// Bounds on what clients may take up.
@@ -219,8 +285,10 @@ impl Default for CacheConfig {
     fn default() -> Self {
         Self {
             memory_size: 256 << 20,
+            borrowed_size: 0,
             disk_size: 10 << 30,
             write_buffer_size: 32 << 20,
+            disk_read_count_max: 16,
             write_rate_max: 100 << 20,
             admission: AdmissionPolicy::Room,
         }
@@ -234,6 +302,41 @@ impl Default for FillLimits {
             client_fill_count_max: 32,
             wait_time_max: Duration::from_secs(10),
             retry_pause: Duration::from_secs(2),
+        }
+    }
+}
+
+impl Default for TierConfig {
+    fn default() -> Self {
+        Self {
+            upstreams: Vec::new(),
+            neighbours: Vec::new(),
+            resolve_interval: Duration::from_secs(15),
+            shield_answer_time_max: Duration::from_secs(2),
+            // In one place an answer takes a millisecond; what is over half a second is paused, or as good as that.
+            neighbour_answer_time_max: Duration::from_millis(500),
+            bench_time_max: Duration::from_secs(60),
+            liar_bench_time: Duration::from_secs(600),
+        }
+    }
+}
+
+impl Default for ReadyConfig {
+    fn default() -> Self {
+        // In 30 s a line of 100 Mbit/s brings 375 MB.
+        Self { share_percent: 80, size_max: 256 << 20, time_max: Duration::from_secs(30) }
+    }
+}
+
+impl Default for GiveConfig {
+    fn default() -> Self {
+        Self {
+            addresses: Vec::new(),
+            connection_count_max: 1024,
+            fill_count_max: 1024,
+            edge_fill_count_max: 256,
+            byte_count_max: 256 << 20,
+            edge_byte_count_max: 64 << 20,
         }
     }
 }

@@ -3,11 +3,13 @@
 //! Invariants: nothing is parsed before its signature or hash verifies; a pointer is taken only if its version is greater than the
 //! one held; a revision is acknowledged only when everything that it names is verified, on disk, and shown by every worker.
 
+mod announced;
 mod apply;
 mod asset;
 mod backoff;
 mod channel;
 mod environment;
+mod expelled;
 mod footprint;
 mod identity;
 mod keys;
@@ -21,6 +23,7 @@ mod secrets;
 mod state;
 #[cfg(test)]
 pub(crate) mod testing;
+mod trust;
 mod watch;
 
 pub(crate) use apply::Applier;
@@ -28,6 +31,7 @@ pub use asset::{Activity, Asset, Coding, Form, Modified, Representation};
 pub(crate) use backoff::Backoff;
 pub use channel::OriginChannel;
 pub use environment::{Environment, Environments};
+pub use expelled::Expelled;
 pub use identity::{Identity, IdentityError, enrol, renew};
 pub(crate) use keys::TrustedKeys;
 pub use keys::{KeyChainError, key_chain};
@@ -38,6 +42,7 @@ pub use revoked::Revoked;
 pub use rules::{Fit, Rules};
 pub use secrets::Secrets;
 pub use state::{StateError, StateFolder};
+pub use trust::{Trust, TrustError};
 pub use watch::{Watcher, WatcherStatus};
 
 use std::sync::Arc;

@@ -4,35 +4,54 @@
 //! was started goes on without whoever started it as long as somebody awaits any of it, and ends soon after nobody does. Nobody who
 //! is slow holds it up: slices go to the cache, and to those who wait at that moment.
 //!
+//! What a neighbour owns is asked of it and kept by it alone; see [`Tiers`] for who is asked for what.
+//!
 //! Fills are bounded in all and for each client. Who waits for a turn too long is turned away, and a blob that could not be had is
 //! not asked for again for a moment.
 
 mod clients;
 mod coalesce;
+mod discovery;
 mod failures;
 mod fetch;
 mod flight;
+mod health;
+pub(crate) mod hot;
+mod neighbours;
+mod peer;
+#[cfg(test)]
+mod place;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod tier;
+mod tiers;
 mod upstream;
+mod warm;
 
+pub(crate) use hot::Named;
+pub(crate) use tiers::HOPS_MAX;
+pub use tiers::{Journey, Tiers};
 pub use upstream::{OriginUpstream, SliceStream, Upstream, UpstreamError};
+pub(crate) use warm::Warming;
 
 use crate::cache::{Account, CorruptError, DiskCondition, SliceCache, SliceKey};
 use crate::config::FillLimits;
 use crate::control::Revoked;
-use crate::metrics::{CacheResult, FillBound, Metrics};
+use crate::metrics::{CacheResult, FillBound, Metrics, UpstreamKind};
 use bytes::{Bytes, BytesMut};
 use clients::{Client, Clients, Turn};
 use coalesce::{Claim, Flights, Ticket};
 use failures::Failures;
 use fetch::Fetch;
 use flight::{Flight, Sink};
+use hot::Hot;
 use skerry_proto::slices::{BlobId, SliceList, VerifiedSlice};
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tiers::{Rank, Route};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -61,6 +80,9 @@ pub enum FillError {
     /// Too many fills are under way, in all or for this client.
     #[error("too many fills are under way")]
     Busy,
+    /// It came through as many edges as a fill may. Of a client's own it never did.
+    #[error("the fill came through too many edges; look for a circle among their upstreams")]
+    TooManyHops,
 }
 
 /// Which slices of a blob are meant.
@@ -81,22 +103,45 @@ pub struct Slices {
 /// What fills work with.
 struct Shared {
     cache: SliceCache,
-    upstream: Box<dyn Upstream>,
+    tiers: Arc<Tiers>,
     flights: Flights,
     limits: FillLimits,
     turns: Semaphore,
     clients: Clients,
     failures: Failures,
+    hot: Hot,
     revoked: Revoked,
     metrics: Arc<Metrics>,
 }
 
-/// A blob that one client reads. What is fetched ahead for it stops when it is dropped.
+/// For whom a fill is.
+#[derive(Debug, Clone, Copy)]
+enum Asker {
+    /// A client of this edge.
+    Client(Client),
+    /// Another edge, which came by its question so.
+    Edge(Journey),
+}
+
+impl Asker {
+    fn journey(self) -> Option<Journey> {
+        match self {
+            Self::Client(_) => None,
+            Self::Edge(journey) => Some(journey),
+        }
+    }
+
+    fn rank(self) -> Rank {
+        Rank::of(self.journey())
+    }
+}
+
+/// A blob that one client, or another edge, reads. What is fetched ahead for it stops when it is dropped.
 pub struct SliceReader {
     slices: Arc<Slices>,
     account: Account,
     blob: BlobId,
-    client: Client,
+    asker: Asker,
     /// Shared by the clones; fills hold it weakly. Made when it is needed, which it is not by a hit in memory.
     presence: OnceLock<Arc<()>>,
 }
@@ -104,16 +149,28 @@ pub struct SliceReader {
 impl Clone for SliceReader {
     fn clone(&self) -> Self {
         let presence = OnceLock::from(Arc::clone(self.presence()));
-        let Self { slices, account, blob, client, .. } = self;
-        Self { slices: Arc::clone(slices), account: account.clone(), blob: *blob, client: *client, presence }
+        let Self { slices, account, blob, asker, .. } = self;
+        Self { slices: Arc::clone(slices), account: account.clone(), blob: *blob, asker: *asker, presence }
     }
 }
 
 impl Slices {
-    /// Puts a cache before an upstream. What may wait runs on `runtime`.
+    /// Puts a cache before one upstream. What may wait runs on `runtime`.
     pub fn new(
         cache: SliceCache,
         upstream: Box<dyn Upstream>,
+        limits: FillLimits,
+        runtime: Handle,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let tiers = Arc::new(Tiers::only(upstream, Arc::clone(&metrics)));
+        Self::before(cache, tiers, limits, runtime, metrics)
+    }
+
+    /// Puts a cache before several upstreams.
+    pub(crate) fn before(
+        cache: SliceCache,
+        tiers: Arc<Tiers>,
         limits: FillLimits,
         runtime: Handle,
         metrics: Arc<Metrics>,
@@ -122,12 +179,13 @@ impl Slices {
         metrics.client_fills_in_flight_max.set(limits.client_fill_count_max as f64);
         let shared = Shared {
             cache,
-            upstream,
+            tiers,
             flights: Flights::default(),
             limits,
             turns: Semaphore::new(limits.fill_count_max),
             clients: Clients::new(limits.client_fill_count_max),
             failures: Failures::new(limits.retry_pause),
+            hot: Hot::default(),
             revoked: Revoked::default(),
             metrics,
         };
@@ -136,11 +194,33 @@ impl Slices {
 
     /// Reads a blob for the client at `peer`.
     pub fn reader(self: &Arc<Self>, account: &Account, blob: BlobId, peer: IpAddr) -> SliceReader {
+        self.shared.hot.note(account, blob);
+        self.reader_of_nobody(account, blob, peer)
+    }
+
+    /// The same, uncounted: for what nobody has asked for yet.
+    fn reader_of_nobody(self: &Arc<Self>, account: &Account, blob: BlobId, peer: IpAddr) -> SliceReader {
         SliceReader {
             slices: Arc::clone(self),
             account: account.clone(),
             blob,
-            client: peer.into(),
+            asker: Asker::Client(peer.into()),
+            presence: OnceLock::new(),
+        }
+    }
+
+    /// Reads a blob for another edge, which bounds how much at once.
+    pub(crate) fn reader_for_edge(
+        self: &Arc<Self>,
+        account: &Account,
+        blob: BlobId,
+        journey: Journey,
+    ) -> SliceReader {
+        SliceReader {
+            slices: Arc::clone(self),
+            account: account.clone(),
+            blob,
+            asker: Asker::Edge(journey),
             presence: OnceLock::new(),
         }
     }
@@ -153,7 +233,9 @@ impl Slices {
         if blob.size > size_max {
             return Err(FillError::Integrity);
         }
-        let flight = Flight::new(&*self.shared.upstream, &self.shared.metrics, account_sid, blob);
+        // Of the origin alone: a shield learns of the same pointer at about the same time, and does not keep documents as slices.
+        let route = self.shared.tiers.to_origin();
+        let flight = Flight::new(&route, &self.shared.metrics, account_sid, blob);
         let mut document = Document(BytesMut::with_capacity(blob.size as usize));
         flight.run(0, blob.slice_count(), &mut document).await?;
         let bytes = document.0.freeze();
@@ -187,6 +269,20 @@ impl Slices {
             }
         }
         if count == 0 { Err(CorruptError::NotHeld) } else { Ok(count) }
+    }
+
+    /// What clients ask for most, most first.
+    pub(crate) fn hot(&self, count_max: usize) -> Vec<Named> {
+        self.shared.hot.most(count_max)
+    }
+
+    /// Waits until it is known what the disk tier holds, or that there is none.
+    pub(crate) async fn disk_opened(&self) {
+        /// Opening takes some 20 ms for a full tier.
+        const LOOK: Duration = Duration::from_millis(20);
+        while self.disk_condition() == DiskCondition::Opening {
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     /// What accounts have revoked: it is neither fetched nor passed on.
@@ -251,6 +347,23 @@ impl Slices {
 }
 
 impl SliceReader {
+    /// The slice list of the blob, from the cache, else from an upstream.
+    ///
+    /// # Errors
+    /// Any [`FillError`].
+    pub(crate) async fn slice_list(&self) -> Result<SliceList, FillError> {
+        let (shared, account) = (&self.slices.shared, &self.account);
+        if let Some(list) = shared.cache.slice_list(account.key, self.blob).await {
+            return Ok(list);
+        }
+        let route = shared.tiers.route(account.key, &self.blob.hash, 0, self.asker.journey())?;
+        let mut list = HeadAlone(None);
+        Flight::new(&route, &shared.metrics, &account.sid, self.blob).run(0, 0, &mut list).await?;
+        let list = list.0.ok_or(FillError::Unavailable)?;
+        shared.cache.insert_list(account.key, &list);
+        Ok(list)
+    }
+
     /// A slice from memory, without waiting.
     pub fn in_memory(&self, index: u64) -> Option<VerifiedSlice> {
         self.slices.shared.cache.in_memory(&self.key(index))
@@ -262,17 +375,25 @@ impl SliceReader {
     /// # Errors
     /// Any [`FillError`].
     pub async fn get(&self, index: u64, until: u64) -> Result<(VerifiedSlice, CacheResult), FillError> {
-        let (key, shared) = (self.key(index), &self.slices.shared);
-        if let Some(waiter) = shared.flights.find(&key) {
+        let (key, shared, rank) = (self.key(index), &self.slices.shared, self.asker.rank());
+        if let Some(waiter) = shared.flights.find(&key, rank) {
             return waiter.outcome().await;
         }
         // Who must ask an upstream for it waits for a turn first, so that nobody else waits for that too.
-        let turn = if shared.cache.may_hold(&key) { None } else { Some(shared.turn_of(self.client).await?) };
-        match shared.flights.join(key, || shared.cache.in_memory(&key)) {
+        let turn = if shared.cache.may_hold(&key) { None } else { shared.turn_of(self.asker).await? };
+        let route = match shared.tiers.route(key.account, &key.hash, index, self.asker.journey()) {
+            Ok(route) => route,
+            // Nobody may be asked for it, but what is held may be given.
+            Err(error) => {
+                let (slice, tier) = shared.cache.find(&key, self.blob).await.ok_or(error)?;
+                return Ok((slice, tier.into()));
+            }
+        };
+        match shared.flights.join(key, rank, route.rank, || shared.cache.in_memory(&key)) {
             Ticket::Here(slice) => Ok((slice, CacheResult::Memory)),
             Ticket::Wait(waiter) => waiter.outcome().await,
             Ticket::Fetch(waiter, claim) => {
-                self.start(claim, until, turn);
+                self.start(claim, route, until, turn);
                 waiter.outcome().await
             }
         }
@@ -289,10 +410,13 @@ impl SliceReader {
         let end = ahead.end;
         let missing = ahead.map(|slice| self.key(slice)).find(|key| !shared.cache.may_hold(key));
         let Some(key) = missing else { return };
-        // A client whose turns are all taken gets nothing ahead.
-        let Some(turn) = shared.clients.turn_now(self.client) else { return };
-        if let Ticket::Fetch(_, claim) = shared.flights.join(key, || shared.cache.in_memory(&key)) {
-            self.start(claim, end, Some(turn));
+        // An edge asks for what it wants ahead; a client whose turns are all taken gets nothing ahead.
+        let Asker::Client(client) = self.asker else { return };
+        let Some(turn) = shared.clients.turn_now(client) else { return };
+        let Ok(route) = shared.tiers.route(key.account, &key.hash, key.slice, None) else { return };
+        let joined = shared.flights.join(key, self.asker.rank(), route.rank, || shared.cache.in_memory(&key));
+        if let Ticket::Fetch(_, claim) = joined {
+            self.start(claim, route, end, Some(turn));
         }
     }
 
@@ -305,35 +429,56 @@ impl SliceReader {
     }
 
     /// Fetches what was claimed and what comes after it up to before `until`, whoever goes on waiting.
-    fn start(&self, claim: Claim, until: u64, turn: Option<Turn>) {
+    fn start(&self, claim: Claim, route: Route, until: u64, turn: Option<Turn>) {
         let fetch = Fetch {
             shared: Arc::clone(&self.slices.shared),
             account: self.account.clone(),
             blob: self.blob,
             claim,
+            asker: self.asker,
+            route,
             reader: Arc::downgrade(self.presence()),
         };
-        let client = self.client;
-        self.slices.runtime.spawn(fetch.run(until, client, turn));
+        self.slices.runtime.spawn(fetch.run(until, turn));
     }
 }
 
 impl Shared {
-    async fn turn_of(&self, client: Client) -> Result<Turn, FillError> {
-        timeout(self.limits.wait_time_max, self.clients.turn(client)).await.map_err(|_| {
-            self.metrics.fill_refused(FillBound::Client);
-            FillError::Busy
-        })
+    /// A client's turn. Edges have none: the fill listener bounds what each may ask for.
+    async fn turn_of(&self, asker: Asker) -> Result<Option<Turn>, FillError> {
+        let Asker::Client(client) = asker else { return Ok(None) };
+        match timeout(self.limits.wait_time_max, self.clients.turn(client)).await {
+            Ok(turn) => Ok(Some(turn)),
+            Err(_) => {
+                self.metrics.fill_refused(FillBound::Client);
+                Err(FillError::Busy)
+            }
+        }
     }
 }
 
 /// A document that is gathered.
 struct Document(BytesMut);
 
-impl Sink for Document {
-    fn list(&mut self, _: &SliceList) {}
+/// A slice list without slices.
+struct HeadAlone(Option<SliceList>);
 
-    fn slice(&mut self, _: u64, slice: VerifiedSlice) {
+impl Sink for HeadAlone {
+    fn list(&mut self, list: &SliceList, _: UpstreamKind) {
+        self.0 = Some(list.clone());
+    }
+
+    fn slice(&mut self, _: u64, _: VerifiedSlice, _: UpstreamKind) {}
+
+    fn wants_more(&mut self) -> bool {
+        true
+    }
+}
+
+impl Sink for Document {
+    fn list(&mut self, _: &SliceList, _: UpstreamKind) {}
+
+    fn slice(&mut self, _: u64, slice: VerifiedSlice, _: UpstreamKind) {
         self.0.extend_from_slice(slice.bytes());
     }
 

@@ -4,6 +4,7 @@
 //! host, tenant or hash is ever one.
 
 mod listen;
+mod tiers;
 mod trust;
 
 use crate::serve::Protocol;
@@ -16,6 +17,8 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, Promet
 use skerry_proto::signed_url::TokenError;
 use std::sync::atomic::{AtomicU64, Ordering};
 use trust::TrustFigures;
+
+pub use tiers::{GiveFigures, GiveRefusal, TierFigures, UpstreamFailure, UpstreamFigures, UpstreamKind};
 
 /// Buckets of durations, seconds: a memory hit takes microseconds, a large download minutes.
 const DURATION_BUCKETS: [f64; 16] =
@@ -47,6 +50,8 @@ pub enum CacheResult {
     Disk,
     /// An upstream.
     Miss,
+    /// A neighbour, whose slice it is.
+    Neighbour,
 }
 
 /// Where bytes came from that did not verify.
@@ -163,8 +168,8 @@ impl BoundFigures {
 pub struct Metrics {
     handle: PrometheusHandle,
     /// Requests by cache result: what recorded counters do not tell again.
-    answered: [AtomicU64; 4],
-    requests: [[[Counter; 4]; 5]; 3],
+    answered: [AtomicU64; 5],
+    requests: [[[Counter; 5]; 5]; 3],
     response_bytes: [Counter; 3],
     request_duration: [Histogram; 3],
     time_to_first_byte: [Histogram; 3],
@@ -213,8 +218,12 @@ pub struct Metrics {
     pub fills_abandoned: Counter,
     /// Requests answered by the failure of a fill that was a moment ago.
     pub fill_failures_recalled: Counter,
+    /// Bytes that were pulled ahead of a deployment.
+    pub warm_bytes: Counter,
     /// Duration of fills, seconds.
     pub fill_duration: Histogram,
+    /// What is asked of each kind of upstream, and given to other edges.
+    pub tiers: TierFigures,
     integrity_failures: [Counter; 3],
     /// Bytes of slices in memory.
     pub cache_memory_bytes: Gauge,
@@ -230,6 +239,8 @@ pub struct Metrics {
     pub cache_disk_readable: Gauge,
     /// 1 while the disk tier can be written.
     pub cache_disk_writable: Gauge,
+    /// Slices that are read from disk.
+    pub cache_disk_reads: BoundFigures,
     cache_disk_errors: [Counter; 3],
     /// Slices that the cache library dropped because a buffer of its own was full.
     pub cache_disk_overflows: Counter,
@@ -285,7 +296,7 @@ impl Metrics {
     }
 
     /// Requests that were answered so far, by [`CacheResult`].
-    pub fn answered(&self) -> [u64; 4] {
+    pub fn answered(&self) -> [u64; 5] {
         self.answered.each_ref().map(|count| count.load(Ordering::Relaxed))
     }
 
@@ -389,6 +400,7 @@ impl Metrics {
             "skerry_edge_fill_failures_recalled_total",
             "Lookups answered by a fill of the same blob that failed a moment ago"
         );
+        describe_counter!("skerry_edge_warm_bytes_total", Unit::Bytes, "Bytes pulled ahead of deployments");
         describe_histogram!("skerry_edge_fill_duration_seconds", Unit::Seconds, "Duration of fills");
         describe_counter!(
             "skerry_edge_integrity_failures_total",
@@ -446,7 +458,7 @@ impl Metrics {
             |scheme, result| counter!("skerry_edge_access_total", "scheme" => scheme, "result" => result);
         const PROTOCOLS: [&str; 3] = ["h1", "h2", "h3"];
         const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
-        const CACHE: [&str; 4] = ["none", "memory", "disk", "miss"];
+        const CACHE: [&str; 5] = ["none", "memory", "disk", "miss", "neighbour"];
         Self {
             handle,
             answered: Default::default(),
@@ -510,7 +522,9 @@ impl Metrics {
                 .map(|bound| counter!("skerry_edge_fill_refusals_total", "bound" => bound)),
             fills_abandoned: counter!("skerry_edge_fills_abandoned_total"),
             fill_failures_recalled: counter!("skerry_edge_fill_failures_recalled_total"),
+            warm_bytes: counter!("skerry_edge_warm_bytes_total"),
             fill_duration: histogram!("skerry_edge_fill_duration_seconds"),
+            tiers: TierFigures::register(),
             integrity_failures: ["disk", "upstream", "document"]
                 .map(|source| counter!("skerry_edge_integrity_failures_total", "source" => source)),
             cache_memory_bytes: gauge!("skerry_edge_cache_memory_bytes"),
@@ -524,6 +538,11 @@ impl Metrics {
             cache_disk_written_bytes: counter!("skerry_edge_cache_disk_written_bytes_total"),
             cache_disk_readable: gauge!("skerry_edge_cache_disk_readable"),
             cache_disk_writable: gauge!("skerry_edge_cache_disk_writable"),
+            cache_disk_reads: BoundFigures::register(
+                "skerry_edge_cache_disk_reads_in_flight",
+                "slices that are read from the disk cache",
+                Unit::Count,
+            ),
             cache_disk_errors: ["open", "read", "write"]
                 .map(|operation| counter!("skerry_edge_cache_disk_errors_total", "operation" => operation)),
             cache_disk_overflows: counter!("skerry_edge_cache_disk_overflows_total"),

@@ -4,16 +4,19 @@
 //! its disk. At a stop the listeners finish first, then the origin is told, then the cache is flushed.
 
 use crate::cache::{CorruptError, DiskCondition, SliceCache};
-use crate::config::{EdgeConfig, OriginAddress};
+use crate::config::{CacheConfig, EdgeConfig, OriginAddress};
 use crate::control::{
-    Applier, Backoff, Environments, Identity, IdentityError, Lease, OriginChannel, Overwritten, Secrets,
-    StateError, StateFolder, Told, TrustedKeys, Watcher, WatcherStatus, enrol, renew,
+    Applier, Backoff, Environments, Expelled, Identity, IdentityError, Lease, OriginChannel, Overwritten,
+    Secrets, StateError, StateFolder, Told, Trust, TrustError, TrustedKeys, Watcher, WatcherStatus, enrol,
+    renew,
 };
-use crate::fill::{OriginUpstream, Slices, Which};
+use crate::fill::{OriginUpstream, Slices, Tiers, Which};
+use crate::give::{BoundGive, GiveError, Stock};
 use crate::listen::{BoundListeners, ListenError, Usage};
 use crate::metrics::Metrics;
 use crate::serve::Site;
 use crate::vitals::vitals;
+use crate::warm_up::WarmUp;
 use metrics_exporter_prometheus::{BuildError, PrometheusHandle};
 use skerry_folder::{DataFolder, FolderError};
 use std::net::SocketAddr;
@@ -40,6 +43,7 @@ pub struct Edge {
     config: EdgeConfig,
     folder: DataFolder,
     listeners: BoundListeners,
+    give: BoundGive,
     metrics: Arc<Metrics>,
 }
 
@@ -47,6 +51,8 @@ pub struct Edge {
 #[derive(Debug)]
 pub struct RunningEdge {
     status: watch::Receiver<WatcherStatus>,
+    /// What is asked for most was pulled, or the time for that is over.
+    is_warm: watch::Receiver<bool>,
     environments: Arc<Environments>,
     slices: Arc<Slices>,
     stop: CancellationToken,
@@ -62,6 +68,12 @@ pub enum EdgeError {
     /// The listeners do not start.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// The fill listener does not start.
+    #[error(transparent)]
+    Give(#[from] GiveError),
+    /// The certificate cannot be used between edges.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
     /// There is no identity.
     #[error(transparent)]
     Identity(#[from] IdentityError),
@@ -97,11 +109,17 @@ impl Edge {
     /// Binds all sockets. A new folder goes again with this value, unless the edge starts.
     ///
     /// # Errors
-    /// [`EdgeError::Metrics`] and [`EdgeError::Listen`].
+    /// [`EdgeError::Metrics`], [`EdgeError::Listen`] and [`EdgeError::Give`].
     pub fn bind(config: EdgeConfig, folder: DataFolder) -> Result<Self, EdgeError> {
         let metrics = Arc::new(Metrics::new(&config.name)?);
         let listeners = BoundListeners::bind(&config, Arc::clone(&metrics))?;
-        Ok(Self { config, folder, listeners, metrics })
+        let give = BoundGive::bind(&config.give.addresses)?;
+        Ok(Self { config, folder, listeners, give, metrics })
+    }
+
+    /// The first address at which other edges are given slices, with the port that was picked; `None` where they are given nothing.
+    pub fn fill_address(&self) -> Option<SocketAddr> {
+        self.give.address()
     }
 
     /// The first HTTPS address, with the port that was picked.
@@ -124,7 +142,7 @@ impl Edge {
         origin: OriginAddress,
         stop: CancellationToken,
     ) -> Result<RunningEdge, EdgeError> {
-        let Self { config, folder, listeners, metrics } = self;
+        let Self { config, folder, listeners, give, metrics } = self;
         let identity = tokio::select! {
             identity = identity(&folder, &config.name, &origin) => identity?,
             () = stop.cancelled() => return Err(EdgeError::Stopped),
@@ -133,12 +151,10 @@ impl Edge {
         let control = OriginChannel::new(&origin.url, &identity)?;
         let fills = OriginChannel::new(&origin.url, &identity)?;
 
-        let runtime = Handle::current();
-        // An edge does without its disk cache, which itself says what is wrong and tries again.
-        let disk = folder.inner("cache").unwrap_or_else(|_| folder.path().join("cache"));
-        let cache = SliceCache::start(&disk, config.cache, &runtime, Arc::clone(&metrics));
-        let upstream = Box::new(OriginUpstream::new(fills.clone()));
-        let slices = Arc::new(Slices::new(cache, upstream, config.fills, runtime, Arc::clone(&metrics)));
+        let expelled = Arc::new(Expelled::load(folder.path().join("expelled")));
+        let trust = Arc::new(Trust::new(&identity, Arc::clone(&expelled))?);
+        let upstream = OriginUpstream::new(fills.clone());
+        let (slices, tiers) = filling(&config, &folder, upstream, &trust, &metrics);
         let lease = Arc::new(Lease::load(folder.path().join("lease"), config.lease));
         let environments = Arc::new(Environments::default());
         let secrets = Arc::new(Secrets::load(folder.path().join("secrets"), config.secrets_on_disk)?);
@@ -150,6 +166,7 @@ impl Edge {
             slices: Arc::clone(&slices),
             environments: Arc::clone(&environments),
             secrets: Arc::clone(&secrets),
+            expelled,
             documents_size_max: config.documents_size_max,
             overwritten: Overwritten::default(),
             metrics: Arc::clone(&metrics),
@@ -169,32 +186,34 @@ impl Edge {
             &config.serve,
         );
         let serving = listeners.serve(Arc::new(site), stop.clone())?;
+        let stock = Stock::new(&slices, &environments, &trust, &metrics);
+        let giving = tokio::spawn(give.serve(stock, config.give, config.drain_time_max, stop.clone()));
 
         let status = watcher.status();
         let shown = Arc::clone(&slices);
         let ending = CancellationToken::new();
         let mut tasks = JoinSet::new();
-        let usage = serving.usage();
-        let open = usage.clone();
+        let (usage, open) = (serving.usage(), serving.usage());
         let vitals = vitals(Arc::clone(&metrics), Arc::clone(&slices), move || open.connections());
         tasks.spawn(watcher.run(vitals, ending.clone()));
-        tasks.spawn(upkeep(
-            Arc::clone(&metrics),
-            Arc::clone(&lease),
-            Arc::clone(&slices),
-            usage,
-            ending.clone(),
-        ));
-        let channels = [control, fills];
-        tasks.spawn(keep_certified(folder.path().to_owned(), identity, channels, metrics, ending.clone()));
+        tasks.spawn(upkeep(Arc::clone(&metrics), lease, Arc::clone(&slices), usage, ending.clone()));
+        let (warmed, is_warm) = watch::channel(false);
+        let warm_up = WarmUp::new(config.ready, &slices, &environments, &tiers, folder.path().join("hot"));
+        tasks.spawn(warm_up.run(status.clone(), warmed, ending.clone()));
+        let until = ending.clone();
+        tasks.spawn(async move { tiers.keep_up(until).await });
+        let certified = Certified { control, fills, trust };
+        tasks.spawn(keep_certified(folder.path().to_owned(), identity, certified, metrics, ending.clone()));
         let ended = tokio::spawn(async move {
             serving.stopped().await;
+            // It ends by itself at the stop; a panic in it is no reason not to flush the cache.
+            let _ = giving.await;
             ending.cancel();
             while tasks.join_next().await.is_some() {}
             slices.close().await;
             drop(folder);
         });
-        Ok(RunningEdge { status, environments, slices: shown, stop, ended })
+        Ok(RunningEdge { status, is_warm, environments, slices: shown, stop, ended })
     }
 }
 
@@ -220,6 +239,8 @@ impl RunningEdge {
             reasons.push("nothing heard from the origin yet, and nothing kept");
         } else if !status.current && !status.was_current && !status.origin_is_away {
             reasons.push("asking the origin what changed while this edge was stopped");
+        } else if status.current && !*self.is_warm.borrow() {
+            reasons.push("pulling what is asked for most; see ready.warm_share and ready.seconds_max");
         }
         reasons
     }
@@ -267,6 +288,26 @@ impl RunningEdge {
     pub async fn stopped(self) -> Result<(), EdgeError> {
         self.ended.await.map_err(|_| EdgeError::Panicked)
     }
+}
+
+/// Cache and upstreams, as configured.
+fn filling(
+    config: &EdgeConfig,
+    folder: &DataFolder,
+    upstream: OriginUpstream,
+    trust: &Arc<Trust>,
+    metrics: &Arc<Metrics>,
+) -> (Arc<Slices>, Arc<Tiers>) {
+    let runtime = Handle::current();
+    // An edge does without its disk cache, which itself says what is wrong and tries again.
+    let disk = folder.inner("cache").unwrap_or_else(|_| folder.path().join("cache"));
+    // Without neighbours nothing is ever borrowed.
+    let borrowed_size = if config.tiers.neighbours.is_empty() { 0 } else { config.cache.borrowed_size };
+    let cache = CacheConfig { borrowed_size, ..config.cache };
+    let cache = SliceCache::start(&disk, cache, &runtime, Arc::clone(metrics));
+    let tiers = Arc::new(Tiers::new(&config.tiers, trust, Box::new(upstream), Arc::clone(metrics)));
+    let slices = Slices::before(cache, Arc::clone(&tiers), config.fills, runtime, Arc::clone(metrics));
+    (Arc::new(slices), tiers)
 }
 
 /// The identity on disk, else a new one for the join token. Waits for an origin that is away.
@@ -318,15 +359,30 @@ async fn upkeep(
     }
 }
 
-/// Renews the certificate when two thirds of its life are over. All channels show the new one from their next call on.
+/// Who shows the certificate of this edge.
+struct Certified {
+    control: OriginChannel,
+    fills: OriginChannel,
+    trust: Arc<Trust>,
+}
+
+impl Certified {
+    /// Shows another one from now on.
+    fn replace(&self, identity: &Identity) -> Result<(), EdgeError> {
+        self.control.replace(identity)?;
+        self.fills.replace(identity)?;
+        Ok(self.trust.replace(identity)?)
+    }
+}
+
+/// Renews the certificate when two thirds of its life are over. Whoever shows it shows the new one from the next call or handshake on.
 async fn keep_certified(
     folder: PathBuf,
     mut identity: Identity,
-    channels: [OriginChannel; 2],
+    certified: Certified,
     metrics: Arc<Metrics>,
     stop: CancellationToken,
 ) {
-    let [control, _] = &channels;
     let (mut backoff, mut logged) = (Backoff::new(), String::new());
     loop {
         let now = SystemTime::now();
@@ -335,12 +391,10 @@ async fn keep_certified(
         let pause = if !due.is_zero() {
             due.min(RENEWAL_CHECK)
         } else {
-            match renew(&folder, control, &identity).await {
+            match renew(&folder, &certified.control, &identity).await {
                 Ok(renewed) => {
-                    for channel in &channels {
-                        if let Err(error) = channel.replace(&renewed) {
-                            tracing::error!(%error, "the renewed certificate cannot be used");
-                        }
+                    if let Err(error) = certified.replace(&renewed) {
+                        tracing::error!(%error, "the renewed certificate cannot be used");
                     }
                     identity = renewed;
                     (backoff, logged) = (Backoff::new(), String::new());

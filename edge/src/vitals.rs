@@ -20,7 +20,7 @@ pub(crate) fn vitals(
         Figures {
             requests: answered.iter().sum(),
             hits: of(CacheResult::Memory) + of(CacheResult::Disk),
-            misses: of(CacheResult::Miss),
+            misses: of(CacheResult::Miss) + of(CacheResult::Neighbour),
             connections: connections(),
             memory_bytes: resident_bytes().unwrap_or(0),
             disk_bytes: slices.disk_used(),

@@ -25,6 +25,8 @@ pub struct OriginConfig {
     pub limits: Limits,
     /// How much of publishing is under way at once.
     pub publish: PublishBounds,
+    /// How much edges pull ahead of a deployment.
+    pub warm: WarmBounds,
     /// Connections of the gRPC listener at most; further ones wait in the system's queue.
     pub grpc_connection_count_max: usize,
     /// The console.
@@ -122,6 +124,22 @@ impl Default for PublishBounds {
             build_count_max: 1024,
             turn_time_max: Duration::from_secs(30),
         }
+    }
+}
+
+/// How much edges pull ahead of a deployment that is to be warmed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WarmBounds {
+    /// Bytes at each edge.
+    pub size_max: u64,
+    /// How long a deployment waits for it.
+    pub time_max: Duration,
+}
+
+impl Default for WarmBounds {
+    fn default() -> Self {
+        // A tenth of an edge's disk cache; and as long as people wait for a command.
+        Self { size_max: 1 << 30, time_max: Duration::from_secs(30) }
     }
 }
 

@@ -10,12 +10,14 @@ mod expel;
 mod figures;
 mod judge;
 mod wait;
+mod warm;
 
 pub(crate) use enrol::EnrolError;
 pub(crate) use expel::ExpelError;
 pub(crate) use figures::Figures;
 pub(crate) use judge::Showing;
 pub(crate) use wait::{Receipt, Receipts};
+pub(crate) use warm::{Report, WarmLimits, Warming, Warmings};
 
 use crate::catalogue::{Catalogue, CatalogueError, EdgeRow};
 use crate::config::EdgeRules;
@@ -175,6 +177,12 @@ impl Edges {
             Some(_) => Standing::Enrolled,
             None => Standing::Unknown,
         }
+    }
+
+    /// Ids of all edges that were expelled, ascending.
+    pub(crate) fn expelled(&self) -> Vec<String> {
+        let edges = self.lock();
+        edges.iter().filter(|(_, edge)| edge.is_expelled).map(|(id, _)| id.clone()).collect()
     }
 
     /// A wake-up after every change of what [`Self::states`] answers.

@@ -15,12 +15,14 @@ mod publish;
 mod purges;
 mod status;
 mod wait;
+mod warm;
 mod watch;
 
 use crate::blobs::BlobStore;
 use crate::catalogue::Catalogue;
+use crate::config::WarmBounds;
 use crate::credentials::Credentials;
-use crate::edges::Edges;
+use crate::edges::{Edges, Warmings};
 use crate::metrics::Metrics;
 use crate::publish::Publisher;
 use crate::sockets::{BoundSockets, Connection};
@@ -103,6 +105,8 @@ pub(crate) struct Services {
     pub(crate) catalogue: Catalogue,
     pub(crate) blobs: BlobStore,
     pub(crate) edges: Edges,
+    pub(crate) warmings: Warmings,
+    pub(crate) warm_bounds: WarmBounds,
     pub(crate) metrics: Arc<Metrics>,
     /// Tasks that feed response streams.
     pub(crate) tasks: TaskTracker,
@@ -120,6 +124,7 @@ impl Services {
         catalogue: Catalogue,
         blobs: BlobStore,
         edges: Edges,
+        warm_bounds: WarmBounds,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
@@ -128,6 +133,8 @@ impl Services {
             catalogue,
             blobs,
             edges,
+            warmings: Warmings::default(),
+            warm_bounds,
             metrics,
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),

@@ -40,7 +40,7 @@ pub use blobs::BlobError;
 pub use catalogue::CatalogueError;
 pub use config::{
     ApiCertificate, ApiConfig, AuthLimits, CONNECTION_COUNT_MAX, Compression, ConsoleConfig, DomainConfig,
-    EdgeRules, Levels, Limits, OriginConfig, PublishBounds,
+    EdgeRules, Levels, Limits, OriginConfig, PublishBounds, WarmBounds,
 };
 pub use credentials::Recovered;
 pub use grpc::ServeError;

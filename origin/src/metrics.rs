@@ -107,6 +107,10 @@ pub(crate) struct Metrics {
     pub(crate) fills: Counter,
     /// Bytes of slices handed to edges.
     pub(crate) fill_bytes: Counter,
+    /// Deployments that edges are being warmed for.
+    pub(crate) warmings: Gauge,
+    /// Those that were refused because too many were under way.
+    pub(crate) warmings_refused: Counter,
     /// Fills that failed at the origin.
     pub(crate) fill_errors: Counter,
     /// Proofs of domains that are being looked up.
@@ -258,6 +262,8 @@ impl Metrics {
             fleet: FleetFigures::register(),
             fills: counter!("skerry_origin_fills_total"),
             fill_bytes: counter!("skerry_origin_fill_bytes_total"),
+            warmings: gauge!("skerry_origin_warmings"),
+            warmings_refused: counter!("skerry_origin_warmings_refused_total"),
             fill_errors: counter!("skerry_origin_fill_errors_total"),
             dns_lookups: gauge!("skerry_origin_dns_lookups"),
             dns_lookups_max: gauge!("skerry_origin_dns_lookups_max"),
@@ -321,6 +327,11 @@ fn describe() {
     describe_gauge!("skerry_origin_edges_connected", "Watch streams that are up");
     describe_counter!("skerry_origin_watch_refusals_total", "Pointers and key sets that edges refused");
     describe_counter!("skerry_origin_fills_total", "Fills that edges asked for");
+    describe_gauge!("skerry_origin_warmings", "Deployments that edges are being warmed for");
+    describe_counter!(
+        "skerry_origin_warmings_refused_total",
+        "Warmings refused because too many were under way"
+    );
     describe_counter!("skerry_origin_fill_bytes_total", Unit::Bytes, "Bytes of slices handed to edges");
     describe_counter!("skerry_origin_fill_errors_total", "Fills that failed at the origin");
     describe_gauge!("skerry_origin_auth_entries", "Addresses with wrong tokens that are remembered");

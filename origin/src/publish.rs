@@ -37,6 +37,7 @@ mod site_file;
 mod turns;
 mod upload;
 mod variables;
+mod warm;
 
 pub use account::NewAccount;
 pub(crate) use build::Chosen;
@@ -54,6 +55,7 @@ pub(crate) use reuse::Known;
 pub(crate) use settings::SettingsChange;
 pub use site_file::apply_site_file;
 pub(crate) use upload::UploadHead;
+pub(crate) use warm::Coming;
 
 use crate::blobs::{BlobError, BlobStore};
 use crate::catalogue::{Catalogue, CatalogueError, EnvironmentRow};

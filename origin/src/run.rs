@@ -151,7 +151,7 @@ impl Origin {
             throttle,
             key_count_max,
         );
-        let services = Services::new(publisher, credentials, catalogue, blobs, edges, metrics);
+        let services = Services::new(publisher, credentials, catalogue, blobs, edges, config.warm, metrics);
         Ok(Self { config, folder, keys, services, links: Arc::default() })
     }
 

@@ -78,6 +78,7 @@ fn config(folder: &Path) -> OriginConfig {
         public_port: 8443,
         limits: Limits { served_size_max: 4 << 20, served_count_max: 3, ..Limits::default() },
         publish: crate::PublishBounds::default(),
+        warm: crate::WarmBounds::default(),
         grpc_connection_count_max: crate::CONNECTION_COUNT_MAX,
         console: crate::config::ConsoleConfig::default(),
         domains: crate::DomainConfig::default(),
@@ -227,6 +228,7 @@ impl Served {
             first_slice: 0,
             slice_count: blob.slice_count(),
             hops: 0,
+            neighbour: false,
         };
         let mut client = FillClient::new(self.channel(Some(edge)).await);
         let mut answer = client.fill(request).await?.into_inner();

@@ -1,6 +1,6 @@
 //! Publishing: check, upload what the origin lacks, a few at a time, one commit. The same code for `skerry put` and for the demo.
 
-use super::{Client, Content, PlannedFile, Progress, known};
+use super::{Client, Coming, Content, PlannedFile, Progress, WarmEdge, WarmOption, known, warm};
 use crate::failure::Failure;
 use bytes::{Bytes, BytesMut};
 use skerry_proto::hash::Hash;
@@ -31,6 +31,8 @@ pub(crate) struct Published {
     pub(crate) commit: wire::CommitResponse,
     /// In the order of the plan.
     pub(crate) assets: Vec<PublishedAsset>,
+    /// How far edges came before it went live, if they were warmed.
+    pub(crate) warm: Vec<WarmEdge>,
 }
 
 /// One asset of it.
@@ -86,12 +88,14 @@ pub(crate) async fn check(client: &Client, files: &[PlannedFile]) -> Result<Vec<
 /// uploads.
 ///
 /// # Errors
-/// What could not be read, or the origin's refusal. Nothing is live then that was not before.
+/// What could not be read, the origin's refusal, or that edges are not warm where that is required. Nothing is live then that was not
+/// before.
 pub(crate) async fn publish(
     client: &Client,
     files: Vec<PlannedFile>,
     sending: Sending,
     progress: &Progress,
+    warm: WarmOption,
 ) -> Result<Published, Failure> {
     let blobs = known::hash_all(&files).await?;
     let reused = match sending {
@@ -130,9 +134,10 @@ pub(crate) async fn publish(
         at_once = UPLOADS_AT_ONCE;
     }
     let assets: Vec<PublishedAsset> = assets.into_iter().flatten().collect();
-    let versions = assets.iter().map(|asset| asset.version_sid.clone()).collect();
+    let versions: Vec<String> = assets.iter().map(|asset| asset.version_sid.clone()).collect();
+    let warm = warm::warm(client, warm, Coming::Versions(&versions)).await?;
     let commit = client.commit(versions, Vec::new()).await?;
-    Ok(Published { commit, assets })
+    Ok(Published { commit, assets, warm })
 }
 
 async fn upload(

@@ -1,6 +1,6 @@
 //! `skerry deploy`: an environment shows a build that was made before.
 
-use crate::client::{self, Client, LiveEdge, OriginOptions};
+use crate::client::{self, Client, Coming, LiveEdge, OriginOptions, WarmEdge, WarmOption};
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::output;
@@ -13,7 +13,8 @@ use skerry_proto::wire::deploy_request::Build;
 Example:
   skerry deploy ZB0123456789abcdef0123456789abcdef --wait
 
-Everything changes in one step. With --wait, every edge shows the build when it returns.")]
+Everything changes in one step. With --wait, every edge shows the build when it returns; with --warm, edges have pulled what
+is new before they show it.")]
 pub(crate) struct Options {
     /// SID of a completed build of the service, such as `skerry put --json` prints it
     #[arg(value_name = "BUILD")]
@@ -25,6 +26,8 @@ pub(crate) struct Options {
 /// How a deployment is followed and reported.
 #[derive(Debug, clap::Args)]
 pub(super) struct How {
+    #[command(flatten)]
+    warm: WarmOption,
     /// Return when every edge shows it
     #[arg(long)]
     wait: bool,
@@ -44,6 +47,7 @@ pub(crate) async fn run(options: Options, environment: &Environment) -> Result<(
 pub(super) async fn deploy(build: Build, how: &How, environment: &Environment) -> Result<(), Failure> {
     let client = Client::connect(&how.origin, environment).await?;
     client.announce();
+    let warm = client::warm(&client, how.warm, Coming::Build(&build)).await?;
     let deployed = client.deploy(build).await?;
     if !how.json {
         output::line(format_args!("{} shows build {}", deployed.public_url, deployed.build_sid))?;
@@ -62,6 +66,7 @@ pub(super) async fn deploy(build: Build, how: &How, environment: &Environment) -
             "revision": deployed.revision,
             "domain_name": deployed.domain,
             "public_url": deployed.public_url,
+            "warm": warm.iter().map(WarmEdge::json).collect::<Vec<_>>(),
             "edges": edges.iter().map(LiveEdge::json).collect::<Vec<_>>(),
         }))?;
     }

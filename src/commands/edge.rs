@@ -44,6 +44,9 @@ pub(crate) async fn run(options: Options, environment: &Environment) -> Result<(
     let bound = tokio::task::spawn_blocking(move || bind(settings)).await;
     let edge = bound.map_err(|_| Failure::new("binding ended unexpectedly"))??;
     tracing::info!(https = %edge.address(), origin = origin.url, "edge listens on TCP and UDP");
+    if let Some(fill) = edge.fill_address() {
+        tracing::info!(%fill, "edge gives slices to other edges");
+    }
     for listener in &listeners {
         tracing::info!(admin = %listener.address(), "admin listens");
     }
@@ -73,6 +76,9 @@ fn bind(settings: EdgeSettings) -> Result<Edge, Failure> {
         worker_count: settings.worker_count,
         cache: settings.cache,
         fills: settings.fills,
+        tiers: settings.tiers,
+        give: settings.give,
+        ready: settings.ready,
         documents_size_max: settings.documents_size_max,
         limits: settings.limits,
         serve: settings.serve,
@@ -85,6 +91,9 @@ fn bind(settings: EdgeSettings) -> Result<Edge, Failure> {
         match error {
             EdgeError::Listen(ListenError::AddressInUse { .. } | ListenError::Bind { .. }) => {
                 failure.hint("stop what listens there, or set other addresses with https.addresses")
+            }
+            EdgeError::Give(_) => {
+                failure.hint("stop what listens there, or set other addresses with fill.addresses")
             }
             _ => failure,
         }

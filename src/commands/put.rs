@@ -2,7 +2,7 @@
 
 use crate::client::{
     self, Client, LiveEdge, NamingRule, OriginOptions, Plan, PlannedFile, Progress, Published,
-    PublishedAsset, Sending, Warning,
+    PublishedAsset, Sending, WarmEdge, WarmOption, Warning,
 };
 use crate::environment::Environment;
 use crate::failure::Failure;
@@ -46,6 +46,8 @@ pub(crate) struct Options {
     /// Send every byte, also of files that the origin has already
     #[arg(long)]
     resend: bool,
+    #[command(flatten)]
+    warm: WarmOption,
     /// Return when every edge shows it
     #[arg(long)]
     wait: bool,
@@ -100,7 +102,7 @@ pub(crate) async fn run(options: Options, environment: &Environment) -> Result<(
     let warnings = warned(&client, &plan.files).await?;
     let progress = Progress::new(plan.files.iter().map(|file| file.size).sum(), environment);
     let sending = if options.resend { Sending::Everything } else { Sending::Missing };
-    let published = client::publish(&client, plan.files, sending, &progress).await;
+    let published = client::publish(&client, plan.files, sending, &progress, options.warm).await;
     progress.finish();
     let published = published?;
     note_reused(&published);
@@ -195,6 +197,7 @@ fn as_json(published: &Published, edges: &[LiveEdge], warnings: &[Warning]) -> V
         "revision": published.commit.revision,
         "domain_name": published.commit.domain,
         "assets": published.assets.iter().map(asset).collect::<Vec<_>>(),
+        "warm": published.warm.iter().map(WarmEdge::json).collect::<Vec<_>>(),
         "edges": edges.iter().map(LiveEdge::json).collect::<Vec<_>>(),
         "warnings": warnings.iter().map(Warning::json).collect::<Vec<_>>(),
     })

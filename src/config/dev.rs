@@ -20,8 +20,11 @@ const HSTS: &str =
     "skerry dev says nothing of HSTS, which would close localhost to plain HTTP in your browser";
 const JOIN: &str = "skerry dev joins its edges to its origin";
 
+const TIERS: &str =
+    "the edges of skerry dev ask its origin alone; try shields and neighbours with `skerry edge`";
+
 const ORIGIN: Table<OriginSettings> = Table {
-    settings: origin::SETTINGS,
+    settings: &[origin::SETTINGS],
     prefix: "origin.",
     variables: origin::VARIABLES,
     fixed: &[
@@ -40,7 +43,7 @@ const ORIGIN: Table<OriginSettings> = Table {
 };
 
 const EDGE: Table<EdgeSettings> = Table {
-    settings: edge::SETTINGS,
+    settings: edge::ALL,
     prefix: "edge.",
     variables: edge::VARIABLES,
     fixed: &[
@@ -58,6 +61,9 @@ const EDGE: Table<EdgeSettings> = Table {
         ("origin.join_token", JOIN),
         ("origin.join_token_file", JOIN),
         ("admin.addresses", "use --admin ADDR"),
+        ("fill.addresses", TIERS),
+        ("upstreams", TIERS),
+        ("neighbours", TIERS),
         ("lease_seconds", "skerry dev uses origin.lease_seconds for its edges too"),
     ],
     // A machine for development has other things to do than to cache; and Ctrl-C should not take half a minute.

@@ -1,12 +1,16 @@
 //! The settings of an edge.
 
+mod tiers;
+
 use super::layers::Fault;
 use super::value::{self, ADDRESSES, COUNT, SECONDS, put};
 use super::{ConfigOptions, Setting, Shape, Table, load_role};
 use crate::environment::Environment;
 use crate::failure::Failure;
 use skerry_edge::cache::DISK_SIZE_MIN;
-use skerry_edge::config::{AdmissionPolicy, CacheConfig, FillLimits, ListenLimits, ServeConfig};
+use skerry_edge::config::{
+    AdmissionPolicy, CacheConfig, FillLimits, GiveConfig, ListenLimits, ReadyConfig, ServeConfig, TierConfig,
+};
 use skerry_proto::join::JoinToken;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -33,6 +37,9 @@ pub(crate) struct EdgeSettings {
     pub(crate) worker_count: usize,
     pub(crate) cache: CacheConfig,
     pub(crate) fills: FillLimits,
+    pub(crate) tiers: TierConfig,
+    pub(crate) give: GiveConfig,
+    pub(crate) ready: ReadyConfig,
     pub(crate) documents_size_max: u64,
     pub(crate) faults: bool,
     pub(crate) limits: ListenLimits,
@@ -60,6 +67,9 @@ impl EdgeSettings {
             worker_count: 1,
             cache: CacheConfig::default(),
             fills: FillLimits::default(),
+            tiers: TierConfig::default(),
+            give: GiveConfig::default(),
+            ready: ReadyConfig::default(),
             documents_size_max: 0,
             faults: false,
             limits: ListenLimits::default(),
@@ -79,11 +89,12 @@ pub(crate) fn load(
     options: &ConfigOptions,
     environment: &Environment,
 ) -> Result<Option<EdgeSettings>, Failure> {
-    let table = Table { settings: SETTINGS, prefix: "", variables: VARIABLES, fixed: &[], defaults: &[] };
+    let table = Table { settings: ALL, prefix: "", variables: VARIABLES, fixed: &[], defaults: &[] };
     load_role(&table, EdgeSettings::blank(), options, environment, check)
 }
 
 fn check(settings: &EdgeSettings, faults: &mut Vec<Fault>) {
+    tiers::check(settings, faults);
     if settings.origin_url.is_empty() {
         faults.push(Fault::new("origin.url is needed: where the origin's gRPC listener is, such as https://origin.example.com:8081"));
     }
@@ -113,7 +124,10 @@ const COUNTS: std::ops::RangeInclusive<u64> = 1..=8_000_000;
 const WRITE_RATE_MIN: u64 = 1 << 20;
 
 /// Every setting of an edge.
-pub(super) const SETTINGS: &[Setting<EdgeSettings>] = &[
+pub(super) const ALL: &[&[Setting<EdgeSettings>]] = &[SETTINGS, tiers::SETTINGS];
+
+/// Those that are not about other edges.
+const SETTINGS: &[Setting<EdgeSettings>] = &[
     Setting {
         name: "data",
         default: "skerry-edge",
@@ -337,11 +351,19 @@ pub(super) const SETTINGS: &[Setting<EdgeSettings>] = &[
         },
     },
     Setting {
+        name: "limits.disk_read_count_max",
+        default: "16",
+        shape: Shape::Number,
+        accepts: COUNT,
+        doc: "Slices that are read from the disk cache at once; each takes a thread and half a megabyte. What waits for its turn for 2 seconds is fetched from the origin.",
+        set: |to, text| put(&mut to.cache.disk_read_count_max, value::number(text, 1..=10_000)),
+    },
+    Setting {
         name: "limits.fill_count_max",
         default: "128",
         shape: Shape::Number,
         accepts: COUNT,
-        doc: "Fills from the origin under way in all.",
+        doc: "Fills for clients under way in all.",
         set: |to, text| put(&mut to.fills.fill_count_max, value::number(text, 1..=100_000)),
     },
     Setting {
@@ -349,7 +371,7 @@ pub(super) const SETTINGS: &[Setting<EdgeSettings>] = &[
         default: "32",
         shape: Shape::Number,
         accepts: COUNT,
-        doc: "Fills from the origin under way for one client: an IPv4 address, or an IPv6 network of 64 bits.",
+        doc: "Fills under way for one client: an IPv4 address, or an IPv6 network of 64 bits.",
         set: |to, text| put(&mut to.fills.client_fill_count_max, value::number(text, 1..=100_000)),
     },
     Setting {

@@ -7,7 +7,7 @@ use crate::environment::Environment;
 use crate::failure::Failure;
 use skerry_origin::{
     ApiConfig, AuthLimits, CONNECTION_COUNT_MAX, Compression, ConsoleConfig, DomainConfig, EdgeRules, Levels,
-    Limits, OriginConfig, PublishBounds,
+    Limits, OriginConfig, PublishBounds, WarmBounds,
 };
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -35,6 +35,7 @@ impl OriginSettings {
             public_port: 443,
             limits: Limits::default(),
             publish: PublishBounds::default(),
+            warm: WarmBounds::default(),
             grpc_connection_count_max: CONNECTION_COUNT_MAX,
             console: ConsoleConfig::default(),
             domains: DomainConfig::default(),
@@ -54,7 +55,7 @@ pub(crate) fn load(
     options: &ConfigOptions,
     environment: &Environment,
 ) -> Result<Option<OriginSettings>, Failure> {
-    let table = Table { settings: SETTINGS, prefix: "", variables: VARIABLES, fixed: &[], defaults: &[] };
+    let table = Table { settings: &[SETTINGS], prefix: "", variables: VARIABLES, fixed: &[], defaults: &[] };
     load_role(&table, OriginSettings::blank(), options, environment, check)
 }
 
@@ -201,6 +202,22 @@ pub(super) const SETTINGS: &[Setting<OriginSettings>] = &[
         accepts: COUNT,
         doc: "Builds that are begun over REST and not finished; further ones are answered 503.",
         set: |to, text| put(&mut to.role.publish.build_count_max, value::number(text, 1..=1_000_000)),
+    },
+    Setting {
+        name: "warm.size_max",
+        default: "1GiB",
+        shape: Shape::Text,
+        accepts: SIZE,
+        doc: "Bytes that each edge pulls ahead of a deployment with --warm; what is more is fetched when it is asked for.",
+        set: |to, text| put(&mut to.role.warm.size_max, value::size(text).filter(|size| *size > 0)),
+    },
+    Setting {
+        name: "warm.seconds_max",
+        default: "30",
+        shape: Shape::Number,
+        accepts: SECONDS,
+        doc: "Seconds that a deployment with --warm waits for edges, before it goes live all the same.",
+        set: |to, text| put(&mut to.role.warm.time_max, value::seconds(text)),
     },
     Setting {
         name: "publish.turn_seconds",

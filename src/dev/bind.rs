@@ -10,7 +10,7 @@ use crate::config::{DevSettings, EdgeSettings, HTTPS_NAMES};
 use crate::failure::Failure;
 use crate::listener::{self, HttpListener};
 use metrics_exporter_prometheus::PrometheusHandle;
-use skerry_edge::config::{EdgeConfig, ServerIdentity};
+use skerry_edge::config::{EdgeConfig, GiveConfig, ServerIdentity, TierConfig};
 use skerry_edge::control::Identity;
 use skerry_edge::run::Edge;
 use skerry_folder::DataFolder;
@@ -175,6 +175,9 @@ fn edge_configs(
             worker_count: settings.worker_count,
             cache: settings.cache,
             fills: settings.fills,
+            tiers: TierConfig::default(),
+            give: GiveConfig::default(),
+            ready: settings.ready,
             documents_size_max: settings.documents_size_max,
             limits: settings.limits,
             serve: settings.serve.clone(),

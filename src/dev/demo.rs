@@ -1,6 +1,6 @@
 //! The demo assets: published once, on a new folder, through the same code as `skerry put`.
 
-use crate::client::{self, Client, Content, Place, PlannedFile, Progress, Sending};
+use crate::client::{self, Client, Content, Place, PlannedFile, Progress, Sending, WarmOption};
 use crate::failure::Failure;
 use bytes::Bytes;
 use skerry_proto::visibility::Visibility;
@@ -22,7 +22,9 @@ pub(super) async fn publish(place: Place) -> Result<(), Failure> {
     if !client.list(client.target()).await?.build_sid.is_empty() {
         return Ok(());
     }
-    let published = client::publish(&client, files()?, Sending::Missing, &Progress::hidden()).await?;
+    let published =
+        client::publish(&client, files()?, Sending::Missing, &Progress::hidden(), WarmOption::default())
+            .await?;
     let edges = client::watch_live(&client, client::version(&published.commit), |_| {}).await?;
     client::all_live(&edges)
 }

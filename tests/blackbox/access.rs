@@ -142,6 +142,7 @@ fn a_fill_past_the_end_is_refused_and_harms_nobody() {
             first_slice,
             slice_count,
             hops: 0,
+            neighbour: false,
         };
         block_on(async {
             let mut stream =

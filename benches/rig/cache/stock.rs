@@ -154,7 +154,11 @@ impl Publisher<'_> {
             let name = hash.to_string();
             let path: PathBuf = [&name[..2], &name[2..4], &name].iter().collect();
             let path = self.folder.join("origin/blobs").join(path);
-            fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+            // Emptied first, because the origin may have it open.
+            let emptied = fs::OpenOptions::new().write(true).open(&path).and_then(|file| file.set_len(0));
+            emptied
+                .and_then(|()| fs::remove_file(&path))
+                .with_context(|| format!("cannot remove {}", path.display()))?;
         }
         Ok(())
     }

@@ -10,6 +10,7 @@
 
 use super::entry::{Cached, SliceKey};
 use super::figures::Figures;
+use super::reads::Reads;
 use super::writer::pool_size;
 use crate::config::CacheConfig;
 use crate::metrics::{DiskOperation, IntegritySource, Metrics};
@@ -27,7 +28,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 /// foyer's disk tier alone.
@@ -59,7 +60,7 @@ const CLEAN_BLOCKS_KEPT: u64 = 1;
 /// holds would be worse than a short wait, and impossible while the origin is away.
 const OPEN_WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// How long a lookup waits for a read. A disk that is slower than that is slower than a fill.
+/// How long a lookup waits for a read, its turn included. A disk that is slower than that is slower than a fill.
 const READ_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// Before a disk that failed is tried again; doubled each time, until it has worked for a while.
@@ -73,6 +74,16 @@ const REOPENINGS_MAX: u32 = 4;
 /// Bytes of the file that shows whether a disk takes writes: as much as a few slices. There must be room for a block too, else a disk
 /// that is nearly full would fail again at once.
 const PROBE_SIZE: usize = 1 << 20;
+
+/// What foyer gives for a read.
+type Loaded = Load<SliceKey, Cached, CacheProperties>;
+
+/// Whether foyer's index named what was looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Known {
+    Yes,
+    No,
+}
 
 /// What the disk tier can do now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,6 +132,7 @@ struct Shared {
     state: watch::Sender<State>,
     write_failed: Notify,
     deletions: AtomicU64,
+    reads: Reads,
 }
 
 impl Disk {
@@ -135,6 +147,7 @@ impl Disk {
     ) -> Self {
         let disk = Self(Arc::new(Shared {
             folder: folder.to_owned(),
+            reads: Reads::new(config.disk_read_count_max, Arc::clone(&metrics)),
             config,
             memory,
             figures: Figures::new(metrics.cache_disk_overflows.clone()),
@@ -197,25 +210,45 @@ impl Disk {
     /// What is kept under a key; nobody has checked it.
     pub(super) async fn load(&self, key: &SliceKey) -> Option<Bytes> {
         let store = self.opened().await.store?;
-        let known = store.may_contains(key);
-        match timeout(READ_TIME_MAX, store.load(key)).await {
-            Ok(Ok(Load::Entry { value, .. })) => Some(value.bytes().clone()),
-            Ok(Ok(Load::Piece { piece, .. })) => Some(piece.value().bytes().clone()),
-            Ok(Ok(Load::Miss | Load::Throttled)) => {
-                if known {
+        let deadline = tokio::time::Instant::now() + READ_TIME_MAX;
+        if !store.may_contains(key) {
+            // It may stand in foyer's queue, on its way to disk, from where it takes neither a thread nor a buffer.
+            let read = timeout_at(deadline, store.load(key)).await.ok()?;
+            return self.taken(key, read, Known::No);
+        }
+        let turn = self.0.reads.turn(deadline).await?;
+        let name = *key;
+        let mut read = Box::pin(async move { store.load(&name).await });
+        match timeout_at(deadline, &mut read).await {
+            Ok(read) => self.taken(key, read, Known::Yes),
+            Err(_) => {
+                self.0.metrics.disk_error(DiskOperation::Read);
+                tracing::warn!(hash = %key.hash, slice = key.slice, "the disk cache does not answer in time");
+                // The thread that reads cannot be called back; while it hangs it has its turn.
+                self.0.runtime.spawn(async move {
+                    let _late = read.await;
+                    drop(turn);
+                });
+                None
+            }
+        }
+    }
+
+    /// What came of a read.
+    fn taken(&self, key: &SliceKey, read: foyer::Result<Loaded>, known: Known) -> Option<Bytes> {
+        match read {
+            Ok(Load::Entry { value, .. }) => Some(value.bytes().clone()),
+            Ok(Load::Piece { piece, .. }) => Some(piece.value().bytes().clone()),
+            Ok(Load::Miss | Load::Throttled) => {
+                if known == Known::Yes {
                     // foyer's own checksum or key did not match. Very rarely the entry was pushed out in this very moment.
                     self.0.metrics.integrity_failure(IntegritySource::Disk);
                 }
                 None
             }
-            Ok(Err(error)) => {
+            Err(error) => {
                 self.0.metrics.disk_error(DiskOperation::Read);
                 tracing::warn!(hash = %key.hash, slice = key.slice, error = %error.message(), "the disk cache cannot be read");
-                None
-            }
-            Err(_) => {
-                self.0.metrics.disk_error(DiskOperation::Read);
-                tracing::warn!(hash = %key.hash, slice = key.slice, "the disk cache does not answer in time");
                 None
             }
         }

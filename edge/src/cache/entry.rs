@@ -1,5 +1,6 @@
 //! What lies in the cache: keys, values, and how they look on disk.
 
+use super::buffers::filled;
 use bytes::Bytes;
 use foyer::{Code, Error, Result};
 use skerry_proto::hash::Hash;
@@ -19,6 +20,11 @@ impl AccountKey {
         let mut key = [0; 16];
         key.copy_from_slice(&hash.as_bytes()[..16]);
         Self(key)
+    }
+
+    /// The 16 bytes.
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
     }
 }
 
@@ -171,9 +177,8 @@ impl Code for Cached {
 
     fn decode(reader: &mut impl Read) -> Result<Self> {
         let len = u64::decode(reader)?.min(VALUE_SIZE_MAX);
-        let mut bytes = Vec::with_capacity(len as usize);
-        reader.take(len).read_to_end(&mut bytes).map_err(Error::io_error)?;
-        Ok(Self::unproven(bytes.into()))
+        let read = |bytes: &mut Vec<u8>| reader.take(len).read_to_end(bytes).map(drop);
+        Ok(Self::unproven(filled(len as usize, read).map_err(Error::io_error)?))
     }
 
     fn estimated_size(&self) -> usize {

@@ -1,6 +1,7 @@
 //! Takes pointers: verifies them, fetches what they name, keeps all of it, and then shows it.
 
 use super::environment::{Documents, Environment, Environments};
+use super::expelled::Expelled;
 use super::footprint::Footprint;
 use super::keys::TrustedKeys;
 use super::overwritten::Overwritten;
@@ -26,6 +27,7 @@ pub(crate) struct Applier {
     pub(crate) slices: Arc<Slices>,
     pub(crate) environments: Arc<Environments>,
     pub(crate) secrets: Arc<Secrets>,
+    pub(crate) expelled: Arc<Expelled>,
     /// Bytes that all documents may take in memory.
     pub(crate) documents_size_max: u64,
     pub(crate) overwritten: Overwritten,

@@ -1,11 +1,12 @@
 //! What each domain shows, ready to be served: everything that a response needs was computed when the pointer was taken.
 
+use super::announced::Announced;
 use super::asset::{Asset, Form, Modified};
 use super::footprint::Footprint;
 use super::pages::{HashIndex, HistoryPage, ManifestPage, Pages};
 use super::revoked::Hashes;
 use super::rules::Rules;
-use crate::cache::Account;
+use crate::cache::{Account, AccountKey};
 use arc_swap::ArcSwap;
 use foldhash::HashMap;
 use skerry_proto::hash::Hash;
@@ -17,6 +18,7 @@ use skerry_proto::signed_url::key::PublicKey;
 use skerry_proto::slices::BlobId;
 use skerry_proto::visibility::Visibility;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// One environment at one version. Never changed; a deployment puts another in its place.
 #[derive(Debug)]
@@ -122,6 +124,12 @@ impl Environment {
         }
     }
 
+    /// The blob of a hash that the live build or the history names, whoever may see it; none that the account has revoked.
+    fn blob(&self, hash: &Hash) -> Option<BlobId> {
+        let form = self.by_hash.find(&self.manifest, hash).or_else(|| self.history.find(hash))?;
+        (!self.is_purged(form)).then(|| form.representation().blob)
+    }
+
     /// Whether the account has revoked a form, or what it is a form of.
     pub fn is_purged(&self, form: &Form) -> bool {
         let source = || form.asset().representations.first().map(|source| &source.blob.hash);
@@ -149,6 +157,10 @@ pub struct Environments {
     told: Mutex<HashMap<Box<str>, Arc<Environment>>>,
     /// What each name shows.
     shown: ArcSwap<HashMap<Box<str>, Arc<Environment>>>,
+    /// What each account shows.
+    of_accounts: ArcSwap<HashMap<AccountKey, Vec<Arc<Environment>>>>,
+    /// What is about to be shown.
+    announced: Announced,
 }
 
 impl Environments {
@@ -160,6 +172,19 @@ impl Environments {
     /// Whether a name is that of another environment than this one.
     pub fn is_of_another(&self, name: &str, environment: &Environment) -> bool {
         self.shown.load().get(name).is_some_and(|named| named.domain != environment.domain)
+    }
+
+    /// The blob of a hash, if an environment of an account names it, or is about to.
+    pub(crate) fn named(&self, account: AccountKey, hash: &Hash) -> Option<BlobId> {
+        let of_accounts = self.of_accounts.load();
+        let mut shown = of_accounts.get(&account).into_iter().flatten();
+        let named = shown.find_map(|environment| environment.blob(hash));
+        named.or_else(|| self.announced.find(account, hash, Instant::now()))
+    }
+
+    /// Environments of an account are about to name these, within a time.
+    pub(super) fn announce(&self, account: AccountKey, blobs: &[BlobId], time: Duration) {
+        self.announced.add(account, blobs, Instant::now(), time);
     }
 
     /// How many there are.
@@ -186,14 +211,23 @@ impl Environments {
     pub fn show(&self, environment: Arc<Environment>) {
         let mut told = self.told();
         told.insert(environment.domain.clone(), environment);
-        self.shown.store(Arc::new(shown(&told)));
+        self.publish(&told);
     }
 
     /// Shows a domain no more.
     pub(super) fn forget(&self, domain: &str) {
         let mut told = self.told();
         told.remove(domain);
-        self.shown.store(Arc::new(shown(&told)));
+        self.publish(&told);
+    }
+
+    fn publish(&self, told: &HashMap<Box<str>, Arc<Environment>>) {
+        self.shown.store(Arc::new(shown(told)));
+        let mut of_accounts: HashMap<AccountKey, Vec<Arc<Environment>>> = HashMap::default();
+        for environment in told.values().filter(|environment| !environment.deleted) {
+            of_accounts.entry(environment.account.key).or_default().push(Arc::clone(environment));
+        }
+        self.of_accounts.store(Arc::new(of_accounts));
     }
 
     fn told(&self) -> MutexGuard<'_, HashMap<Box<str>, Arc<Environment>>> {

@@ -10,14 +10,17 @@ use super::keys::KeysError;
 use super::lease::Lease;
 use super::pings::{Pings, Vitals};
 use super::state::StateError;
+use crate::cache::Account;
+use crate::fill::Warming;
 use crate::metrics::Metrics;
 use skerry_proto::pointer::Version;
 use skerry_proto::signature::KeySet;
+use skerry_proto::slices::BlobId;
 use skerry_proto::wire::{self, watch_request, watch_response};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +30,12 @@ const PINGS_PER_LEASE: u32 = 4;
 
 /// Requests on their way to the origin at most.
 const REQUESTS_MAX: usize = 64;
+
+/// Warmings at once at most.
+const WARMINGS_MAX: usize = 4;
+
+/// How long after its time other edges may still ask for what is warmed; then the deployment names it.
+const WARM_LINGER: Duration = Duration::from_secs(10);
 
 /// Bytes of one message at most: a part of a snapshot holds 500 pointers of less than 1 KiB.
 const MESSAGE_SIZE_MAX: usize = 4 << 20;
@@ -52,6 +61,7 @@ pub struct Watcher {
     lease_length: Duration,
     metrics: Arc<Metrics>,
     status: watch::Sender<WatcherStatus>,
+    warm_turns: Arc<Semaphore>,
 }
 
 /// How a stream ended that did not fail.
@@ -100,7 +110,8 @@ impl Watcher {
         metrics: Arc<Metrics>,
     ) -> Self {
         let status = watch::Sender::new(WatcherStatus::default());
-        Self { applier, channel, lease, lease_length, metrics, status }
+        let warm_turns = Arc::new(Semaphore::new(WARMINGS_MAX));
+        Self { applier, channel, lease, lease_length, metrics, status, warm_turns }
     }
 
     /// How far this edge is, now and from now on.
@@ -266,6 +277,14 @@ impl Stream<'_> {
             Some(watch_response::Kind::Snapshot(part)) => self.snapshot_part(part).await,
             Some(watch_response::Kind::Change(change)) => self.change(change).await,
             Some(watch_response::Kind::Secrets(part)) => self.secrets_part(part).await,
+            Some(watch_response::Kind::Expelled(told)) => {
+                let expelled = Arc::clone(&self.watcher.applier.expelled);
+                Ok(blocking(move || expelled.replace(told)).await.map_err(ApplyError::from)?)
+            }
+            Some(watch_response::Kind::Warm(warm)) => {
+                self.warm(warm);
+                Ok(())
+            }
             Some(watch_response::Kind::KeySet(signed)) => self.key_set(signed).await,
             Some(watch_response::Kind::Heartbeat(heartbeat)) => {
                 self.heartbeat(heartbeat);
@@ -299,6 +318,24 @@ impl Stream<'_> {
             }
         }
         self.acknowledge(version).await
+    }
+
+    /// Pulls what is coming, beside the stream, and says how far that came. The origin bounds how many of these there are.
+    fn warm(&self, warm: wire::Warm) {
+        let Ok(turn) = Arc::clone(&self.watcher.warm_turns).try_acquire_owned() else { return };
+        let blobs: Vec<BlobId> = warm.blobs.iter().filter_map(|blob| BlobId::try_from(blob).ok()).collect();
+        let time_max = Duration::from_secs(warm.seconds_max.into());
+        let account = Account::new(&warm.account_sid);
+        self.watcher.applier.environments.announce(account.key, &blobs, time_max + WARM_LINGER);
+        let warming = Warming { account, blobs, size_max: warm.size_max, time_max };
+        let (slices, requests) = (Arc::clone(&self.watcher.applier.slices), self.requests.clone());
+        tokio::spawn(async move {
+            let warmth = slices.warm(&warming).await;
+            drop(turn);
+            let warmed =
+                wire::Warmed { number: warm.number, blob_count: warmth.blob_count, size: warmth.size };
+            send(&requests, watch_request::Kind::Warmed(warmed)).await;
+        });
     }
 
     /// Comes before the change that it belongs to, so it counts when that is acknowledged.

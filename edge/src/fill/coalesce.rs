@@ -2,8 +2,11 @@
 //!
 //! Whoever wants a slice that nobody fetches claims it. A claim begins with one slice, because the disk may have it; it grows by
 //! those after it when an upstream must be asked.
+//!
+//! With several edges, who waits for whom must not become a circle: see [`Rank`].
 
 use super::FillError;
+use super::tiers::Rank;
 use crate::cache::{Asks, SliceKey};
 use crate::metrics::CacheResult;
 use skerry_proto::slices::VerifiedSlice;
@@ -14,7 +17,7 @@ use tokio::sync::watch;
 /// What comes of a slice that was on its way: the slice and where it was, or why it cannot be had.
 pub(super) type Outcome = Result<(VerifiedSlice, CacheResult), FillError>;
 
-type Table = HashMap<SliceKey, watch::Receiver<Option<Outcome>>>;
+type Table = HashMap<(SliceKey, Rank), watch::Receiver<Option<Outcome>>>;
 
 /// The slices on their way.
 #[derive(Default, Clone)]
@@ -45,36 +48,47 @@ impl Waiter {
 /// The right and the duty to fetch a run of slices. Dropped early, it tells all who wait that nothing comes.
 pub(super) struct Claim {
     table: Flights,
+    rank: Rank,
     /// Slices not delivered yet, ascending; the last entry is the first slice.
     rest: Vec<(SliceKey, watch::Sender<Option<Outcome>>)>,
 }
 
 impl Flights {
-    /// Joins the flight of a slice, if there is one.
-    pub(super) fn find(&self, key: &SliceKey) -> Option<Waiter> {
-        self.lock().get(key).cloned().map(Waiter)
+    /// Joins the flight of a slice, if there is one for which a fill of rank `own` may wait.
+    pub(super) fn find(&self, key: &SliceKey, own: Rank) -> Option<Waiter> {
+        joinable(&self.lock(), key, own)
     }
 
-    /// Joins the flight of a slice, or claims it.
+    /// Joins the flight of a slice, or claims it for a flight of rank `claimed`.
     ///
     /// `arrived` looks into the memory cache: a flight that ended just now has put its slice there before it left the table.
-    pub(super) fn join(&self, key: SliceKey, arrived: impl FnOnce() -> Option<VerifiedSlice>) -> Ticket {
+    pub(super) fn join(
+        &self,
+        key: SliceKey,
+        own: Rank,
+        claimed: Rank,
+        arrived: impl FnOnce() -> Option<VerifiedSlice>,
+    ) -> Ticket {
         let mut table = self.lock();
-        if let Some(flight) = table.get(&key) {
-            return Ticket::Wait(Waiter(flight.clone()));
+        if let Some(waiter) = joinable(&table, &key, own) {
+            return Ticket::Wait(waiter);
         }
         if let Some(slice) = arrived() {
             return Ticket::Here(slice);
         }
         let (sender, receiver) = watch::channel(None);
         let waiter = Waiter(receiver.clone());
-        table.insert(key, receiver);
-        Ticket::Fetch(waiter, Claim { table: self.clone(), rest: vec![(key, sender)] })
+        table.insert((key, claimed), receiver);
+        Ticket::Fetch(waiter, Claim { table: self.clone(), rank: claimed, rest: vec![(key, sender)] })
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn joinable(table: &Table, key: &SliceKey, own: Rank) -> Option<Waiter> {
+    own.joinable().find_map(|rank| table.get(&(*key, rank))).cloned().map(Waiter)
 }
 
 impl Claim {
@@ -95,11 +109,11 @@ impl Claim {
         let mut table = self.table.lock();
         for slice in first.slice + 1..first.slice.saturating_add(count_max) {
             let key = SliceKey { slice, ..first };
-            if table.contains_key(&key) || !wanted(&key) {
+            if table.contains_key(&(key, self.rank)) || !wanted(&key) {
                 break;
             }
             let (sender, receiver) = watch::channel(None);
-            table.insert(key, receiver);
+            table.insert((key, self.rank), receiver);
             self.rest.push((key, sender));
         }
         drop(table);
@@ -119,7 +133,7 @@ impl Claim {
     /// Delivers the first slice that is left. It must be in the cache already.
     pub(super) fn deliver(&mut self, slice: VerifiedSlice, from: CacheResult) {
         if let Some((key, sender)) = self.rest.pop() {
-            self.table.lock().remove(&key);
+            self.table.lock().remove(&(key, self.rank));
             sender.send_replace(Some(Ok((slice, from))));
         }
     }
@@ -132,7 +146,7 @@ impl Claim {
             return false;
         }
         for (key, _) in self.rest.drain(..) {
-            table.remove(&key);
+            table.remove(&(key, self.rank));
         }
         true
     }
@@ -141,7 +155,7 @@ impl Claim {
     pub(super) fn fail(&mut self, error: FillError) {
         let mut table = self.table.lock();
         for (key, sender) in self.rest.drain(..) {
-            table.remove(&key);
+            table.remove(&(key, self.rank));
             sender.send_replace(Some(Err(error)));
         }
     }
@@ -161,6 +175,9 @@ mod tests {
     use skerry_proto::hash::Hash;
     use skerry_proto::slices::{BlobId, SliceList};
 
+    /// Of a fill for a client of this edge.
+    const CLIENT: Rank = Rank(0);
+
     fn key(slice: u64) -> SliceKey {
         SliceKey { account: AccountKey::of("AC"), hash: Hash::of(b"blob"), slice }
     }
@@ -171,14 +188,14 @@ mod tests {
     }
 
     fn claim(flights: &Flights, index: u64) -> (Waiter, Claim) {
-        match flights.join(key(index), || None) {
+        match flights.join(key(index), CLIENT, Rank::LAST, || None) {
             Ticket::Fetch(waiter, claim) => (waiter, claim),
             Ticket::Wait(_) | Ticket::Here(_) => panic!("nobody fetches {index} yet"),
         }
     }
 
     fn wait(flights: &Flights, index: u64) -> Waiter {
-        flights.find(&key(index)).expect("somebody fetches it")
+        flights.find(&key(index), CLIENT).expect("somebody fetches it")
     }
 
     #[tokio::test]
@@ -222,7 +239,7 @@ mod tests {
     #[test]
     fn a_slice_that_has_just_arrived_is_not_fetched_again() {
         let flights = Flights::default();
-        assert!(matches!(flights.join(key(0), || Some(slice())), Ticket::Here(_)));
+        assert!(matches!(flights.join(key(0), CLIENT, Rank::LAST, || Some(slice())), Ticket::Here(_)));
     }
 
     #[test]
@@ -251,5 +268,22 @@ mod tests {
         assert!(first.abandon());
         assert!(flights.lock().is_empty());
         let _again = claim(&flights, 0);
+    }
+
+    #[test]
+    fn a_fill_of_another_edge_waits_for_none_that_may_come_back_to_that_edge() {
+        let flights = Flights::default();
+        let may_ask_edges = flights.join(key(0), CLIENT, CLIENT, || None);
+        assert!(flights.find(&key(0), Rank(1)).is_none());
+        let Ticket::Fetch(_, of_edge) = flights.join(key(0), Rank(1), Rank(1), || None) else {
+            panic!("it fetches for itself")
+        };
+        assert!(flights.find(&key(0), CLIENT).is_some() && flights.find(&key(0), Rank(1)).is_some());
+        assert!(flights.find(&key(0), Rank(2)).is_none());
+        drop(may_ask_edges);
+        assert!(flights.find(&key(0), CLIENT).is_some(), "a client may wait for that of an edge");
+        drop(of_edge);
+        let _to_origin = flights.join(key(0), CLIENT, Rank::LAST, || None);
+        assert!(flights.find(&key(0), Rank(3)).is_some(), "what goes to the origin waits for nobody");
     }
 }

@@ -1,7 +1,8 @@
 //! Where fills go: the origin, or whoever else speaks the fill service.
 
+use super::hot::Named;
 use crate::control::OriginChannel;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, ready};
 use futures_util::stream::{BoxStream, StreamExt};
 use skerry_proto::wire;
 use tonic::Code;
@@ -15,6 +16,9 @@ pub enum UpstreamError {
     /// It has no such blob for this account.
     #[error("the upstream does not give this blob")]
     NotFound,
+    /// It answers, but gives nothing now: it is busy, or cannot get the blob itself.
+    #[error("the upstream declines: {0}")]
+    Declined(String),
     /// It cannot be reached, or broke off.
     #[error("the upstream cannot be reached or broke off: {0}")]
     Unavailable(String),
@@ -24,6 +28,16 @@ pub enum UpstreamError {
 pub trait Upstream: Send + Sync {
     /// Opens a fill: one head, then the slices asked for, in order.
     fn open(&self, request: wire::FillRequest) -> BoxFuture<'_, Result<SliceStream, UpstreamError>>;
+
+    /// What its clients ask for most; nothing where it does not say.
+    fn hot(&self) -> BoxFuture<'_, Vec<Named>> {
+        Box::pin(ready(Vec::new()))
+    }
+
+    /// Whether it can be reached, without a fill. Where that cannot be told, the next fill finds out.
+    fn probe(&self) -> BoxFuture<'_, bool> {
+        Box::pin(ready(true))
+    }
 }
 
 /// The origin, over gRPC.
@@ -34,7 +48,7 @@ pub struct OriginUpstream {
 
 /// Bytes of one message at most: a slice, or the slice list of a blob of 1 TiB would be 128 MiB, which is over every limit that an
 /// operator can set; this allows lists for 128 GiB.
-const MESSAGE_SIZE_MAX: usize = 16 << 20;
+pub(super) const MESSAGE_SIZE_MAX: usize = 16 << 20;
 
 impl OriginUpstream {
     /// Fills from the origin behind this channel.
@@ -54,9 +68,20 @@ impl Upstream for OriginUpstream {
     }
 }
 
-fn error(status: tonic::Status) -> UpstreamError {
+/// What a status says of the upstream that sent it, or that could not.
+pub(super) fn error(status: tonic::Status) -> UpstreamError {
     match status.code() {
         Code::NotFound => UpstreamError::NotFound,
-        _ => UpstreamError::Unavailable(status.message().to_owned()),
+        Code::ResourceExhausted | Code::Aborted => UpstreamError::Declined(status.message().to_owned()),
+        _ => UpstreamError::Unavailable(cause(&status)),
     }
+}
+
+/// The last cause is what people can act on, such as a refused connection.
+fn cause(status: &tonic::Status) -> String {
+    let mut cause: &dyn std::error::Error = status;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    if std::ptr::addr_eq(cause, status) { status.message().to_owned() } else { cause.to_string() }
 }

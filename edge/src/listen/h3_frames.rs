@@ -11,8 +11,9 @@ use super::field_section::FieldSection;
 /// (RFC 9114 §7.2.8).
 const OTHER_SIZE_MAX: u64 = 16 << 10;
 
-/// RFC 9114 §6.2.1.
+/// RFC 9114 §6.2.1 and §6.2.2.
 const CONTROL_STREAM: u64 = 0;
+const PUSH_STREAM: u64 = 1;
 
 /// RFC 9114 §7.2.
 mod kind {
@@ -40,6 +41,8 @@ pub enum Excess {
     Head,
     /// Any other frame that is larger than all that have a meaning.
     Frame,
+    /// A stream of pushes, which clients do not send (RFC 9114 §6.2.2).
+    Push,
 }
 
 /// What comes next.
@@ -123,6 +126,7 @@ impl Frames {
     fn take(&mut self, value: u64) -> Result<u64, Excess> {
         match self.part {
             Part::StreamKind if value == CONTROL_STREAM => self.part = Part::Kind,
+            Part::StreamKind if value == PUSH_STREAM => return Err(Excess::Push),
             Part::StreamKind => self.part = Part::Other,
             Part::Size { kind } => {
                 self.part = Self::payload(value);
@@ -247,7 +251,8 @@ mod tests {
 
     #[test]
     fn streams_of_other_kinds_have_no_frames() {
-        for kind in [1, 2, 3, 0x21] {
+        assert_eq!(Frames::of_unidirectional().advance(&varint(PUSH_STREAM)), Err(Excess::Push));
+        for kind in [2, 3, 0x21] {
             let sent = [&varint(kind)[..], &frame(0x21, 0).repeat(100)].concat();
             assert_eq!(Frames::of_unidirectional().advance(&sent), Ok(0), "{kind}");
         }

@@ -6,7 +6,9 @@ mod hostile_quic;
 mod site;
 
 use super::*;
-use crate::config::{CacheConfig, FillLimits, QuotaLimits, ServeConfig, ServerIdentity};
+use crate::config::{
+    CacheConfig, FillLimits, GiveConfig, QuotaLimits, ServeConfig, ServerIdentity, TierConfig,
+};
 use crate::serve::Protocol;
 use ::http::{Method, StatusCode};
 use bytes::Bytes;
@@ -59,6 +61,9 @@ impl Server {
             worker_count: WORKER_COUNT,
             cache: CacheConfig::default(),
             fills: FillLimits::default(),
+            tiers: TierConfig::default(),
+            give: GiveConfig::default(),
+            ready: crate::config::ReadyConfig::default(),
             documents_size_max: 1 << 30,
             limits,
             lease: NEVER,

@@ -151,7 +151,9 @@ impl Refusal {
                 "too_many_fills",
                 "too many assets are being fetched from the origin",
             ),
-            Self::Fill(FillError::Unavailable | FillError::NotFound | FillError::Integrity) => (
+            Self::Fill(
+                FillError::Unavailable | FillError::NotFound | FillError::Integrity | FillError::TooManyHops,
+            ) => (
                 StatusCode::BAD_GATEWAY,
                 "origin_unavailable",
                 "the origin does not give the bytes of this asset",

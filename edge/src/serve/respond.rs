@@ -269,6 +269,8 @@ fn cache_status(cache: CacheResult) -> HeaderValue {
         CacheResult::Memory => "skerry; hit; detail=memory",
         CacheResult::Disk => "skerry; hit; detail=disk",
         CacheResult::Miss => "skerry; fwd=miss; stored",
+        // It is kept by whose it is.
+        CacheResult::Neighbour => "skerry; fwd=miss; detail=neighbour",
     })
 }
 

@@ -97,12 +97,16 @@ impl Services {
             self.metrics.fill_errors.increment(1);
             status::of_catalogue(error)
         })?;
-        let id = id.ok_or_else(not_named)?;
+        // What is kept open may be filled as long as this origin runs, which a blob that is warmed may not.
+        let is_named = id.is_some();
+        let id = id.or_else(|| self.warmings.granted(account, &hash)).ok_or_else(not_named)?;
         let blob = self.blobs.open_blob(id).await.map_err(|error| {
             self.metrics.fill_errors.increment(1);
             status::of_blob(error)
         })?;
-        self.open_blobs.keep(account, blob.clone());
+        if is_named {
+            self.open_blobs.keep(account, blob.clone());
+        }
         Ok(blob)
     }
 

@@ -6,8 +6,10 @@ use super::wait::wait_time;
 use super::{Gone, Services, send};
 use crate::blobs::{BlobReader, Declared};
 use crate::catalogue::{AssetVersion, EnvironmentRow, ServiceRow};
+use crate::config::WarmBounds;
+use crate::edges::WarmLimits;
 use crate::publish::{
-    Bundle, BundleOf, Changes, Deployed, Known, Planned, Proof, PublishError, SettingsChange, Target,
+    Bundle, BundleOf, Changes, Coming, Deployed, Known, Planned, Proof, PublishError, SettingsChange, Target,
     UploadHead, Wanted, representations,
 };
 use bytes::Bytes;
@@ -21,8 +23,8 @@ use skerry_proto::wire::{
     BundleHead, BundleRequest, BundleResponse, CheckRequest, CheckResponse, CommitRequest, CommitResponse,
     DeployRequest, DescribeRequest, DescribeResponse, DownloadRequest, DownloadResponse, ListRequest,
     ListResponse, ProveRequest, ProveResponse, ReuseRequest, ReuseResponse, UpdateEnvironmentRequest,
-    UpdateEnvironmentResponse, UploadRequest, UploadResponse, WaitLiveRequest, WaitLiveResponse,
-    bundle_response, deploy_request, download_response, upload_request,
+    UpdateEnvironmentResponse, UploadRequest, UploadResponse, WaitLiveRequest, WaitLiveResponse, WarmRequest,
+    WarmResponse, bundle_response, deploy_request, download_response, upload_request,
 };
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -41,6 +43,7 @@ pub(super) struct PublishService(pub(super) Services);
 impl Publish for PublishService {
     type BundleStream = ReceiverStream<Result<BundleResponse, Status>>;
     type DownloadStream = ReceiverStream<Result<DownloadResponse, Status>>;
+    type WarmStream = ReceiverStream<Result<WarmResponse, Status>>;
     type WaitLiveStream = ReceiverStream<Result<WaitLiveResponse, Status>>;
 
     async fn describe(
@@ -215,6 +218,30 @@ impl Publish for PublishService {
         let bundle = self.0.publisher.bundle(&caller.account, of).await.map_err(status::of_publish)?;
         let (tx, rx) = mpsc::channel(READ_AHEAD);
         self.0.tasks.spawn(send_bundle(bundle, tx));
+        Ok(Response::new(ReceiverStream::new(rx)))
+    }
+
+    async fn warm(&self, request: Request<WarmRequest>) -> Result<Response<Self::WarmStream>, Status> {
+        let caller = caller(&request)?;
+        let WarmRequest { target: place, build_sid, previous, version_sids } = request.into_inner();
+        let coming = match (build_sid.is_empty(), previous) {
+            (true, false) if !version_sids.is_empty() => Coming::Versions(version_sids),
+            (true, true) => Coming::Build(Wanted::Previous),
+            (false, false) => Coming::Build(Wanted::Build(build_sid)),
+            _ => {
+                let message = "name what is to be deployed: a build, the previous one, or asset versions";
+                return Err(refusal(Code::InvalidArgument, "no_build", message));
+            }
+        };
+        let blobs = self.0.publisher.coming(&caller.account, &target(place), coming).await;
+        let blobs = blobs.map_err(status::of_publish)?;
+        let WarmBounds { size_max, time_max } = self.0.warm_bounds;
+        let seconds_max = u32::try_from(time_max.as_secs()).unwrap_or(u32::MAX);
+        let limits = WarmLimits { size_max, seconds_max };
+        let warming = self.0.begin_warming(caller.account.as_str(), blobs, limits)?;
+        let (tx, rx) = mpsc::channel(READ_AHEAD);
+        let services = self.0.clone();
+        self.0.tasks.spawn(async move { services.follow_warming(warming, limits, tx).await });
         Ok(Response::new(ReceiverStream::new(rx)))
     }
 

@@ -19,8 +19,8 @@ use skerry_proto::wire;
 use skerry_proto::wire::watch_response::Kind as Out;
 use skerry_proto::wire::watch_server::Watch;
 use skerry_proto::wire::{
-    AccountSecrets, Change, Heartbeat, Hello, Refusal, Secrets, SignedPointer, Snapshot, WatchRequest,
-    WatchResponse, watch_request::Kind as In,
+    AccountSecrets, Change, Expelled, Heartbeat, Hello, Refusal, Secrets, SignedPointer, Snapshot,
+    WatchRequest, WatchResponse, watch_request::Kind as In,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
@@ -120,6 +120,7 @@ impl Services {
             sent: sent_tx,
             key_set,
             secrets: BTreeMap::new(),
+            expelled: None,
         };
         let certified = caller.until.duration_since(SystemTime::now()).unwrap_or_default();
         let said_goodbye = tokio::select! {
@@ -173,6 +174,7 @@ impl Services {
                     session.ack(acked);
                 }
                 Some(In::Refusal(refused)) => self.note_refusal(edge, &refused),
+                Some(In::Warmed(warmed)) => self.warmings.report(edge, warmed),
                 Some(In::Goodbye(_)) => return Ok(true),
                 Some(In::Hello(_)) => {
                     return Err(refusal(
@@ -252,6 +254,8 @@ struct Outbound<'a> {
     key_set: u64,
     /// The secrets that the edge has, by account.
     secrets: BTreeMap<String, Vec<Secret>>,
+    /// Edges that it knows to be expelled; `None`: it was told of none on this stream.
+    expelled: Option<Vec<String>>,
 }
 
 impl Outbound<'_> {
@@ -261,6 +265,7 @@ impl Outbound<'_> {
         mut ping: watch::Receiver<Option<u64>>,
     ) -> Result<(), Status> {
         let mut committed = self.services.catalogue.committed();
+        let mut warms = self.services.warmings.told();
         match shows {
             Some(version) => {
                 self.sent.send_replace(version);
@@ -268,6 +273,7 @@ impl Outbound<'_> {
             }
             None => self.send_snapshot().await?,
         }
+        self.send_expelled().await?;
         let mut answered = None;
         loop {
             // Pings are looked at before events are, so that a heartbeat follows all that was committed before its ping came.
@@ -278,6 +284,7 @@ impl Outbound<'_> {
                 && let Some(number) = newest_ping
             {
                 answered = newest_ping;
+                self.send_expelled().await?;
                 // Before the edge can hear of it.
                 self.session.answers();
                 let sent = *self.sent.borrow();
@@ -286,6 +293,9 @@ impl Outbound<'_> {
             }
             tokio::select! {
                 changed = committed.changed() => if changed.is_err() { return Ok(()) },
+                warm = warms.recv() => if let Ok(warm) = warm {
+                    self.send(Out::Warm(wire::Warm::clone(&warm))).await?;
+                },
                 // The other half ends the stream when it ends.
                 changed = ping.changed() => if changed.is_err() { std::future::pending::<()>().await },
             }
@@ -344,6 +354,17 @@ impl Outbound<'_> {
                 self.send(Out::Change(Change { revision, pointer: Some(pointer) })).await?;
             }
         }
+    }
+
+    /// Says who is expelled, if that is news: with each ping, so that edges refuse each other within a quarter of a lease.
+    async fn send_expelled(&mut self) -> Result<(), Status> {
+        let edge_ids = self.services.edges.expelled();
+        if self.expelled.as_ref() == Some(&edge_ids) {
+            return Ok(());
+        }
+        self.send(Out::Expelled(Expelled { edge_ids: edge_ids.clone() })).await?;
+        self.expelled = Some(edge_ids);
+        Ok(())
     }
 
     /// Sends the key sets that sign what is at `revision` or before, and that the edge does not have.

@@ -104,7 +104,7 @@ impl Publisher {
     }
 
     /// A build of a place's service that can be deployed.
-    async fn completed(&self, place: &Place, build: String) -> Result<BuildSid, PublishError> {
+    pub(super) async fn completed(&self, place: &Place, build: String) -> Result<BuildSid, PublishError> {
         let details = self.shared.catalogue.build(&place.service, &build).await?;
         let Some(details) = details else { return Err(PublishError::Unknown { noun: "build", name: build }) };
         match self.shared.catalogue.build_manifest(&place.service, &build).await? {

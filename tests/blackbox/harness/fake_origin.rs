@@ -21,7 +21,8 @@ use std::time::{Duration, SystemTime};
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
 use tonic::{Request, Response, Status};
 
@@ -86,7 +87,7 @@ struct Shared {
     key: SigningKey,
     cluster_id: [u8; 16],
     state: Mutex<State>,
-    changes: broadcast::Sender<wire::SignedPointer>,
+    changes: broadcast::Sender<wire::watch_response::Kind>,
     key_sets: broadcast::Sender<wire::SignedKeySet>,
     told: watch::Sender<Told>,
 }
@@ -98,6 +99,8 @@ struct State {
     revision: u64,
     /// Before each slice.
     pause: Duration,
+    enrolled: u64,
+    expelled: Vec<String>,
     /// Messages after which each watch stream is cut, when one more is to be sent.
     cut_after: Option<u64>,
 }
@@ -152,7 +155,9 @@ impl FakeOrigin {
             .add_service(wire::watch_server::WatchServer::new(service.clone()))
             .add_service(wire::fill_server::FillServer::new(service.clone()));
         let server = RUNTIME.spawn(async move {
-            services.serve_with_incoming(TcpListenerStream::new(listener)).await.expect("serves");
+            // Else a slice waits 40 ms for the acknowledgement of the head before it (RFC 1122 §4.2.3.2).
+            let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+            services.serve_with_incoming(incoming).await.expect("serves");
         });
         Self { shared, url, token, server }
     }
@@ -252,13 +257,22 @@ impl FakeOrigin {
             state.pointers.retain(|held| domain(held) != domain(&pointer));
             state.pointers.push(pointer.clone());
         }
-        // Nobody may be watching yet.
-        let _ = self.shared.changes.send(pointer);
+        self.send_to_watchers(pointer);
     }
 
     /// Sends a pointer to the edges that watch now, and to nobody later.
     pub(crate) fn send_to_watchers(&self, pointer: wire::SignedPointer) {
-        let _ = self.shared.changes.send(pointer);
+        let revision = self.shared.state().revision;
+        let change = wire::Change { revision, pointer: Some(pointer) };
+        // Nobody may be watching yet.
+        let _ = self.shared.changes.send(wire::watch_response::Kind::Change(change));
+    }
+
+    /// Tells every edge that one is expelled, now and whenever one comes.
+    pub(crate) fn expel(&self, edge_id: &str) {
+        self.shared.state().expelled.push(edge_id.to_owned());
+        // Nobody may be watching yet.
+        let _ = self.shared.changes.send(self.shared.expelled());
     }
 
     /// Sends a key set to the edges that watch now.
@@ -343,6 +357,11 @@ impl Shared {
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn expelled(&self) -> wire::watch_response::Kind {
+        let edge_ids = self.state().expelled.clone();
+        wire::watch_response::Kind::Expelled(wire::Expelled { edge_ids })
+    }
 }
 
 #[tonic::async_trait]
@@ -352,13 +371,15 @@ impl wire::enrol_server::Enrol for Service {
         request: Request<wire::EnrolRequest>,
     ) -> Result<Response<wire::EnrolResponse>, Status> {
         let request = request.into_inner().certificate_request;
-        let certificate = self
-            .0
-            .authority
-            .issue_edge(&request, "EDGE", SystemTime::now(), 30 * DAY)
-            .expect("an honest edge");
+        let id = {
+            let mut state = self.0.state();
+            state.enrolled += 1;
+            format!("EDGE{}", state.enrolled)
+        };
+        let certificate =
+            self.0.authority.issue_edge(&request, &id, SystemTime::now(), 30 * DAY).expect("an honest edge");
         Ok(Response::new(wire::EnrolResponse {
-            edge_id: "EDGE".into(),
+            edge_id: id,
             certificate: Bytes::copy_from_slice(&certificate),
             cluster_id: Bytes::copy_from_slice(&self.0.cluster_id),
         }))
@@ -411,7 +432,12 @@ impl wire::fill_server::Fill for Service {
 
 impl Lie {
     /// What a fill of `count` slices from `first` on is answered with.
-    fn messages(self, content: Bytes, first: u64, count: u64) -> Vec<Result<wire::FillResponse, Status>> {
+    pub(super) fn messages(
+        self,
+        content: Bytes,
+        first: u64,
+        count: u64,
+    ) -> Vec<Result<wire::FillResponse, Status>> {
         let content = match self {
             Self::OtherBlob => content.iter().map(|byte| byte ^ 0x55).collect(),
             _ => content,

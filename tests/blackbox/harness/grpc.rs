@@ -38,8 +38,8 @@ pub(crate) struct Publisher {
 #[derive(Debug)]
 pub(crate) struct EdgeCertificate {
     pub(crate) edge_id: String,
-    certificate: CertificateDer<'static>,
-    key: PrivatePkcs8KeyDer<'static>,
+    pub(super) certificate: CertificateDer<'static>,
+    pub(super) key: PrivatePkcs8KeyDer<'static>,
 }
 
 /// A channel that trusts `authority`, and shows a certificate or none.
@@ -211,12 +211,30 @@ impl EdgeCertificate {
     }
 }
 
+/// How a fill is asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Asked {
+    pub(crate) hops: u32,
+    pub(crate) neighbour: bool,
+}
+
 /// Asks for the whole of a blob; the size that the head names and the bytes that came.
 pub(crate) fn fill(
     channel: Channel,
     account: &str,
     hash: &str,
     slices: u64,
+) -> Result<(u64, Vec<u8>), Status> {
+    fill_as(channel, account, hash, slices, Asked::default())
+}
+
+/// The same, as it may have come through other edges.
+pub(crate) fn fill_as(
+    channel: Channel,
+    account: &str,
+    hash: &str,
+    slices: u64,
+    asked: Asked,
 ) -> Result<(u64, Vec<u8>), Status> {
     use wire::fill_response::Kind;
     let hash: skerry_proto::hash::Hash = hash.parse().expect("a hash");
@@ -226,7 +244,8 @@ pub(crate) fn fill(
             hash: Bytes::copy_from_slice(hash.as_bytes()),
             first_slice: 0,
             slice_count: slices,
-            hops: 0,
+            hops: asked.hops,
+            neighbour: asked.neighbour,
         };
         let mut stream = wire::fill_client::FillClient::new(channel).fill(request).await?.into_inner();
         let (mut size, mut bytes) = (0, Vec::new());

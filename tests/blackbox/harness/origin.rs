@@ -7,6 +7,7 @@ use super::figures::Figures;
 use super::grpc::{Account, Publisher};
 use super::process::{Process, skerry};
 use super::site::Site;
+use nix::sys::signal::Signal;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use skerry_proto::authority::Authority;
@@ -36,6 +37,8 @@ pub(crate) struct Edge {
     process: Process,
     address: SocketAddr,
     admin: Figures,
+    /// Where it gives slices to other edges, if it does.
+    fill: Option<String>,
     authority: CertificateDer<'static>,
     /// `KEY=VALUE`, above those of the file.
     settings: Vec<String>,
@@ -80,6 +83,16 @@ impl Origin {
 
     pub(crate) fn kill_9(&mut self) {
         self.process.kill_9();
+    }
+
+    /// Stops it as a machine that hangs is stopped: its connections stay, and nothing comes.
+    pub(crate) fn pause(&mut self) {
+        self.process.signal(Signal::SIGSTOP);
+    }
+
+    /// Lets it go on.
+    pub(crate) fn resume(&mut self) {
+        self.process.signal(Signal::SIGCONT);
     }
 
     pub(crate) fn data(&self) -> PathBuf {
@@ -210,9 +223,9 @@ impl Edge {
         });
         let config: Vec<_> = lines.collect();
         fs::write(folder.path().join("edge.toml"), config.join("\n")).expect("writes");
-        let (process, address, admin) = run_edge(folder.path(), &[]);
+        let RunningEdge { process, address, admin, fill } = run_edge(folder.path(), &[]);
         let authority = CertificateDer::from_pem_file(folder.path().join("data/ca.pem")).expect("made");
-        let edge = Self { process, address, admin, authority, settings: Vec::new(), folder };
+        let edge = Self { process, address, admin, fill, authority, settings: Vec::new(), folder };
         edge.figures().until_ready();
         edge
     }
@@ -228,8 +241,8 @@ impl Edge {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let authority = prepare_edge(folder.path(), url, token);
         let settings: Vec<String> = settings.iter().map(|&setting| setting.to_owned()).collect();
-        let (process, address, admin) = run_edge(folder.path(), &settings);
-        Self { process, address, admin, authority, settings, folder }
+        let RunningEdge { process, address, admin, fill } = run_edge(folder.path(), &settings);
+        Self { process, address, admin, fill, authority, settings, folder }
     }
 
     /// Tries to join, and says how that ended.
@@ -250,7 +263,8 @@ impl Edge {
     /// Starts again on the same folder; without its origin it serves what it holds.
     #[track_caller]
     pub(crate) fn start_again_without_origin(&mut self) {
-        (self.process, self.address, self.admin) = run_edge(self.folder.path(), &self.settings);
+        let RunningEdge { process, address, admin, fill } = run_edge(self.folder.path(), &self.settings);
+        (self.process, self.address, self.admin, self.fill) = (process, address, admin, fill);
     }
 
     #[track_caller]
@@ -260,6 +274,22 @@ impl Edge {
 
     pub(crate) fn kill_9(&mut self) {
         self.process.kill_9();
+    }
+
+    /// Where it gives slices to other edges.
+    #[track_caller]
+    pub(crate) fn fill_address(&self) -> String {
+        self.fill.clone().expect("it has fill.addresses")
+    }
+
+    /// Stops it as a machine that hangs is stopped: its connections stay, and nothing comes.
+    pub(crate) fn pause(&mut self) {
+        self.process.signal(Signal::SIGSTOP);
+    }
+
+    /// Lets it go on.
+    pub(crate) fn resume(&mut self) {
+        self.process.signal(Signal::SIGCONT);
     }
 
     /// What it said, from its beginning to its end, which this is.
@@ -360,10 +390,25 @@ fn edge_command(folder: &Path, settings: &[String]) -> std::process::Command {
     command
 }
 
-/// Address of HTTPS, and the admin listener; it need not be ready yet.
+/// An edge that has said where it listens; it need not be ready yet.
+struct RunningEdge {
+    process: Process,
+    address: SocketAddr,
+    admin: Figures,
+    fill: Option<String>,
+}
+
 #[track_caller]
-fn run_edge(folder: &Path, settings: &[String]) -> (Process, SocketAddr, Figures) {
+fn run_edge(folder: &Path, settings: &[String]) -> RunningEdge {
     let mut process = Process::spawn("skerry edge", edge_command(folder, settings));
-    let [https, admin] = process.logged(["https", "admin"]);
-    (process, https.parse().expect("an address"), Figures::of(&format!("http://{admin}")))
+    let gives = settings.iter().any(|setting| setting.starts_with("fill.addresses="));
+    let (https, admin, fill) = if gives {
+        let [https, fill, admin] = process.logged(["https", "fill", "admin"]);
+        (https, admin, Some(fill))
+    } else {
+        let [https, admin] = process.logged(["https", "admin"]);
+        (https, admin, None)
+    };
+    let address = https.parse().expect("an address");
+    RunningEdge { process, address, admin: Figures::of(&format!("http://{admin}")), fill }
 }

@@ -85,6 +85,15 @@ impl Police {
         }
     }
 
+    /// Ends the connection of a client that breaks a rule which h3 does not look at, and counts it once.
+    pub(super) fn refuse(&self, code: Code) {
+        if !self.is_over.swap(true, Ordering::Relaxed) {
+            tracing::debug!(%code, "HTTP/3 client breaks a rule");
+            self.metrics.cut_off(CutOff::Malformed);
+            self.quic.close(super::transport::varint(code.value()), b"");
+        }
+    }
+
     /// Takes the frames of QUIC into account that have come since this was called last; says when to do so again.
     pub(super) fn look(&self) -> Instant {
         let stats = self.quic.stats();

@@ -306,6 +306,10 @@ impl RecvStream {
                 let _ = self.stream.stop(varint(Code::H3_NO_ERROR.value()));
                 Err(StreamErrorIncoming::Unknown("a head past the bound".into()))
             }
+            (Err(Excess::Push), _) => {
+                self.police.refuse(Code::H3_STREAM_CREATION_ERROR);
+                Err(lost(ConnectionError::LocallyClosed))
+            }
             (Err(Excess::Head | Excess::Frame), _) => {
                 self.police.end();
                 Err(lost(ConnectionError::LocallyClosed))

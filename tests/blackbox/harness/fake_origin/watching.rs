@@ -39,7 +39,7 @@ impl Shared {
                 self.told.send_modify(|told| told.refused.push(refusal.reason));
                 None
             }
-            In::Goodbye(_) => None,
+            In::Goodbye(_) | In::Warmed(_) => None,
         }
     }
 }
@@ -64,10 +64,7 @@ impl wire::watch_server::Watch for Service {
                         Ok(Some(wire::WatchRequest { kind: Some(kind) })) => shared.take(kind),
                         _ => return,
                     },
-                    Ok(pointer) = changes.recv() => {
-                        let change = wire::Change { revision: shared.state().revision, pointer: Some(pointer) };
-                        Some(Out::Change(change))
-                    }
+                    Ok(kind) = changes.recv() => Some(kind),
                     Ok(signed) = key_sets.recv() => Some(Out::KeySet(signed)),
                 };
                 let Some(kind) = response else { continue };
