@@ -128,7 +128,7 @@ async fn stream(
 }
 
 fn seeds() -> impl Iterator<Item = u64> {
-    let count = if std::env::var_os("SKERRY_TEST_FULL").is_some() { 200 } else { 2 };
+    let count = if std::env::var_os("SKERRY_TEST_FULL").is_some() { 40 } else { 2 };
     (1..=count).map(|seed: u64| seed.wrapping_mul(0x9E37_79B9_7F4A_7C15))
 }
 
