@@ -1,8 +1,8 @@
 //! The command line: which subcommands there are. What each takes is said in its own file.
 
 use crate::commands::{
-    account, audit, bundle, deploy, dev, domain, edge, edges, env, fault, get, join_token, key, limits, ls,
-    origin, purge, put, rm, rollback, service, sign, twilio, usage, verify,
+    account, audit, bundle, deploy, dev, domain, edge, edges, env, evict, fault, get, join_token, key,
+    limits, ls, origin, purge, put, rm, rollback, service, sign, twilio, usage, verify,
 };
 use crate::failure::EXIT_CODES;
 use crate::logging::LogOptions;
@@ -37,6 +37,8 @@ pub(crate) enum Command {
     Rm(rm::Options),
     /// Purge bytes: no edge shows them any more, until the purge is lifted
     Purge(purge::Options),
+    /// Have edges drop their copies, which are fetched again when somebody asks
+    Evict(evict::Options),
     /// Fetch an asset from the origin, or a URL over HTTP/1.1, HTTP/2 or HTTP/3
     Get(get::Options),
     /// Show a build that was made before
@@ -93,6 +95,7 @@ impl Command {
             | Self::Ls(_)
             | Self::Rm(_)
             | Self::Purge(_)
+            | Self::Evict(_)
             | Self::Get(_)
             | Self::Deploy(_)
             | Self::Rollback(_)

@@ -9,6 +9,7 @@ pub(crate) mod domain;
 pub(crate) mod edge;
 pub(crate) mod edges;
 pub(crate) mod env;
+pub(crate) mod evict;
 pub(crate) mod fault;
 pub(crate) mod get;
 pub(crate) mod join_token;
@@ -42,6 +43,7 @@ pub(crate) async fn run(command: Command, environment: &Environment) -> Result<(
         Command::Ls(options) => ls::run(options, environment).await,
         Command::Rm(options) => rm::run(options, environment).await,
         Command::Purge(options) => purge::run(options, environment).await,
+        Command::Evict(options) => evict::run(options, environment).await,
         Command::Get(options) => get::run(options, environment).await,
         Command::Deploy(options) => deploy::run(options, environment).await,
         Command::Rollback(options) => rollback::run(options, environment).await,

@@ -6,6 +6,7 @@
 //! much. Of leases an origin that just began assumes the worst: that the one before it answered a ping a moment ago.
 
 mod enrol;
+mod evict;
 mod expel;
 mod figures;
 mod judge;
@@ -13,6 +14,7 @@ mod wait;
 mod warm;
 
 pub(crate) use enrol::EnrolError;
+pub(crate) use evict::{Eviction, Evictions};
 pub(crate) use expel::ExpelError;
 pub(crate) use figures::Figures;
 pub(crate) use judge::Showing;

@@ -22,7 +22,7 @@ use crate::blobs::BlobStore;
 use crate::catalogue::Catalogue;
 use crate::config::WarmBounds;
 use crate::credentials::Credentials;
-use crate::edges::{Edges, Warmings};
+use crate::edges::{Edges, Evictions, Warmings};
 use crate::metrics::Metrics;
 use crate::publish::Publisher;
 use crate::sockets::{BoundSockets, Connection};
@@ -106,6 +106,7 @@ pub(crate) struct Services {
     pub(crate) blobs: BlobStore,
     pub(crate) edges: Edges,
     pub(crate) warmings: Warmings,
+    pub(crate) evictions: Evictions,
     pub(crate) warm_bounds: WarmBounds,
     pub(crate) metrics: Arc<Metrics>,
     /// Tasks that feed response streams.
@@ -134,6 +135,7 @@ impl Services {
             blobs,
             edges,
             warmings: Warmings::default(),
+            evictions: Evictions::default(),
             warm_bounds,
             metrics,
             tasks: TaskTracker::new(),

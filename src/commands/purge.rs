@@ -11,6 +11,41 @@ use skerry_proto::path::AssetPath;
 use skerry_proto::pointer::Version;
 use skerry_proto::wire;
 
+/// Bytes, by where they stand or by what they are.
+#[derive(Debug, clap::Args)]
+pub(super) struct Named {
+    /// Paths of the live build, such as /hello.mp3
+    #[arg(value_name = "PATH")]
+    paths: Vec<String>,
+    /// Bytes by their BLAKE3 hash, which is what `ETag` and `skerry ls --json` say; may be given more than once
+    #[arg(long, value_name = "HASH")]
+    hash: Vec<Hash>,
+}
+
+impl Named {
+    pub(super) fn is_empty(&self) -> bool {
+        self.paths.is_empty() && self.hash.is_empty()
+    }
+
+    /// Refuses what is no path, all of it at once.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        let invalid: Vec<String> = (self.paths.iter())
+            .filter_map(|path| Some((path, path.parse::<AssetPath>().err()?)))
+            .map(|(path, error)| format!("{path:?} is no path of an asset: {error}"))
+            .collect();
+        if invalid.is_empty() { Ok(()) } else { Err(Failure::usage(invalid.join("\n"))) }
+    }
+
+    /// Paths and hashes, as they travel.
+    pub(super) fn into_request(self) -> (Vec<String>, Vec<Bytes>) {
+        (self.paths, hashes(&self.hash))
+    }
+}
+
+fn hashes(hashes: &[Hash]) -> Vec<Bytes> {
+    hashes.iter().map(|hash| Bytes::copy_from_slice(hash.as_bytes())).collect()
+}
+
 /// What to purge.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -23,12 +58,8 @@ Examples:
 A purge is of bytes, not of a path: wherever the account shows them they answer 410, in this build and in older ones, and their coded
 forms with them. Another account's equal bytes are not touched. With --wait, no edge that was told shows them when it returns.")]
 pub(crate) struct Options {
-    /// Paths of the live build, such as /hello.mp3
-    #[arg(value_name = "PATH")]
-    paths: Vec<String>,
-    /// Bytes by their BLAKE3 hash, which is what `ETag` and `skerry ls --json` say; may be given more than once
-    #[arg(long, value_name = "HASH")]
-    hash: Vec<Hash>,
+    #[command(flatten)]
+    named: Named,
     /// Show purged bytes again; may be given more than once
     #[arg(long, value_name = "HASH", conflicts_with_all = ["paths", "hash"])]
     lift: Vec<Hash>,
@@ -47,16 +78,10 @@ pub(crate) struct Options {
 
 /// Runs the command.
 pub(crate) async fn run(options: Options, environment: &Environment) -> Result<(), Failure> {
-    if !options.list && options.paths.is_empty() && options.hash.is_empty() && options.lift.is_empty() {
+    if !options.list && options.named.is_empty() && options.lift.is_empty() {
         return Err(Failure::usage("name a path, --hash, --lift or --list".to_owned()));
     }
-    let invalid: Vec<String> = (options.paths.iter())
-        .filter_map(|path| Some((path, path.parse::<AssetPath>().err()?)))
-        .map(|(path, error)| format!("{path:?} is no path of an asset: {error}"))
-        .collect();
-    if !invalid.is_empty() {
-        return Err(Failure::usage(invalid.join("\n")));
-    }
+    options.named.check()?;
     let client = Client::connect(&options.origin, environment).await?;
     if options.list {
         return list(&client, options.json).await;
@@ -66,11 +91,8 @@ pub(crate) async fn run(options: Options, environment: &Environment) -> Result<(
         |hashes: &[Hash]| hashes.iter().map(|hash| Bytes::copy_from_slice(hash.as_bytes())).collect();
     let changed = match options.lift.is_empty() {
         true => {
-            let request = wire::PurgeRequest {
-                target: Some(client.target()),
-                paths: options.paths,
-                hashes: hashes(&options.hash),
-            };
+            let (paths, hashes) = options.named.into_request();
+            let request = wire::PurgeRequest { target: Some(client.target()), paths, hashes };
             client.purging().purge(client.signed(request)).await
         }
         false => {

@@ -205,3 +205,46 @@ fn what_was_purged_is_overwritten_when_the_disk_has_turned_over() {
         overwritten().then_some(())
     });
 }
+
+#[test]
+fn evicted_copies_are_dropped_and_fetched_again_and_nothing_else_changes() {
+    let origin = Origin::start();
+    let edges = [Edge::join(&origin), Edge::join(&origin)];
+    let cli = origin.cli();
+    let film = bytes(9, 3 * 262_144);
+    cli.put("/film.bin", &film);
+    cli.put("/other.bin", &bytes(8, 1000));
+    let status = |edge: &Edge, path: &str| {
+        let response = edge.site(origin.domain()).get(Protocol::Http2, path);
+        assert_eq!(response.status, 200, "{path}");
+        response.header("cache-status").to_owned()
+    };
+    for path in ["/film.bin", "/other.bin"] {
+        status(&edges[0], path);
+        assert_eq!(status(&edges[0], path), "skerry; hit; detail=memory");
+    }
+    let evicted = cli.run(&["evict", "/film.bin", "--json"]).json();
+    let mut slices: Vec<_> =
+        evicted["edges"].as_array().expect("edges").iter().map(|edge| &edge["slices"]).collect();
+    slices.sort_by_key(|count| count.as_u64());
+    // Three and their list where it was asked for, none where it was not.
+    assert_eq!(slices, [0, 4], "{evicted}");
+    assert_eq!(status(&edges[0], "/film.bin"), "skerry; fwd=miss; stored");
+    assert_eq!(status(&edges[0], "/other.bin"), "skerry; hit; detail=memory");
+    assert_eq!(cli.run(&["purge", "--list", "--json"]).json()["purges"].as_array().map(Vec::len), Some(0));
+    cli.refused(&["evict"], &["path", "--hash"]);
+    cli.refused(&["evict", "/nowhere.bin"], &["/nowhere.bin"]);
+
+    // An edge that is away may keep its copies, and it is said which.
+    let [mut away, _there] = edges;
+    away.kill_9();
+    let left = cli.attempt(&["evict", "--hash", &hash(&film).to_string(), "--json"]);
+    assert_eq!(left.code, Some(3), "{left:?}");
+    let answered = left.json()["edges"]
+        .as_array()
+        .expect("edges")
+        .iter()
+        .filter(|edge| edge["answered"] == true)
+        .count();
+    assert_eq!(answered, 1, "{left:?}");
+}

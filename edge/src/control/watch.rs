@@ -285,6 +285,10 @@ impl Stream<'_> {
                 self.warm(warm);
                 Ok(())
             }
+            Some(watch_response::Kind::Evict(evict)) => {
+                self.evict(evict).await;
+                Ok(())
+            }
             Some(watch_response::Kind::KeySet(signed)) => self.key_set(signed).await,
             Some(watch_response::Kind::Heartbeat(heartbeat)) => {
                 self.heartbeat(heartbeat);
@@ -336,6 +340,19 @@ impl Stream<'_> {
                 wire::Warmed { number: warm.number, blob_count: warmth.blob_count, size: warmth.size };
             send(&requests, watch_request::Kind::Warmed(warmed)).await;
         });
+    }
+
+    /// Drops copies, and says how many that were.
+    async fn evict(&self, evict: wire::Evict) {
+        let slices = Arc::clone(&self.watcher.applier.slices);
+        let number = evict.number;
+        let slice_count = blocking(move || {
+            let account = Account::new(&evict.account_sid);
+            let blobs = evict.blobs.iter().filter_map(|blob| BlobId::try_from(blob).ok());
+            blobs.map(|blob| slices.evict(&account, blob)).sum()
+        });
+        let evicted = wire::Evicted { number, slice_count: slice_count.await };
+        send(self.requests, watch_request::Kind::Evicted(evicted)).await;
     }
 
     /// Comes before the change that it belongs to, so it counts when that is acknowledged.

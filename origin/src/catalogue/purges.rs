@@ -111,6 +111,25 @@ impl Catalogue {
         size.map(|size| Ok(BlobId { hash: *hash, size: unsigned(size)? })).transpose()
     }
 
+    /// The coded forms that were made of a blob for an account.
+    ///
+    /// # Errors
+    /// Any [`CatalogueError`].
+    pub(crate) async fn coded_forms(
+        &self,
+        account: &AccountSid,
+        source: &Hash,
+    ) -> Result<Vec<BlobId>, CatalogueError> {
+        let coded: Vec<(Vec<u8>, i64)> = sqlx::query_as(
+            "SELECT hash, size FROM derived_blobs JOIN blobs ON hash = blob_hash WHERE account_sid = ?1 AND source_hash = ?2",
+        )
+        .bind(account.as_str())
+        .bind(&source.as_bytes()[..])
+        .fetch_all(self.reader())
+        .await?;
+        coded.into_iter().map(|(hash, size)| blob(&hash, size)).collect()
+    }
+
     /// All that an account will have revoked after a change, coded forms included, and what the change adds.
     ///
     /// # Errors
@@ -134,16 +153,8 @@ impl Catalogue {
         let PurgeChange::Purge(blobs) = change else { return Ok(revoked) };
         for source in blobs {
             revoked.push((*source, source.hash));
-            let coded: Vec<(Vec<u8>, i64)> = sqlx::query_as(
-                "SELECT hash, size FROM derived_blobs JOIN blobs ON hash = blob_hash WHERE account_sid = ?1 AND source_hash = ?2",
-            )
-            .bind(account.as_str())
-            .bind(&source.hash.as_bytes()[..])
-            .fetch_all(self.reader())
-            .await?;
-            for (hash, size) in coded {
-                revoked.push((blob(&hash, size)?, source.hash));
-            }
+            let coded = self.coded_forms(account, &source.hash).await?;
+            revoked.extend(coded.into_iter().map(|blob| (blob, source.hash)));
         }
         Ok(revoked)
     }

@@ -175,6 +175,7 @@ impl Services {
                 }
                 Some(In::Refusal(refused)) => self.note_refusal(edge, &refused),
                 Some(In::Warmed(warmed)) => self.warmings.report(edge, warmed),
+                Some(In::Evicted(evicted)) => self.evictions.report(edge, &evicted),
                 Some(In::Goodbye(_)) => return Ok(true),
                 Some(In::Hello(_)) => {
                     return Err(refusal(
@@ -266,6 +267,7 @@ impl Outbound<'_> {
     ) -> Result<(), Status> {
         let mut committed = self.services.catalogue.committed();
         let mut warms = self.services.warmings.told();
+        let mut evictions = self.services.evictions.told();
         match shows {
             Some(version) => {
                 self.sent.send_replace(version);
@@ -295,6 +297,9 @@ impl Outbound<'_> {
                 changed = committed.changed() => if changed.is_err() { return Ok(()) },
                 warm = warms.recv() => if let Ok(warm) = warm {
                     self.send(Out::Warm(wire::Warm::clone(&warm))).await?;
+                },
+                evict = evictions.recv() => if let Ok(evict) = evict {
+                    self.send(Out::Evict(wire::Evict::clone(&evict))).await?;
                 },
                 // The other half ends the stream when it ends.
                 changed = ping.changed() => if changed.is_err() { std::future::pending::<()>().await },

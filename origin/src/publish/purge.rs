@@ -34,9 +34,36 @@ impl Publisher {
         actor: &Actor,
         wanted: PurgeWanted,
     ) -> Result<(Version, Vec<BlobId>), PublishError> {
+        let blobs = self.shown_blobs(&actor.account, &wanted).await?;
+        let version = self.change_purges(actor, PurgeChange::Purge(blobs.clone())).await?;
+        Ok((version, blobs))
+    }
+
+    /// The blobs of paths and hashes, with their coded forms, for edges to drop their copies of.
+    ///
+    /// # Errors
+    /// [`PublishError::NotFound`], [`PublishError::NothingToCommit`], those of [`Publisher::place`], [`PublishError::Catalogue`].
+    pub(crate) async fn evictable(
+        &self,
+        account: &AccountSid,
+        wanted: &PurgeWanted,
+    ) -> Result<Vec<BlobId>, PublishError> {
+        let mut all = self.shown_blobs(account, wanted).await?;
+        for source in all.clone() {
+            all.extend(self.shared.catalogue.coded_forms(account, &source.hash).await?);
+        }
+        Ok(all)
+    }
+
+    /// What stands at paths, and what was published under hashes; each once.
+    async fn shown_blobs(
+        &self,
+        account: &AccountSid,
+        wanted: &PurgeWanted,
+    ) -> Result<Vec<BlobId>, PublishError> {
         let mut blobs = BTreeMap::new();
         if !wanted.paths.is_empty() {
-            let (_, live) = self.list(&actor.account, &wanted.target).await?;
+            let (_, live) = self.list(account, &wanted.target).await?;
             let live: BTreeMap<&str, &AssetVersion> =
                 live.iter().map(|version| (version.path.as_str(), version)).collect();
             for path in &wanted.paths {
@@ -47,7 +74,7 @@ impl Publisher {
             }
         }
         for hash in &wanted.hashes {
-            let found = self.shared.catalogue.published_blob(&actor.account, hash).await?;
+            let found = self.shared.catalogue.published_blob(account, hash).await?;
             let found =
                 found.ok_or_else(|| PublishError::NotFound { noun: "blob", name: hash.to_string() })?;
             blobs.insert(found.hash, found);
@@ -55,9 +82,7 @@ impl Publisher {
         if blobs.is_empty() {
             return Err(PublishError::NothingToCommit);
         }
-        let blobs: Vec<_> = blobs.into_values().collect();
-        let version = self.change_purges(actor, PurgeChange::Purge(blobs.clone())).await?;
-        Ok((version, blobs))
+        Ok(blobs.into_values().collect())
     }
 
     /// Shows bytes again that were revoked.

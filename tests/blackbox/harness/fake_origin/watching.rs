@@ -39,7 +39,7 @@ impl Shared {
                 self.told.send_modify(|told| told.refused.push(refusal.reason));
                 None
             }
-            In::Goodbye(_) | In::Warmed(_) => None,
+            In::Goodbye(_) | In::Warmed(_) | In::Evicted(_) => None,
         }
     }
 }
