@@ -24,6 +24,17 @@ impl Refused {
     pub(super) fn advance(&mut self, mut bytes: &[u8]) -> u32 {
         let mut count = 0;
         while !bytes.is_empty() {
+            // Nearly always whole frames come, and no resets.
+            if self.size == 0
+                && self.rest == 0
+                && let [a, b, c, kind, _, _, _, _, _, payload @ ..] = bytes
+                && *kind != kind::RST_STREAM
+            {
+                let size = size_of([*a, *b, *c]);
+                self.rest = size.saturating_sub(payload.len());
+                bytes = payload.get(size..).unwrap_or_default();
+                continue;
+            }
             let taken = if self.rest > 0 { self.skip(bytes) } else { self.look(bytes, &mut count) };
             bytes = bytes.get(taken..).unwrap_or_default();
         }
@@ -46,7 +57,7 @@ impl Refused {
         let [a, b, c, kind, _, _, _, _, _, code @ ..] = self.head;
         match self.size {
             HEADER_SIZE if kind != kind::RST_STREAM => {
-                self.rest = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
+                self.rest = size_of([a, b, c]);
                 self.size = 0;
             }
             RESET_SIZE => {
@@ -57,6 +68,11 @@ impl Refused {
         }
         taken
     }
+}
+
+/// RFC 9113 §4.1.
+fn size_of([a, b, c]: [u8; 3]) -> usize {
+    usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c)
 }
 
 #[cfg(test)]
