@@ -9,7 +9,7 @@ import subprocess
 import threading
 
 import console_webkit
-import dns
+import name_server
 from server import DEMO, Dev
 
 HERE = pathlib.Path(__file__).parent
@@ -46,7 +46,7 @@ def with_account(checks, program, folder):
     records, files = folder / "records", folder / "files"
     for made in (folder, records, files):
         made.mkdir()
-    with dns.Server(records) as names, Dev(program, folder, "--edges", "3", "--set", f"origin.domains.dns_servers={names.address}") as dev:
+    with name_server.Server(records) as names, Dev(program, folder, "--edges", "3", "--set", f"origin.domains.dns_servers={names.address}") as dev:
         dev.run("env", "create", "staging")
         question = asked(dev, files) | {"records": str(records)}
         journeys(checks, "Chromium", "console_account.cjs", question, dev.kill_and_start)

@@ -8,6 +8,7 @@ import statistics
 import subprocess
 import tempfile
 import time
+import urllib.error
 import urllib.request
 
 from checks import equal
@@ -173,7 +174,11 @@ def admin(dev, path):
 
 
 def ready(dev):
-    return admin(dev, "/readyz")
+    """What is said of it; an edge that is not ready says why."""
+    try:
+        return admin(dev, "/readyz")
+    except urllib.error.HTTPError as error:
+        return error.read().decode()
 
 
 def figure(dev, name, label=""):
