@@ -258,6 +258,21 @@ async fn what_is_on_its_way_to_a_slow_client_arrives_though_the_edge_stops() {
     server.stopped().await;
 }
 
+/// Asks until the answer has this status.
+async fn until_answered(server: &Server, status: &str) {
+    let asking = async {
+        loop {
+            let mut stream = raw(server).await;
+            let request = b"GET /small HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+            stream.write_all(request).await.expect("sends");
+            if all(&mut stream).await.starts_with(&format!("HTTP/1.1 {status}")) {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(NEVER, asking).await.expect("in time");
+}
+
 #[tokio::test]
 async fn bodies_under_way_are_requests_in_flight_and_what_is_kept_of_them_counts() {
     let limits = ListenLimits::default();
@@ -274,32 +289,8 @@ async fn bodies_under_way_are_requests_in_flight_and_what_is_kept_of_them_counts
         unfinished.push(stream);
     }
     // Each holds 16 KiB as any request does, and one the bytes that it was sent. There is no room for a third.
-    let refused = async {
-        loop {
-            let mut stream = raw(&server).await;
-            stream
-                .write_all(b"GET /small HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
-                .await
-                .expect("sends");
-            if all(&mut stream).await.starts_with("HTTP/1.1 503") {
-                return;
-            }
-        }
-    };
-    tokio::time::timeout(NEVER, refused).await.expect("in time");
+    until_answered(&server, "503").await;
     drop(unfinished);
-    let served = async {
-        loop {
-            let mut stream = raw(&server).await;
-            stream
-                .write_all(b"GET /small HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
-                .await
-                .expect("sends");
-            if all(&mut stream).await.starts_with("HTTP/1.1 200") {
-                return;
-            }
-        }
-    };
-    tokio::time::timeout(NEVER, served).await.expect("what ends is given back");
+    until_answered(&server, "200").await;
     server.stopped().await;
 }
